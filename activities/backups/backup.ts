@@ -1,0 +1,117 @@
+import { type Capability, progress } from '../capability.js';
+import type { HostContext } from '../context.js';
+import { failure } from '../errors.js';
+import { claimedBy } from '../postgres/claim.js';
+import { type Cluster, clusterOf } from '../postgres/cluster.js';
+import { takeKnownRows } from '../postgres/known-rows.js';
+import { ledger } from '../postgres/server.js';
+import { ensureArchiving } from './protect.js';
+import { type BackupSet, locationsOf, pgbackrest, repoNumber, repositoryInfo } from './pgbackrest.js';
+import type { BackupResult, BackupType } from '../../workflows/messages.js';
+
+export interface BackupInput {
+  database: string;
+  type: BackupType;
+  /** The run that asks for it: a backup which this run already took is not taken again. */
+  run: string;
+  /** The incident that holds the database, when it is the one that asks. */
+  incident?: string;
+}
+
+const pgType = { full: 'full', differential: 'diff', incremental: 'incr' } as const;
+
+/** Takes a physical backup at every location and reads it back there. A location that fails is named, and the others go on. */
+export const backupPhysical = (context: HostContext): Capability<BackupInput, Omit<BackupResult, 'says'> & { summary: string }> => ({
+  async rehearse({ database, type }) {
+    const cluster = clusterOf(context, database);
+    const info = await repositoryInfo(cluster);
+    const unreadable = Object.entries(info.unreadable).map(([location, why]) => `${location}: ${why}`);
+    return { summary: `could be taken at ${locationsOf(cluster).join(', ')}`, label: '', type, database, locations: [], bytes: 0, seconds: 0, failed: unreadable };
+  },
+
+  async execute({ database, type, run, incident }) {
+    const cluster = clusterOf(context, database);
+    const holder = await claimedBy(cluster);
+    if (holder && holder !== incident) {
+      throw failure('BadRequest', `no backup is taken of ${database} while incident ${holder} is open on it`, 'It is taken when the incident re-protects the database; or close the incident.');
+    }
+    const began = Date.now();
+    await ensureArchiving(cluster);
+    const rows = await takeKnownRows(cluster).catch(() => undefined);
+    const taken: BackupSet[] = [];
+    const failed: string[] = [];
+    for (const location of locationsOf(cluster)) {
+      try {
+        taken.push((await takenBy(cluster, run, location)) ?? (await take(cluster, { type, run, location, rows: rows?.counts })));
+      } catch (error) {
+        failed.push(`${location}: ${(error as Error).message}`);
+      }
+    }
+    const first = taken[0];
+    if (!first) throw failure('CommandFailed', `no location took the backup: ${failed.join('; ')}`, 'Check the locations: lifeboat doctor');
+    const result = {
+      label: first.label,
+      type,
+      database,
+      locations: taken.map(({ location }) => location),
+      bytes: first.repositoryBytes,
+      seconds: Math.round((Date.now() - began) / 100) / 10,
+    };
+    const missing = failed.length > 0 ? `; NOT at ${failed.join('; ')}` : '';
+    return { ...result, summary: `${type} backup ${first.label} at ${result.locations.join(', ')}${missing}`, failed };
+  },
+});
+
+async function takenBy(cluster: Cluster, run: string, location: string): Promise<BackupSet | undefined> {
+  const { backups } = await repositoryInfo(cluster);
+  return backups.find((backup) => backup.location === location && backup.annotations['lifeboat-run'] === run);
+}
+
+async function take(
+  cluster: Cluster,
+  { type, run, location, rows }: { type: BackupType; run: string; location: string; rows: Record<string, number | null> | undefined },
+): Promise<BackupSet> {
+  await pgbackrest(
+    cluster,
+    [
+      `--repo=${repoNumber(cluster, location)}`,
+      `--type=${pgType[type]}`,
+      `--annotation=lifeboat-run=${run}`,
+      ...(rows ? [`--annotation=lifeboat-rows=${JSON.stringify(rows)}`] : []),
+      '--log-level-console=detail',
+      'backup',
+    ],
+    {
+      ledger: ledger(cluster, 'pgbackrest-backup'),
+      onLine: (line) => {
+        const percent = / backup file .*, ([\d.]+)%\)/.exec(line)?.[1];
+        if (percent) progress({ what: `${type} backup at ${location}`, percent: Number(percent) });
+      },
+    },
+  );
+  const backup = await takenBy(cluster, run, location);
+  if (!backup) throw failure('CommandFailed', `pgBackRest says that it took the backup, and it is not listed at ${location}`, 'Check the location: lifeboat backup list');
+  if (backup.pageErrors) throw failure('BackupDamaged', `pgBackRest found damaged pages in the database while it took ${backup.label}`, 'The database itself is damaged: lifeboat start database-corruption');
+  return backup;
+}
+
+/** Reads every file of every backup at every location and compares its checksum. Returns what does not match, by location. */
+export const verifyBackups = (context: HostContext): Capability<{ database: string }, { summary: string; damaged: string[] }> => {
+  const look = async ({ database }: { database: string }) => {
+    const cluster = clusterOf(context, database);
+    const damaged: string[] = [];
+    for (const location of locationsOf(cluster)) {
+      progress({ what: `verifying every file at ${location}` });
+      const result = await pgbackrest(cluster, [`--repo=${repoNumber(cluster, location)}`, '--log-level-console=info', 'verify'], { accept: Array.from({ length: 125 }, (_, code) => code + 1) });
+      const problems = result.lines.filter((line) => /invalid checksum|missing file|invalid size|invalid result|ERROR/.test(line) && !/(checksum|file|size|invalid)\w*: 0/.test(line));
+      damaged.push(...problems.map((line) => `${location}: ${line.replace(/^.*(INFO|ERROR|WARN): /, '').trim()}`));
+    }
+    return { summary: damaged.length === 0 ? `every file at ${locationsOf(cluster).join(', ')} is whole` : `damaged: ${damaged[0]}`, damaged };
+  };
+  return { rehearse: look, execute: look };
+};
+
+export const listBackups = (context: HostContext) => ({
+  rehearse: ({ database }: { database: string }) => repositoryInfo(clusterOf(context, database)),
+  execute: ({ database }: { database: string }) => repositoryInfo(clusterOf(context, database)),
+});

@@ -1,0 +1,92 @@
+import type { Target } from '../../plan/target.js';
+import { type Cluster, controlData } from '../postgres/cluster.js';
+import { type BackupSet, repositoryInfo } from './pgbackrest.js';
+import { type Archive, type Branch, follow, history, lastCommitIn, lastCommitOnDisk, listArchive, lsnValue, timelineOf } from './wal.js';
+import { withClient } from '../postgres/connect.js';
+import { readCanary } from '../postgres/canary.js';
+
+/** A backup that can reach the target. */
+export interface Candidate {
+  label: string;
+  location: string;
+  takenAt: string;
+  databaseBytes: number;
+  /** The timeline that recovery must follow. */
+  timeline: number;
+}
+
+export interface Candidates {
+  candidates: Candidate[];
+  /** A line for each backup and location that was passed over. */
+  passedOver: string[];
+}
+
+/** The timeline that the production database is on: a restore follows exactly this one, never an older or a stray newer one. */
+export async function productionTimeline(cluster: Cluster, dataDirectory: string, archive: Archive): Promise<number> {
+  const control = await controlData(cluster, dataDirectory).catch(() => undefined);
+  // A control file that cannot be read leaves what the archive knows.
+  return control && control.timeline > 0 ? control.timeline : Math.max(1, ...archive.histories, ...archive.segments.map(timelineOf));
+}
+
+/**
+ * Which backups can reach the target, the newest first and each in the order of the plan's locations, and why the others cannot.
+ * Source: field-notes, "Target": backup stop < target < last archived commit, WAL contiguous, timeline history there.
+ */
+export async function findCandidates(cluster: Cluster, target: Target, dataDirectory: string): Promise<Candidates> {
+  const [info, archive] = await Promise.all([repositoryInfo(cluster), listArchive(cluster)]);
+  const timeline = await productionTimeline(cluster, dataDirectory, archive);
+  const branches = await history(cluster, timeline, dataDirectory);
+  const passedOver = Object.entries(info.unreadable).map(([location, why]) => `location ${location} cannot be read: ${why}`);
+  const candidates: Candidate[] = [];
+  const reach = new Map<string, Promise<Date | undefined>>();
+  const reachOf = (segment: string) => {
+    if (!reach.has(segment)) reach.set(segment, lastCommitIn(cluster, segment));
+    return reach.get(segment)!;
+  };
+  for (const backup of info.backups) {
+    const why = await whyNot(backup, target, { archive, branches, timeline, reachOf });
+    if (why) passedOver.push(`${backup.label} at ${backup.location}: ${why}`);
+    else {
+      candidates.push({
+        label: backup.label,
+        location: backup.location,
+        takenAt: new Date(backup.stoppedAt * 1000).toISOString(),
+        databaseBytes: backup.databaseBytes,
+        timeline,
+      });
+    }
+  }
+  return { candidates, passedOver };
+}
+
+interface Known {
+  archive: Archive;
+  branches: Branch[];
+  timeline: number;
+  reachOf: (segment: string) => Promise<Date | undefined>;
+}
+
+async function whyNot(backup: BackupSet, target: Target, { archive, branches, timeline, reachOf }: Known): Promise<string | undefined> {
+  if (backup.pageErrors) return 'pgBackRest found damaged pages while it took this backup';
+  if (target.kind === 'backup' && backup.label !== target.label) return 'not the backup that was asked for';
+  const own = timelineOf(backup.walStart);
+  const parent = branches.find((branch) => branch.timeline === own);
+  if (own !== timeline && !parent) return `it is on timeline ${own}, which does not lead to timeline ${timeline} of the database`;
+  if (parent && lsnValue(backup.lsnStop) > lsnValue(parent.until)) return `it ended after timeline ${own} was left at ${parent.until}`;
+  if (target.kind === 'time' && Date.parse(target.iso) <= backup.stoppedAt * 1000) return 'it ended after the target';
+  if (target.kind === 'lsn' && lsnValue(target.lsn) <= lsnValue(backup.lsnStop)) return 'it ended after the target';
+  const continuity = follow(archive, backup.walStart, branches, timeline);
+  if (continuity.last === '' || continuity.last.slice(8) < backup.walStop.slice(8)) return `the WAL that it needs is not archived: ${continuity.gap ?? backup.walStop} is missing`;
+  if (target.kind === 'backup' || !continuity.gap) return undefined;
+  if (target.kind === 'latest') return `the WAL after it has a gap: ${continuity.gap} is missing, and recovery would end there in silence`;
+  const reached = await reachOf(continuity.last);
+  if (target.kind === 'time' && reached && Date.parse(target.iso) <= reached.getTime()) return undefined;
+  const until = reached ? `; it reaches ${reached.toISOString()}` : '';
+  return `the WAL between it and the target has a gap: ${continuity.gap} is missing${until}`;
+}
+
+/** The last moment at which production is known to have committed: its canary, or, when it is down, what its WAL says. */
+export async function lastKnownCommit(cluster: Cluster, dataDirectory: string): Promise<Date | undefined> {
+  const canary = await withClient(cluster, {}, readCanary).catch(() => undefined);
+  return canary ? new Date(canary.ts) : lastCommitOnDisk(cluster, dataDirectory);
+}

@@ -1,0 +1,20 @@
+import { describeTarget, parseTarget } from '../../plan/target.js';
+import { looking } from '../capability.js';
+import type { HostContext } from '../context.js';
+import { failure } from '../errors.js';
+import { clusterOf } from '../postgres/cluster.js';
+import { type Candidates, findCandidates } from './candidates.js';
+
+/** The backups that can reach the target, in the order in which they are tried. Throws NoBackup when there is none. */
+export const listCandidates = (context: HostContext) =>
+  looking<{ database: string; target: string }, Candidates & { summary: string }>(async ({ database, target: text }) => {
+    const cluster = clusterOf(context, database);
+    const target = parseTarget(text);
+    const found = await findCandidates(cluster, target, cluster.dataDirectory);
+    const [first] = found.candidates;
+    if (!first) {
+      throw failure('NoBackup', `no backup of ${database} can reach ${describeTarget(target)}: ${found.passedOver.slice(0, 4).join('; ')}`, 'Choose another target: lifeboat decide restore --to TIME');
+    }
+    const others = found.candidates.length - 1;
+    return { ...found, summary: `${first.label} at ${first.location}, taken ${first.takenAt}${others > 0 ? `; ${others} more if it is damaged` : ''}` };
+  });

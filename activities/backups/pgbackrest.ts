@@ -1,0 +1,171 @@
+import { dirname, join } from 'node:path';
+import { onHost } from '../../plan/access.js';
+import { secretOf } from '../context.js';
+import { failure } from '../errors.js';
+import { exists, makeDirectory, ownFor, writeWhole } from '../files.js';
+import { run, type RunOptions, type RunResult } from '../run.js';
+import { type Cluster, dataOwner } from '../postgres/cluster.js';
+
+/** Driving pgBackRest: its configuration is written from the plan, never by hand. Source: pgbackrest.org/configuration.html */
+
+const home = (cluster: Cluster) => join(cluster.context.state, 'pgbackrest');
+export const configFile = (cluster: Cluster): string => join(home(cluster), `${cluster.database}.conf`);
+
+/** The locations of a database in the order of the plan; the first is pgBackRest's repo1. */
+export const locationsOf = (cluster: Cluster): string[] => cluster.plan.backups.physical.locations;
+export const repoNumber = (cluster: Cluster, location: string): number => locationsOf(cluster).indexOf(location) + 1;
+
+/** Writes the configuration, readable by the owner of the data alone since it holds the passphrases. Returns its path. */
+export async function writeConfig(cluster: Cluster): Promise<string> {
+  const owner = await dataOwner(cluster);
+  const { context, plan } = cluster;
+  const repos: string[] = [];
+  for (const [at, name] of locationsOf(cluster).entries()) {
+    const location = context.plan.locations[name]!;
+    const repo = `repo${at + 1}`;
+    repos.push(`${repo}-path=${location.directory}`, `${repo}-retention-full=${plan.backups.physical.keep.full}`);
+    if (location.encryption) {
+      repos.push(`${repo}-cipher-type=aes-256-cbc`, `${repo}-cipher-pass=${await secretOf(context, location.encryption)}`);
+    }
+  }
+  for (const part of ['log', 'lock', 'spool']) {
+    await makeDirectory(home(cluster), owner, 0o755);
+    await makeDirectory(join(home(cluster), part), owner, 0o750);
+  }
+  await ownFor(home(cluster), owner);
+  const text = [
+    '# Written by Lifeboat from the plan; changes made here are lost.',
+    '[global]',
+    ...repos,
+    `log-path=${join(home(cluster), 'log')}`,
+    `lock-path=${join(home(cluster), 'lock')}`,
+    `spool-path=${join(home(cluster), 'spool')}`,
+    'log-level-file=off',
+    'log-level-console=info',
+    'start-fast=y',
+    'process-max=2',
+    'compress-type=zst',
+    `[${cluster.stanza}]`,
+    `pg1-path=${cluster.dataDirectory}`,
+    `pg1-port=${cluster.port}`,
+    `pg1-socket-path=${cluster.socketDirectory}`,
+    `pg1-user=${plan.postgres.user}`,
+    `pg1-database=postgres`,
+    '',
+  ].join('\n');
+  await writeWhole(configFile(cluster), text, { owner, mode: 0o600 });
+  return configFile(cluster);
+}
+
+/** Runs pgBackRest for a database as the owner of its data. Throws ToolMissing, CommandFailed. */
+export async function pgbackrest(cluster: Cluster, args: string[], options: RunOptions = {}): Promise<RunResult> {
+  await writeConfig(cluster);
+  const { password } = cluster.plan.postgres;
+  return run('pgbackrest', [`--config=${configFile(cluster)}`, `--stanza=${cluster.stanza}`, ...args], {
+    owner: await dataOwner(cluster),
+    ...options,
+    env: { ...(password ? { PGPASSWORD: await secretOf(cluster.context, password) } : {}), ...options.env },
+  });
+}
+
+/** The command by which PostgreSQL archives: no secret is in it. */
+export const archiveCommand = (cluster: Cluster): string =>
+  `pgbackrest --config=${configFile(cluster)} --stanza=${cluster.stanza} archive-push %p`;
+export const restoreCommand = (cluster: Cluster): string =>
+  `pgbackrest --config=${configFile(cluster)} --stanza=${cluster.stanza} archive-get %f "%p"`;
+
+/** Creates the directories of the locations (their last part only: a missing mount must not be filled by mistake) and the stanza. */
+export async function createStanza(cluster: Cluster): Promise<void> {
+  const owner = await dataOwner(cluster);
+  for (const name of locationsOf(cluster)) {
+    const { directory } = cluster.context.plan.locations[name]!;
+    if (!(await exists(dirname(directory)))) {
+      throw failure('BadRequest', `location ${name}: ${dirname(directory)} is not there on ${cluster.context.host}`, 'Is its disk mounted? Create the directory, or correct the location in the plan.');
+    }
+    await makeDirectory(directory, owner, 0o750);
+  }
+  await pgbackrest(cluster, ['stanza-create']);
+}
+
+/** One backup, as pgBackRest lists it. Times in seconds since 1970, sizes in bytes. */
+export interface BackupSet {
+  label: string;
+  type: 'full' | 'diff' | 'incr';
+  location: string;
+  startedAt: number;
+  stoppedAt: number;
+  databaseBytes: number;
+  repositoryBytes: number;
+  walStart: string;
+  walStop: string;
+  lsnStop: string;
+  /** pgBackRest found page checksum errors while it took this backup. */
+  pageErrors: boolean;
+  annotations: Record<string, string>;
+}
+
+export interface RepositoryInfo {
+  backups: BackupSet[];
+  systemIdentifier: string | undefined;
+  /** Locations that could not be read, with why. */
+  unreadable: Record<string, string>;
+}
+
+interface InfoJson {
+  backup?: {
+    annotation?: Record<string, string>;
+    archive: { start: string | null; stop: string | null };
+    database: { 'repo-key': number };
+    error: boolean | null;
+    info: { size: number; repository: { delta: number; size?: number } };
+    label: string;
+    lsn?: { start: string; stop: string };
+    timestamp: { start: number; stop: number };
+    type: 'full' | 'diff' | 'incr';
+  }[];
+  db?: { 'system-id': number | string }[];
+  repo?: { key: number; status: { code: number; message: string } }[];
+}
+
+/** Lists every backup at every location, newest first. A location that cannot be read is named, and the others still listed. */
+export async function repositoryInfo(cluster: Cluster): Promise<RepositoryInfo> {
+  const info: RepositoryInfo = { backups: [], systemIdentifier: undefined, unreadable: {} };
+  for (const location of locationsOf(cluster)) {
+    const repo = repoNumber(cluster, location);
+    try {
+      const { stdout } = await pgbackrest(cluster, [`--repo=${repo}`, '--output=json', '--log-level-console=off', '--log-level-stderr=error', 'info']);
+      // JSON.parse would round the system identifier, which has more digits than a double.
+      const parsed = (JSON.parse(stdout.replace(/"system-id":(\d+)/g, '"system-id":"$1"')) as InfoJson[])[0];
+      const status = parsed?.repo?.find(({ key }) => key === repo)?.status;
+      // 0: ok; 2: no backups yet. 1, 3 and above: no stanza here, or it cannot be read.
+      if (status && status.code !== 0 && status.code !== 2) info.unreadable[location] = status.message;
+      info.systemIdentifier ??= parsed?.db?.at(-1)?.['system-id'] as string | undefined;
+      for (const backup of parsed?.backup ?? []) {
+        info.backups.push({
+          label: backup.label,
+          type: backup.type,
+          location,
+          startedAt: backup.timestamp.start,
+          stoppedAt: backup.timestamp.stop,
+          databaseBytes: backup.info.size,
+          repositoryBytes: backup.info.repository.size ?? backup.info.repository.delta,
+          walStart: backup.archive.start ?? '',
+          walStop: backup.archive.stop ?? '',
+          lsnStop: backup.lsn?.stop ?? '0/0',
+          pageErrors: backup.error === true,
+          annotations: backup.annotation ?? {},
+        });
+      }
+    } catch (error) {
+      info.unreadable[location] = (error as Error).message;
+    }
+  }
+  const order = (backup: BackupSet) => locationsOf(cluster).indexOf(backup.location);
+  info.backups.sort((a, b) => b.stoppedAt - a.stoppedAt || order(a) - order(b));
+  return info;
+}
+
+/** True when the data directory of this host is on this cluster's primary. */
+export const isPrimaryHost = (cluster: Cluster): boolean => cluster.plan.postgres.primary === cluster.context.host;
+/** The port of the database on its primary. */
+export const primaryPort = (cluster: Cluster): number => onHost(cluster.plan.postgres.port, cluster.plan.postgres.primary);

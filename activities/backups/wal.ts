@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
+import { ownFor } from '../files.js';
+import { run } from '../run.js';
+import { locationsOf, pgbackrest, repoNumber } from './pgbackrest.js';
+
+/** Which WAL is archived, on which timelines, and what time it reaches. */
+
+export interface Archive {
+  /** Names of all segments at any location (24 hex digits), sorted. */
+  segments: string[];
+  /** Timelines whose history file is archived. */
+  histories: number[];
+}
+
+export const timelineOf = (segment: string): number => parseInt(segment.slice(0, 8), 16);
+
+/** Lists the archived WAL of all readable locations together: recovery takes a segment from whichever has it. */
+export async function listArchive(cluster: Cluster): Promise<Archive> {
+  const segments = new Set<string>();
+  const histories = new Set<number>();
+  for (const location of locationsOf(cluster)) {
+    const listed = await pgbackrest(cluster, [
+      `--repo=${repoNumber(cluster, location)}`, '--recurse', '--output=json', '--log-level-console=off', 'repo-ls', `archive/${cluster.stanza}`,
+    ]).catch(() => undefined);
+    for (const path of Object.keys(JSON.parse(listed?.stdout || '{}') as Record<string, unknown>)) {
+      const segment = /\/([0-9A-F]{24})-[0-9a-f]{40}/.exec(path)?.[1];
+      if (segment) segments.add(segment);
+      const history = /([0-9A-F]{8})\.history/.exec(path)?.[1];
+      if (history) histories.add(parseInt(history, 16));
+    }
+  }
+  return { segments: [...segments].sort(), histories: [...histories].sort((a, b) => a - b) };
+}
+
+/** A segment's place in the stream, whatever its timeline, for segments of 16 MB. */
+const numberOf = (segment: string): number => parseInt(segment.slice(8, 16), 16) * 256 + parseInt(segment.slice(16), 16);
+const segmentAt = (timeline: number, number: number): string => hex(timeline) + hex(Math.floor(number / 256)) + hex(number % 256);
+
+/** The segment that holds an LSN on a timeline, for segments of 16 MB. */
+export function segmentOf(timeline: number, lsn: string): string {
+  const [high = '0', low = '0'] = lsn.split('/');
+  return [hex(timeline), hex(parseInt(high, 16)), hex(parseInt(low, 16) >>> 24)].join('');
+}
+
+const hex = (n: number) => n.toString(16).toUpperCase().padStart(8, '0');
+
+export function lsnValue(lsn: string): bigint {
+  const [high = '0', low = '0'] = lsn.split('/');
+  return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
+}
+
+/** A timeline's parents: it left each of them at the LSN that is given. The first line of a history file is the oldest. */
+export interface Branch {
+  timeline: number;
+  until: string;
+}
+
+/** The history of a timeline, from the data directory or the archive; empty for the first one. */
+export async function history(cluster: Cluster, timeline: number, dataDirectory?: string): Promise<Branch[]> {
+  if (timeline === 1) return [];
+  const name = `${hex(timeline)}.history`;
+  const text =
+    (dataDirectory && (await readFile(join(dataDirectory, 'pg_wal', name), 'utf8').catch(() => undefined))) ??
+    (await withArchived(cluster, name, (path) => readFile(path, 'utf8')));
+  return (text || '')
+    .split('\n')
+    .map((line) => /^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/.exec(line))
+    .filter((match) => match !== null)
+    .map((match) => ({ timeline: Number(match[1]), until: match[2]! }));
+}
+
+export interface Continuity {
+  /** The last segment that recovery can reach without a gap. */
+  last: string;
+  /** The first one that is missing although later ones are there. */
+  gap?: string;
+}
+
+/**
+ * Follows the archive from the first segment of a backup along the timelines that lead to `timeline`. A hole is where a recovery would end
+ * in silence (pgbackrest#632), so it is looked for before anything is stopped. Where a timeline left its parent, either has the segment.
+ */
+export function follow(archive: Archive, start: string, branches: Branch[], timeline: number): Continuity {
+  const have = new Set(archive.segments);
+  const path = [...branches.map(({ timeline: parent, until }) => ({ timeline: parent, last: numberOf(segmentOf(parent, until)) })), { timeline, last: Infinity }];
+  const first = path.findIndex((part) => part.timeline === timelineOf(start));
+  const found = (number: number) =>
+    path.slice(first).map((part, at, parts) => {
+      const from = at === 0 ? 0 : parts[at - 1]!.last;
+      return number >= from && number <= part.last ? segmentAt(part.timeline, number) : '';
+    }).filter((segment) => have.has(segment)).at(-1);
+  let number = numberOf(start);
+  let last = '';
+  for (let segment = found(number); segment; segment = found(number)) {
+    last = segment;
+    number += 1;
+  }
+  const later = archive.segments.some((segment) => timelineOf(segment) === timeline && numberOf(segment) > number);
+  return later ? { last, gap: segmentAt(timeline, number) } : { last };
+}
+
+/** Fetches a file of the archive into a scratch folder for as long as `read` looks at it. Undefined when it cannot be had. */
+async function withArchived<T>(cluster: Cluster, name: string, read: (path: string) => Promise<T>): Promise<T | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'lifeboat-wal-'));
+  try {
+    await ownFor(folder, await dataOwner(cluster));
+    const path = join(folder, name);
+    const got = await pgbackrest(cluster, ['--log-level-console=off', 'archive-get', name, path], { accept: [1] }).catch(() => undefined);
+    return got?.code === 0 ? await read(path) : undefined;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The time of the last commit in an archived segment; undefined when it has none or cannot be read. */
+export async function lastCommitIn(cluster: Cluster, segment: string): Promise<Date | undefined> {
+  return withArchived(cluster, segment, (path) => lastCommitOf(cluster, path));
+}
+
+/** The time of the last commit that the WAL of a data directory holds, newest segments first: what a server that is down cannot be asked. */
+export async function lastCommitOnDisk(cluster: Cluster, dataDirectory: string): Promise<Date | undefined> {
+  const wal = join(dataDirectory, 'pg_wal');
+  const names = (await readdir(wal).catch(() => [])).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort().reverse();
+  for (const name of names.slice(0, 16)) {
+    const found = await lastCommitOf(cluster, join(wal, name));
+    if (found) return found;
+  }
+  return undefined;
+}
+
+async function lastCommitOf(cluster: Cluster, path: string): Promise<Date | undefined> {
+  const result = await run(await bin(cluster, 'pg_waldump'), ['--rmgr=Transaction', path], { owner: await dataOwner(cluster), accept: [1], env: { TZ: 'UTC' } });
+  const times = result.lines.map((line) => /COMMIT (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? \w+)/.exec(line)?.[1]).filter((time) => time !== undefined);
+  const last = times.at(-1);
+  return last ? new Date(last) : undefined;
+}

@@ -1,0 +1,148 @@
+import { dirname } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { databasesOn } from '../../plan/access.js';
+import { allSecretReferences } from '../../plan/secrets.js';
+import { formatBytes, formatDuration } from '../../plan/values.js';
+import { archiveCommand, repositoryInfo } from '../backups/pgbackrest.js';
+import { looking } from '../capability.js';
+import { type HostContext, secretOf } from '../context.js';
+import { freeBytes, treeBytes } from '../files.js';
+import { claimedBy } from '../postgres/claim.js';
+import { bin, type Cluster, clusterOf, controlData, provenDataDirectory } from '../postgres/cluster.js';
+import { one, withClient } from '../postgres/connect.js';
+import { isClosed } from '../postgres/fence.js';
+import { standbyStates } from '../postgres/standby.js';
+import { run } from '../run.js';
+import type { Check } from '../../workflows/messages.js';
+import { postmasterPid } from '../postgres/server.js';
+
+export interface HostFacts {
+  planDigest: string;
+  /** The host's clock when it answered, ISO 8601. */
+  now: string;
+  checks: Check[];
+  /** Bytes of each database that has its primary here. */
+  bytes: Record<string, number>;
+}
+
+/** Everything that the plan promises of this host, looked at now. A check that cannot be made is a failed one, and never stops the others. */
+export const hostFacts = (context: HostContext) =>
+  looking<{ incident?: string }, HostFacts>(async () => {
+    const checks: Check[] = [];
+    const bytes: Record<string, number> = {};
+    const check = async (what: string, hint: string, look: () => Promise<string | Pick<Check, 'result' | 'says' | 'hint'>>) => {
+      try {
+        const found = await look();
+        checks.push({ what, host: context.host, ...(typeof found === 'string' ? { result: 'pass' as const, says: found } : found) });
+      } catch (error) {
+        const own = (error as { details?: { hint?: string }[] }).details?.[0]?.hint;
+        checks.push({ what, host: context.host, result: 'fail', says: (error as Error).message, hint: own ?? hint });
+      }
+    };
+    const mine = databasesOn(context.plan, context.host);
+    if (mine.length > 0) {
+      await check('pgbackrest', 'Install pgbackrest on this host.', async () => (await run('pgbackrest', ['version'])).stdout.trim());
+    }
+    await check('secrets', 'Give the agent what is missing and start it again.', () => readableSecrets(context));
+    for (const { database, role } of mine) {
+      const cluster = clusterOf(context, database);
+      const name = (what: string) => `${database} ${role}: ${what}`;
+      await check(name('data directory'), 'Correct dataDirectory in the plan.', async () => provenDataDirectory(cluster));
+      await check(name('server'), 'Start it; or: lifeboat start database-corruption', () => serverCheck(cluster));
+      if (role !== 'primary') continue;
+      await check(name('open'), 'An incident closed it: lifeboat incidents', () => openCheck(cluster));
+      await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
+      await check(name('backup age'), 'lifeboat backup create', () => backupAge(cluster));
+      await check(name('free space'), 'Free space beside the data directory.', async () => {
+        const size = await treeBytes(cluster.dataDirectory);
+        bytes[database] = size;
+        const free = await freeBytes(dirname(cluster.dataDirectory));
+        const says = `a restore beside needs ${formatBytes(size * 1.1)}, ${formatBytes(free)} are free`;
+        return free > size * 1.1 ? says : { result: 'fail', says, hint: `Free ${formatBytes(size * 1.1 - free)} beside ${cluster.dataDirectory}.` };
+      });
+      await check(name('replicas'), 'Look at pg_stat_replication; rebuild the standby.', () => replicaCheck(cluster));
+      await check(name('checksums'), '', async () =>
+        (await controlData(cluster, cluster.dataDirectory)).checksums ? 'on' : { result: 'warn', says: 'data checksums are off', hint: 'With the server stopped: pg_checksums --enable' },
+      );
+      await check(name('left behind'), '', () => leftovers(cluster));
+    }
+    for (const [service, of] of Object.entries(context.plan.services)) {
+      if (of.hosts.includes(context.host) && 'systemd' in of.control) {
+        const unit = of.control.systemd;
+        await check(`${service}: systemd unit`, 'Correct the unit in the plan.', async () => (await run('systemctl', ['cat', unit]), unit));
+      }
+    }
+    return { planDigest: context.planDigest, now: new Date().toISOString(), checks, bytes };
+  });
+
+async function readableSecrets(context: HostContext): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  const mine = allSecretReferences(context.plan);
+  const missing: string[] = [];
+  if (databasesOn(context.plan, context.host).length === 0) return 'none are needed here';
+  for (const { reference } of mine) await secretOf(context, reference).catch(() => missing.push(reference));
+  return missing.length === 0
+    ? `${mine.length} can be read`
+    : { result: 'fail', says: `cannot be read: ${missing.join(', ')}`, hint: 'Give the agent what they refer to, and start it again.' };
+}
+
+async function serverCheck(cluster: Cluster): Promise<string> {
+  await bin(cluster, 'pg_amcheck');
+  if (!(await postmasterPid(cluster.dataDirectory))) throw new Error('it does not run');
+  return withClient(cluster, {}, async (client) => {
+    const version = (await one<string>(client, `select current_setting('server_version')`))!;
+    const amcheck = await one<boolean>(client, `select exists(select from pg_available_extensions where name = 'amcheck')`);
+    if (!amcheck) throw new Error(`PostgreSQL ${version}, without the amcheck extension`);
+    return `PostgreSQL ${version}, superuser ${String(await one<string>(client, `select current_setting('is_superuser')`))}`;
+  });
+}
+
+async function openCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  const holder = await claimedBy(cluster);
+  if (await isClosed(cluster)) return { result: 'warn', says: `closed by incident ${holder ?? '(none is open)'}`, hint: 'lifeboat watch; or, when no incident is open: lifeboat abort --resume' };
+  return holder ? `open; held by incident ${holder}` : 'open';
+}
+
+async function archivingCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  return withClient(cluster, { database: 'postgres' }, async (client) => {
+    const command = await one<string>(client, `select current_setting('archive_command')`);
+    if (command !== archiveCommand(cluster)) {
+      return { result: 'fail' as const, says: 'archive_command is not the one of Lifeboat', hint: 'Start the agent of this host: it sets the command. If it is somebody else\'s: alter system reset archive_command' };
+    }
+    const { rows } = await client.query<{ failing: boolean; age: string | null; last: string | null }>(
+      `select coalesce(last_failed_time > last_archived_time, last_failed_time is not null) as failing,
+              extract(epoch from now() - last_archived_time)::text as age, last_archived_wal as last from pg_stat_archiver`,
+    );
+    const row = rows[0]!;
+    if (row.failing) return { result: 'fail' as const, says: 'the last WAL segment could not be archived', hint: 'Read the log of the server: it says why archive-push failed.' };
+    if (row.last === null) return { result: 'warn' as const, says: 'no WAL segment was archived yet', hint: 'Wait for archive_timeout, or: lifeboat backup create' };
+    const rpo = cluster.plan.objectives?.rpo ?? cluster.context.plan.objectives.rpo;
+    const age = Number(row.age);
+    const says = `last segment archived ${formatDuration(age)} ago`;
+    return age > rpo ? { result: 'fail' as const, says, hint: `That is more than the RPO of ${formatDuration(rpo)}. Is archive_timeout set?` } : says;
+  });
+}
+
+async function backupAge(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  const { backups, unreadable } = await repositoryInfo(cluster);
+  const lost = Object.entries(unreadable);
+  if (lost.length > 0) return { result: 'fail', says: lost.map(([location, why]) => `${location} cannot be read: ${why}`).join('; '), hint: 'Is it mounted? Are its credentials there?' };
+  const newest = backups[0];
+  if (!newest) return { result: 'fail', says: 'there is no backup', hint: 'lifeboat backup create --full' };
+  const age = Date.now() / 1000 - newest.stoppedAt;
+  const says = `${newest.label} is ${formatDuration(age)} old`;
+  return age > 2 * 86_400 ? { result: 'warn', says, hint: 'Are the schedules applied? lifeboat schedules list' } : says;
+}
+
+async function replicaCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  const states = await standbyStates(cluster);
+  const missing = cluster.plan.postgres.standbys.filter((standby) => !states.some(({ name, state }) => name === standby && state === 'streaming'));
+  if (missing.length > 0) return { result: 'fail', says: `not streaming: ${missing.join(', ')}`, hint: 'Is the server there up? Its application_name must be the name of its host.' };
+  const lag = Math.max(0, ...states.map(({ lagSeconds }) => lagSeconds ?? 0));
+  return states.length === 0 ? 'the plan has no standby' : `${states.length} streaming, ${formatDuration(lag)} behind`;
+}
+
+async function leftovers(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  const parent = dirname(cluster.dataDirectory);
+  const names = (await readdir(parent)).filter((name) => /\.(quarantine|restored|replaced|new)-[A-Za-z]/.test(name) && !name.endsWith('.json') && !name.endsWith('.tablespaces'));
+  return names.length === 0 ? 'nothing' : { result: 'warn', says: `kept beside the data directory: ${names.join(', ')}`, hint: 'When nobody needs them any more, remove them by hand.' };
+}

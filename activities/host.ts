@@ -1,0 +1,47 @@
+import { backupPhysical, listBackups, verifyBackups } from './backups/backup.js';
+import { listCandidates } from './backups/list-candidates.js';
+import { protect } from './backups/protect.js';
+import { discardCopy, restoreBeside, stopCopy } from './backups/restore-beside.js';
+import { activity } from './capability.js';
+import type { HostContext } from './context.js';
+import { hostFacts } from './doctor/host-facts.js';
+import { assess } from './postgres/assess.js';
+import { checkRequest } from './postgres/check-request.js';
+import { saveEvidence } from './postgres/evidence.js';
+import { openDatabase, release } from './postgres/open.js';
+import { putBack, putInPlace } from './postgres/put-in-place.js';
+import { repair } from './postgres/repair.js';
+import { rebuildStandby } from './postgres/standby.js';
+import { stopWrites } from './postgres/stop-writes.js';
+import { verifyRestored } from './postgres/verify-restored.js';
+import { startService, stopService } from './services/control.js';
+
+/** Everything that the agent of a host can do: one line for each capability. Names and inputs are public; commands stay on the host. */
+export function createHostActivities(context: HostContext) {
+  return {
+    checkRequest: activity(checkRequest(context)),
+    stopService: activity(stopService(context)),
+    startService: activity(startService(context)),
+    stopWrites: activity(stopWrites(context)),
+    saveEvidence: activity(saveEvidence(context)),
+    assess: activity(assess(context)),
+    repair: activity(repair(context)),
+    listCandidates: activity(listCandidates(context)),
+    restoreBeside: activity(restoreBeside(context)),
+    verifyRestored: activity(verifyRestored(context)),
+    putInPlace: activity(putInPlace(context)),
+    putBack: activity(putBack(context)),
+    openDatabase: activity(openDatabase(context)),
+    protect: activity(protect(context)),
+    rebuildStandby: activity(rebuildStandby(context)),
+    discardCopy: activity(discardCopy(context)),
+    stopCopy: activity(stopCopy(context)),
+    release: activity(release(context)),
+    backupPhysical: activity(backupPhysical(context)),
+    verifyBackups: activity(verifyBackups(context)),
+    listBackups: activity(listBackups(context)),
+    hostFacts: activity(hostFacts(context)),
+  };
+}
+
+export type HostActivities = ReturnType<typeof createHostActivities>;

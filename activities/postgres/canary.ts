@@ -1,0 +1,96 @@
+import type { Cluster } from './cluster.js';
+import { type Client, connect, withClient } from './connect.js';
+
+/**
+ * The canary: one row, updated every two seconds by the agent of the primary. Its age in a restored copy is the RPO really reached, and its
+ * commits are what a point-in-time recovery stops at (on an idle database PostgreSQL refuses a target after the last commit).
+ * Source: field-notes, "Canary".
+ */
+export const canaryIntervalSeconds = 2;
+
+const setUp = `
+  create schema if not exists lifeboat;
+  create table if not exists lifeboat.canary (
+    id int primary key check (id = 1), ts timestamptz not null, lsn pg_lsn not null, seq bigint not null
+  ) with (fillfactor = 10);
+  insert into lifeboat.canary values (1, clock_timestamp(), pg_current_wal_insert_lsn(), 1) on conflict do nothing;
+`;
+const beat = 'update lifeboat.canary set ts = clock_timestamp(), lsn = pg_current_wal_insert_lsn(), seq = seq + 1 where id = 1';
+
+export interface CanaryRow {
+  /** ISO 8601. */
+  ts: string;
+  lsn: string;
+  seq: number;
+}
+
+/** Reads the canary; undefined where there is none. */
+export async function readCanary(client: Client): Promise<CanaryRow | undefined> {
+  try {
+    const { rows } = await client.query<{ ts: Date; lsn: string; seq: string }>('select ts, lsn::text, seq::text from lifeboat.canary');
+    const row = rows[0];
+    return row && { ts: row.ts.toISOString(), lsn: row.lsn, seq: Number(row.seq) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Creates the canary where it is missing and beats once. Returns it. */
+export async function beatOnce(cluster: Cluster): Promise<CanaryRow | undefined> {
+  return withClient(cluster, {}, async (client) => {
+    await client.query(setUp);
+    await client.query(beat);
+    return readCanary(client);
+  });
+}
+
+/**
+ * Keeps the canary alive until `signal` says stop. It holds one connection, opens a new one when that was cut, and never lets an error
+ * out: a database that is down or closed simply gets no canary.
+ */
+export async function keepCanary(cluster: Cluster, signal: AbortSignal, paused: () => Promise<boolean>): Promise<void> {
+  let client: Client | undefined;
+  let ready = false;
+  while (!signal.aborted) {
+    try {
+      if (await paused()) {
+        await client?.end().catch(() => undefined);
+        client = undefined;
+      } else {
+        if (!client) {
+          client = await connect(cluster, { statementTimeout: 5000 });
+          ready = false;
+        }
+        if (!ready && !(await isReplica(client))) {
+          await client.query(setUp);
+          ready = true;
+        }
+        if (ready) await client.query(beat);
+      }
+    } catch {
+      await client?.end().catch(() => undefined);
+      client = undefined;
+    }
+    await pause(canaryIntervalSeconds * 1000, signal);
+  }
+  await client?.end().catch(() => undefined);
+}
+
+async function isReplica(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ replica: boolean }>('select pg_is_in_recovery() as replica');
+  return rows[0]?.replica === true;
+}
+
+/** Waits, and is woken early by the signal. */
+export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener('abort', done);
+  });
+}

@@ -1,0 +1,56 @@
+import type { RowCheck } from '../../workflows/state.js';
+import type { Cluster } from './cluster.js';
+import { type Client, one, quoteTable } from './connect.js';
+
+/** The plan's own checks: rows of named tables, and queries with the value that a healthy database gives. */
+
+/** Exact row counts of the plan's named tables; null for a table that is missing or cannot be read. Errors: by table, in words. */
+export async function countRows(cluster: Cluster, client: Client): Promise<{ counts: Record<string, number | null>; errors: Record<string, string> }> {
+  const counts: Record<string, number | null> = {};
+  const errors: Record<string, string> = {};
+  for (const table of Object.keys(cluster.plan.verify.rows)) {
+    try {
+      counts[table] = Number(await one<string>(client, `select count(*) from ${quoteTable(table)}`));
+    } catch (error) {
+      counts[table] = null;
+      errors[table] = (error as Error).message;
+    }
+  }
+  return { counts, errors };
+}
+
+/** Compares counts with the last known ones: a table may lose no more rows than the plan allows, and may not be missing. */
+export function compareRows(cluster: Cluster, counts: Record<string, number | null>, known: Record<string, number | null> | undefined): RowCheck[] {
+  return Object.entries(cluster.plan.verify.rows).map(([table, { maxDrop }]) => {
+    const expected = known?.[table] ?? null;
+    const found = counts[table] ?? null;
+    const ok = found !== null && (expected === null || found >= expected * (1 - (maxDrop ?? 0)));
+    return { table, expected, found, ok };
+  });
+}
+
+/** Runs the plan's queries; returns a sentence for each that did not give its value. */
+export async function runQueries(cluster: Cluster, client: Client): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const [at, { sql, expect }] of cluster.plan.verify.queries.entries()) {
+    try {
+      const value = await one<unknown>(client, sql);
+      if (String(value) !== String(expect)) wrong.push(`query ${at + 1} of the plan gives ${String(value)}, not ${String(expect)}`);
+    } catch (error) {
+      wrong.push(`query ${at + 1} of the plan fails: ${(error as Error).message}`);
+    }
+  }
+  return wrong;
+}
+
+/** Reads the catalog of a database from end to end; returns a sentence for each part of it that cannot be read. */
+export async function readCatalog(client: Client): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const table of ['pg_class', 'pg_attribute', 'pg_index', 'pg_type', 'pg_proc', 'pg_constraint', 'pg_depend', 'pg_authid']) {
+    // The hash reads every row through the heap, not through an index that may be the damaged part.
+    await client.query(`select count(*), sum(hashtext(t::text)) from pg_catalog.${table} t`).catch((error: unknown) => {
+      wrong.push(`catalog ${table} cannot be read: ${(error as Error).message}`);
+    });
+  }
+  return wrong;
+}

@@ -1,0 +1,166 @@
+import { access, constants, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { quarantineDirectory } from '../../plan/names.js';
+import { demandRestored } from '../backups/restore-beside.js';
+import type { Capability } from '../capability.js';
+import { checkpoint } from '../checkpoint.js';
+import type { HostContext } from '../context.js';
+import { failure } from '../errors.js';
+import { exists, move, ownFor, treeBytes, writeWhole } from '../files.js';
+import { demandClaim } from './claim.js';
+import { readCanary } from './canary.js';
+import { readCatalog, runQueries } from './checks.js';
+import { type Cluster, clusterOf, controlData, dataOwner, provenDataDirectory } from './cluster.js';
+import { answers, one, withClient } from './connect.js';
+import { proveFence, putFence } from './fence.js';
+import { scratchOf } from './scratch.js';
+import { launch, stopServer, untilReady } from './server.js';
+
+export interface PlaceInput {
+  database: string;
+  incident: string;
+}
+export interface Placed {
+  summary: string;
+  host: string;
+  /** Where the directory that was in place before now lies, and its size in bytes. */
+  quarantine: string;
+  bytes: number;
+}
+
+/** Production's data directory, with links resolved even while it is renamed away for a moment. */
+const sides = (cluster: Cluster, incident: string) => ({
+  place: cluster.dataDirectory,
+  restored: scratchOf(cluster, incident).directory,
+  quarantine: quarantineDirectory(cluster.dataDirectory, incident),
+});
+
+/**
+ * Renames the damaged data directory aside and the restored one into its place, and starts it closed. Nothing is removed. Which of the
+ * three names exist says how far an earlier attempt came.
+ */
+export const putInPlace = (context: HostContext): Capability<PlaceInput, Placed> => ({
+  async rehearse({ database, incident }) {
+    const cluster = clusterOf(context, database);
+    const directory = await provenDataDirectory(cluster);
+    await access(dirname(directory), constants.W_OK);
+    const quarantine = quarantineDirectory(cluster.dataDirectory, incident);
+    return { summary: `could be renamed: ${dirname(directory)} is writable, on one file system`, host: context.host, quarantine, bytes: 0 };
+  },
+
+  async execute({ database, incident }) {
+    const cluster = clusterOf(context, database);
+    const { place, restored, quarantine } = sides(cluster, incident);
+    await demandClaim(cluster, incident);
+    const copy = await demandRestored(scratchOf(cluster, incident), incident);
+    if (await exists(restored)) {
+      await stopServer(cluster, restored);
+      if (await exists(place)) {
+        await sameSystem(cluster, place, restored);
+        await stopServer(cluster);
+      }
+      await makeReady(cluster, restored, incident, copy.timeline);
+      if (!(await exists(quarantine))) await move(place, quarantine, 'moving the damaged directory aside');
+      await move(restored, place, 'moving the restored directory into place');
+    }
+    if (!(await exists(quarantine))) {
+      throw failure('WrongTarget', `neither ${restored} nor ${quarantine} is there`, 'Somebody moved them. Look at the host before you decide anything.');
+    }
+    await startClosed(cluster);
+    await verifyInPlace(cluster, copy.timeline);
+    const bytes = await treeBytes(quarantine);
+    return { summary: `in place and verified on timeline ${copy.timeline}; the damaged one is at ${quarantine}`, host: context.host, quarantine, bytes };
+  },
+});
+
+async function sameSystem(cluster: Cluster, place: string, restored: string): Promise<void> {
+  const [old, copy] = await Promise.all([controlData(cluster, place).catch(() => undefined), controlData(cluster, restored)]);
+  if (old && old.systemIdentifier !== copy.systemIdentifier) {
+    throw failure('WrongTarget', `${place} is cluster ${old.systemIdentifier}, the copy is of cluster ${copy.systemIdentifier}`, 'Nothing was moved. Check hosts and dataDirectory in the plan.');
+  }
+}
+
+/** What a scratch copy has and production may not have: closed, with archiving as it was, and its new timeline archived from its beginning. */
+async function makeReady(cluster: Cluster, directory: string, incident: string, timeline: number): Promise<void> {
+  await putFence(cluster, incident, directory);
+  const file = join(directory, 'postgresql.auto.conf');
+  const text = await readFile(file, 'utf8');
+  const kept = text.split('\n').filter((line) => !/^\s*(archive_mode\s*=\s*'?off|restore_command|recovery_target\w*)\b/.test(line));
+  await writeWhole(file, kept.join('\n'), { owner: await dataOwner(cluster), mode: 0o600 });
+  // Archiving was off when this timeline began, so PostgreSQL has not marked its history: without it in the archive, the next restore
+  // would follow the old timeline and drop what came since (cloudnative-pg#10817).
+  const wal = join(directory, 'pg_wal');
+  const own = timeline.toString(16).toUpperCase().padStart(8, '0');
+  const names = (await readdir(wal)).filter((name) => name === `${own}.history` || (/^[0-9A-F]{24}$/.test(name) && name.startsWith(own))).sort();
+  const segments = names.filter((name) => !name.endsWith('.history'));
+  // The last segments may be the current one or recycled ones: those are PostgreSQL's own to mark.
+  const current = await currentSegment(cluster, directory);
+  for (const name of [...names.filter((one) => one.endsWith('.history')), ...segments.filter((one) => one < current)]) {
+    const status = join(wal, 'archive_status', name);
+    if ((await exists(`${status}.done`)) || (await exists(`${status}.ready`))) continue;
+    await writeFile(`${status}.ready`, '');
+    await ownFor(`${status}.ready`, await dataOwner(cluster));
+  }
+}
+
+async function currentSegment(cluster: Cluster, directory: string): Promise<string> {
+  const { text } = await controlData(cluster, directory);
+  return /^Latest checkpoint's REDO WAL file:\s+(\S+)/m.exec(text)?.[1] ?? '';
+}
+
+async function startClosed(cluster: Cluster): Promise<void> {
+  await launch(cluster);
+  await untilReady(cluster, { directory: cluster.dataDirectory, scratch: false, seconds: 600, what: 'starting it in place' }, async () => ((await answers(cluster)) ? true : undefined));
+}
+
+/** In place it must be what was verified beside: up, writable for Lifeboat alone, on its timeline, with the plan's queries in order. */
+async function verifyInPlace(cluster: Cluster, timeline: number): Promise<void> {
+  const wrong = await withClient(cluster, { statementTimeout: 600_000 }, async (client) => {
+    const found: string[] = [];
+    if (await one<boolean>(client, 'select pg_is_in_recovery()')) found.push('it is in recovery');
+    await client.query('checkpoint');
+    const now = (await controlData(cluster, cluster.dataDirectory)).timeline;
+    if (now !== timeline) found.push(`it is on timeline ${now} and not ${timeline}`);
+    if ((await one<string>(client, `select current_setting('archive_mode')`)) === 'off') found.push('archive_mode is off');
+    found.push(...(await readCatalog(client)), ...(await runQueries(cluster, client)));
+    await readCanary(client);
+    return found;
+  });
+  await proveFence(cluster, undefined);
+  if (wrong.length > 0) throw failure('VerificationFailed', `in place it does not verify: ${wrong.join('; ')}`, 'The old directory is put back; then decide.');
+}
+
+/**
+ * Puts the damaged directory back where it was and keeps the restored one aside. Used when the restored copy does not start in place, and
+ * by a roll-back while the incident is open. What is in place is left closed.
+ */
+export const putBack = (context: HostContext): Capability<PlaceInput, Placed> => ({
+  async rehearse({ database, incident }) {
+    const { quarantine } = sides(clusterOf(context, database), incident);
+    return Promise.resolve({ summary: 'nothing was moved', host: context.host, quarantine, bytes: 0 });
+  },
+
+  async execute({ database, incident }) {
+    const cluster = clusterOf(context, database);
+    const { place, restored, quarantine } = sides(cluster, incident);
+    const aside = `${place}.replaced-${incident}`;
+    await demandClaim(cluster, incident);
+    if (await exists(quarantine)) {
+      if (await exists(place)) {
+        // Closed before it is moved: whoever starts it later finds that nobody may write to it.
+        await putFence(cluster, incident, place);
+        await stopServer(cluster);
+        await move(place, aside, 'moving the restored directory aside');
+      }
+      await move(quarantine, place, 'moving the old directory back');
+    } else if (!(await exists(place))) {
+      throw failure('WrongTarget', `neither ${place} nor ${quarantine} is there`, 'Somebody moved them. Look at the host before you decide anything.');
+    }
+    await putFence(cluster, incident);
+    await checkpoint('before starting the old directory');
+    await startClosed(cluster);
+    const kept = (await exists(aside)) ? aside : restored;
+    const bytes = (await exists(kept)) ? await treeBytes(kept) : 0;
+    return { summary: `the old directory is back in place, closed; the restored one is at ${kept}`, host: context.host, quarantine: kept, bytes };
+  },
+});

@@ -1,0 +1,129 @@
+import { mkdir, open, readFile, readlink, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { cancelled } from '../capability.js';
+import { failure } from '../errors.js';
+import { ownFor } from '../files.js';
+import { run, tail } from '../run.js';
+import { bin, type Cluster, dataOwner } from './cluster.js';
+
+/** Starting and stopping PostgreSQL, in its place or beside it. */
+
+/** The PID of the postmaster of this data directory; undefined when none is alive. A zombie is dead, and a reused PID is somebody else. */
+export async function postmasterPid(directory: string): Promise<number | undefined> {
+  const text = await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '');
+  const pid = Number(text.split('\n')[0]);
+  if (!Number.isInteger(pid) || pid <= 1) return undefined;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
+  }
+  const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  if (state === undefined) return process.platform === 'linux' ? undefined : pid;
+  if (/\) [ZX] /.test(state)) return undefined;
+  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
+  // A renamed directory keeps its inode: compare what is there, not the path by which it was started.
+  if (cwd !== undefined && !(await sameDirectory(cwd.replace(/ \(deleted\)$/, ''), directory))) return undefined;
+  return pid;
+}
+
+async function sameDirectory(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([stat(a).catch(() => undefined), stat(b).catch(() => undefined)]);
+  return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
+}
+
+/**
+ * PostgreSQL refuses to start while the PID in postmaster.pid exists, although it is a zombie or somebody else's by now: it looks no further
+ * than kill(pid, 0). Call only when {@link postmasterPid} found nobody.
+ */
+async function clearStalePid(directory: string): Promise<void> {
+  await rm(join(directory, 'postmaster.pid'), { force: true });
+}
+
+export interface StartOptions {
+  directory?: string;
+  /** Settings for this start only. */
+  settings?: Record<string, string>;
+  /** Beside the real one: never through systemd, and with the log in a file of ours. */
+  scratch?: boolean;
+}
+
+/** Where a server that we start writes its log. */
+export const logFile = (cluster: Cluster, scratch: boolean): string =>
+  join(cluster.context.state, 'logs', `${cluster.database}${scratch ? '-scratch' : ''}.log`);
+
+/** Asks the server to start and returns at once; what is running already stays. Throws ServerFailed, with what its log says. */
+export async function launch(cluster: Cluster, options: StartOptions = {}): Promise<void> {
+  const directory = options.directory ?? cluster.dataDirectory;
+  if (await postmasterPid(directory)) return;
+  const { systemd, configFile } = cluster.plan.postgres;
+  if (systemd && !options.scratch) {
+    await run('systemctl', ['start', systemd], { ledger: ledger(cluster, 'systemctl-start') });
+    return;
+  }
+  await clearStalePid(directory);
+  const owner = await dataOwner(cluster);
+  const log = logFile(cluster, options.scratch === true);
+  await mkdir(dirname(log), { recursive: true });
+  await ownFor(dirname(log), owner);
+  // A fresh log for each start beside: what it says is believed, so nothing of an earlier one may be in it.
+  if (options.scratch) await (await open(log, 'w')).close();
+  if (options.scratch) await ownFor(log, owner);
+  const settings: Record<string, string> = { ...(configFile ? { config_file: configFile } : {}), ...options.settings };
+  const flags = [`-p ${cluster.port}`, ...Object.entries(settings).map(([key, value]) => `-c ${key}='${value.replaceAll("'", "\\'")}'`)];
+  await run(await bin(cluster, 'pg_ctl', directory), ['-D', directory, '-l', log, '-W', '-o', flags.join(' '), 'start'], {
+    owner,
+    ledger: ledger(cluster, options.scratch ? 'pg_ctl-start-scratch' : 'pg_ctl-start'),
+  });
+}
+
+/** Stops the server of a directory: fast, and immediate when that does not end it. Throws ServerFailed when it still runs. */
+export async function stopServer(cluster: Cluster, directory = cluster.dataDirectory): Promise<'clean' | 'immediate' | 'was stopped'> {
+  if (!(await postmasterPid(directory))) return 'was stopped';
+  const { systemd } = cluster.plan.postgres;
+  if (systemd && directory === cluster.dataDirectory) await run('systemctl', ['stop', systemd], { ledger: ledger(cluster, 'systemctl-stop') });
+  const owner = await dataOwner(cluster);
+  for (const mode of ['fast', 'immediate'] as const) {
+    if (!(await postmasterPid(directory))) return 'clean';
+    const stop = await run(await bin(cluster, 'pg_ctl', directory), ['-D', directory, '-m', mode, '-w', '-t', mode === 'fast' ? '120' : '30', 'stop'], {
+      owner,
+      accept: [1],
+      ledger: ledger(cluster, `pg_ctl-stop-${mode}`),
+    });
+    if (stop.code === 0 || !(await postmasterPid(directory))) return mode === 'fast' ? 'clean' : 'immediate';
+  }
+  throw failure('ServerFailed', `PostgreSQL of ${directory} does not stop`, 'Look at its processes on the host (ps, strace); stop it by hand, then: lifeboat decide retry');
+}
+
+/** Waits until `ready` says so. Throws ServerFailed as soon as the server is gone, with what its log says. */
+export async function untilReady<T>(
+  cluster: Cluster,
+  options: { directory: string; scratch: boolean; seconds: number; what: string },
+  ready: () => Promise<T | undefined>,
+): Promise<T> {
+  const deadline = Date.now() + options.seconds * 1000;
+  let gone = 0;
+  for (;;) {
+    cancelled()?.throwIfAborted();
+    const answer = await ready();
+    if (answer !== undefined) return answer;
+    // Twice in a row: pg_ctl -W returns before the postmaster has written its PID file.
+    gone = (await postmasterPid(options.directory)) ? 0 : gone + 1;
+    if (gone > 10) throw failure('ServerFailed', `${options.what}: PostgreSQL ended: ${await logTail(cluster, options.scratch)}`, serverHint(cluster));
+    if (Date.now() > deadline) throw failure('ServerFailed', `${options.what}: not within ${options.seconds} s: ${await logTail(cluster, options.scratch)}`, serverHint(cluster));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+const serverHint = (cluster: Cluster) => `Read the server's log on ${cluster.context.host}, mend the cause, then: lifeboat decide retry`;
+
+export async function serverLog(cluster: Cluster, scratch: boolean): Promise<string[]> {
+  return (await readFile(logFile(cluster, scratch), 'utf8').catch(() => '')).split('\n').filter(Boolean);
+}
+
+export async function logTail(cluster: Cluster, scratch: boolean): Promise<string> {
+  const lines = await serverLog(cluster, scratch);
+  return lines.length === 0 ? 'its log is empty' : tail(lines.slice(-60));
+}
+
+export const ledger = (cluster: Cluster, name: string) => ({ directory: join(cluster.context.state, 'running'), name: `${cluster.database}-${name}` });

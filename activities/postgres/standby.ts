@@ -1,0 +1,136 @@
+import { appendFile, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { hostAddress } from '../../plan/access.js';
+import { quarantineDirectory } from '../../plan/names.js';
+import { primaryPort, restoreCommand, writeConfig } from '../backups/pgbackrest.js';
+import { type Capability, progress } from '../capability.js';
+import { checkpoint } from '../checkpoint.js';
+import { type HostContext, secretOf } from '../context.js';
+import { failure } from '../errors.js';
+import { exists, freeBytes, makeDirectory, move, removeTree, treeBytes, writeWhole } from '../files.js';
+import { run, type Owner } from '../run.js';
+import { bin, type Cluster, clusterOf, controlData, dataOwner } from './cluster.js';
+import { one, withClient } from './connect.js';
+import { launch, ledger, postmasterPid, stopServer, untilReady } from './server.js';
+
+export interface StandbyInput {
+  database: string;
+  incident: string;
+}
+export interface StandbyResult {
+  summary: string;
+  host: string;
+  quarantine: string | null;
+  bytes: number;
+}
+
+/**
+ * Rebuilds this host's standby from the primary: the old one, which followed what is now quarantined, is moved aside, a new one is taken
+ * with pg_basebackup, and it must stream on the primary's timeline.
+ */
+export const rebuildStandby = (context: HostContext): Capability<StandbyInput, StandbyResult> => ({
+  async rehearse({ database }) {
+    const cluster = clusterOf(context, database);
+    const size = (await exists(cluster.dataDirectory)) ? await treeBytes(cluster.dataDirectory) : 0;
+    const free = await freeBytes(dirname(cluster.dataDirectory));
+    if (free < size) throw failure('NotEnoughSpace', `a new standby needs ${size} bytes and ${free} are free on ${context.host}`, 'Free some space there.');
+    await bin(cluster, 'pg_basebackup');
+    return { summary: 'could be rebuilt: pg_basebackup is here, and the space', host: context.host, quarantine: null, bytes: 0 };
+  },
+
+  async execute({ database, incident }) {
+    const cluster = clusterOf(context, database);
+    const timeline = await primaryTimeline(cluster);
+    const owner = await dataOwner(cluster);
+    const quarantine = quarantineDirectory(cluster.dataDirectory, incident);
+    const fresh = `${cluster.dataDirectory}.new-${incident}`;
+    if (!(await follows(cluster, timeline))) {
+      if (!(await isFresh(fresh))) {
+        await stopServer(cluster);
+        await takeCopy(cluster, fresh, owner);
+      }
+      await stopServer(cluster);
+      if (!(await exists(quarantine)) && (await exists(cluster.dataDirectory))) await move(cluster.dataDirectory, quarantine, 'moving the old standby aside');
+      if (!(await exists(cluster.dataDirectory))) await move(fresh, cluster.dataDirectory, 'moving the new standby into place');
+      await launch(cluster);
+    }
+    await untilReady(cluster, { directory: cluster.dataDirectory, scratch: false, seconds: 600, what: 'starting the standby' }, async () =>
+      ((await follows(cluster, timeline)) ? true : undefined),
+    );
+    const kept = await exists(quarantine);
+    return { summary: `streaming on timeline ${timeline}`, host: context.host, quarantine: kept ? quarantine : null, bytes: kept ? await treeBytes(quarantine) : 0 };
+  },
+});
+
+/** The timeline of the primary, asked over the replication protocol: that also proves that this host may replicate from it. */
+async function primaryTimeline(cluster: Cluster): Promise<number> {
+  const conninfo = await replicationConninfo(cluster);
+  const answer = await run(await bin(cluster, 'psql'), ['-X', '-A', '-t', '-w', '-d', `${conninfo} dbname=replication replication=true`, '-c', 'IDENTIFY_SYSTEM'], { owner: await dataOwner(cluster) });
+  return Number(answer.stdout.trim().split('|')[1]);
+}
+
+/** A base backup is whole when pg_basebackup has ended and said so; only then is its marker written. */
+const isFresh = (fresh: string) => exists(join(fresh, '.lifeboat-complete'));
+
+/** True when the standby runs, is in recovery, and its WAL receiver streams on this timeline. */
+async function follows(cluster: Cluster, timeline: number): Promise<boolean> {
+  if (!(await postmasterPid(cluster.dataDirectory))) return false;
+  return withClient(cluster, { database: 'postgres' }, async (client) => {
+    if (!(await one<boolean>(client, 'select pg_is_in_recovery()'))) return false;
+    const received = await one<number>(client, `select received_tli from pg_stat_wal_receiver where status = 'streaming'`);
+    return Number(received) === timeline;
+  }).catch(() => false);
+}
+
+/** How this host's standby reaches the primary. A password in primary_conninfo would lie in every backup: a passfile keeps it out. */
+async function replicationConninfo(cluster: Cluster): Promise<string> {
+  const { plan, context } = cluster;
+  const replication = plan.postgres.replication ?? { user: plan.postgres.user, password: plan.postgres.password };
+  const passfile = join(context.state, `passfile-${cluster.database}`);
+  const password = replication.password ? await secretOf(context, replication.password) : '';
+  const escaped = password.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
+  await writeWhole(passfile, password ? `*:*:*:${replication.user}:${escaped}\n` : '', { owner: await dataOwner(cluster), mode: 0o600 });
+  return `host=${hostAddress(context.plan, plan.postgres.primary)} port=${primaryPort(cluster)} user=${replication.user} application_name=${context.host} passfile='${passfile}'`;
+}
+
+async function takeCopy(cluster: Cluster, fresh: string, owner: Owner | undefined): Promise<void> {
+  await removeTree(fresh);
+  await makeDirectory(fresh, owner);
+  const conninfo = await replicationConninfo(cluster);
+  await run(
+    await bin(cluster, 'pg_basebackup', (await readdir(cluster.dataDirectory).catch(() => [])).length > 0 ? cluster.dataDirectory : fresh),
+    ['-D', fresh, '-d', conninfo, '-R', '-X', 'stream', '--checkpoint=fast', '--no-password', '--progress'],
+    {
+      owner,
+      ledger: ledger(cluster, 'pg_basebackup'),
+      onLine: (line) => {
+        const percent = /\((\d+)%\)/.exec(line)?.[1];
+        if (percent) progress({ what: 'copying from the primary', percent: Number(percent) });
+      },
+    },
+  );
+  // A copy of the primary has the primary's port and files; this host has its own.
+  await writeConfig(cluster);
+  const settings = [`port = ${cluster.port}`, `unix_socket_directories = '${cluster.socketDirectory}'`, `restore_command = '${restoreCommand(cluster).replaceAll("'", "''")}'`];
+  await appendFile(join(fresh, 'postgresql.auto.conf'), `${settings.join('\n')}\n`);
+  await removeTree(join(fresh, 'pg_hba.conf.lifeboat-open'));
+  await checkpoint('after the copy of the primary');
+  await writeWhole(join(fresh, '.lifeboat-complete'), '', { owner });
+}
+
+/** What a primary sees of its standbys: host, and whether it streams. */
+export const standbyStates = (cluster: Cluster): Promise<{ name: string; state: string; lagSeconds: number | null }[]> =>
+  withClient(cluster, { database: 'postgres' }, async (client) => {
+    const { rows } = await client.query<{ name: string; state: string; lag: string | null }>(
+      'select application_name as name, state, extract(epoch from replay_lag)::text as lag from pg_stat_replication',
+    );
+    return rows.map((row) => ({ name: row.name, state: row.state, lagSeconds: row.lag === null ? null : Number(row.lag) }));
+  });
+
+/** The timeline that a running server is on. */
+export async function currentTimeline(cluster: Cluster): Promise<number> {
+  return withClient(cluster, { database: 'postgres' }, async (client) => {
+    await client.query('checkpoint');
+    return (await controlData(cluster, cluster.dataDirectory)).timeline;
+  });
+}

@@ -1,0 +1,147 @@
+import { type Capability, progress } from '../capability.js';
+import type { HostContext } from '../context.js';
+import { failure } from '../errors.js';
+import { run } from '../run.js';
+import type { RowCheck } from '../../workflows/state.js';
+import { parseTarget } from '../../plan/target.js';
+import { demandRestored } from '../backups/restore-beside.js';
+import { repositoryInfo } from '../backups/pgbackrest.js';
+import { amcheck } from './amcheck.js';
+import { readCanary } from './canary.js';
+import { compareRows, countRows, readCatalog, runQueries } from './checks.js';
+import { bin, clusterOf, type Cluster, controlData, dataOwner } from './cluster.js';
+import { mendCollation } from './collation.js';
+import { one, withClient } from './connect.js';
+import { type EvidenceFile, keepEvidence } from './evidence.js';
+import { type KnownRows, knownRowsAt } from './known-rows.js';
+import { scratchOf, scratchSettings, type Scratch } from './scratch.js';
+import { launch, ledger, postmasterPid, stopServer, untilReady } from './server.js';
+import { zeroPages } from './zero-pages.js';
+
+export interface VerifyInput {
+  database: string;
+  incident: string;
+  target: string;
+  declaredAt: string;
+}
+export interface Verification {
+  summary: string;
+  rows: RowCheck[];
+  /** Declared moment less the restored canary, in seconds; null when there is no canary. */
+  rpoSeconds: number | null;
+  /** What is not as it should be and does not make the copy unusable. */
+  warnings: string[];
+  checks: string[];
+  files: EvidenceFile[];
+}
+
+/**
+ * Verifies a restored copy before it takes over, and leaves it cleanly stopped. Throws VerificationFailed with everything that is wrong.
+ * Source: field-notes, "Verify a restored copy".
+ */
+export const verifyRestored = (context: HostContext): Capability<VerifyInput, Verification> => ({
+  rehearse: () => Promise.resolve({ summary: 'verified after the restore', rows: [], rpoSeconds: null, warnings: [], checks: [], files: [] }),
+
+  async execute({ database, incident, target: text, declaredAt }) {
+    const cluster = clusterOf(context, database);
+    const scratch = scratchOf(cluster, incident);
+    const target = parseTarget(text);
+    await demandRestored(scratch, incident);
+    await start(cluster, scratch);
+    const wrong: string[] = [];
+    const warnings: string[] = [];
+    const checks: string[] = [];
+    const session = { socketDirectory: scratch.socketDirectory, statementTimeout: 0 };
+
+    progress({ what: 'collation versions' });
+    const mended = await withClient(cluster, session, (client) => mendCollation(client, cluster.plan.name));
+    if (mended) warnings.push(mended);
+    progress({ what: 'pg_amcheck' });
+    const checked = await amcheck(cluster, { socketDirectory: scratch.socketDirectory, directory: scratch.directory, install: true });
+    wrong.push(...checked.damage.map((one) => `${one.relation || 'cluster'}: ${one.says}`));
+    checks.push('pg_amcheck: heap and indexes of every database');
+
+    progress({ what: 'catalog, rows and queries' });
+    const moment = target.kind === 'time' ? new Date(target.iso) : new Date(declaredAt);
+    const known = await knownRowsBefore(cluster, moment);
+    const looked = await withClient(cluster, session, async (client) => {
+      wrong.push(...(await readCatalog(client)));
+      const { counts, errors } = await countRows(cluster, client);
+      wrong.push(...(await runQueries(cluster, client)));
+      const heap = await client.query<{ file: string }>(
+        `select pg_relation_filenode(c.oid)::text as file from pg_class c where relkind in ('r', 'm', 't') and pg_relation_filenode(c.oid) is not null
+           and relpersistence = 'p' and reltablespace = 0`,
+      );
+      return {
+        rows: compareRows(cluster, counts, known?.counts),
+        errors,
+        canary: await readCanary(client),
+        oid: (await one<number>(client, 'select oid from pg_database where datname = current_database()'))!,
+        heap: new Set(heap.rows.map((row) => row.file)),
+      };
+    });
+    for (const row of looked.rows.filter(({ ok }) => !ok)) wrong.push(looked.errors[row.table] ?? `${row.table} has ${row.found} rows, ${row.expected} were last known`);
+    for (const row of looked.rows.filter(({ expected }) => expected === null)) warnings.push(`no earlier row count of ${row.table} is known: ${row.found} rows cannot be judged`);
+    checks.push(`${looked.rows.length} row counts, ${cluster.plan.verify.queries.length} queries, the catalog`);
+    if (!looked.canary) warnings.push('there is no canary in the copy: the RPO cannot be measured');
+
+    await stopServer(cluster, scratch.directory);
+    wrong.push(...(await checksums(cluster, scratch, warnings, checks)));
+    const holes = await zeroPages(scratch.directory, looked.oid, looked.heap);
+    wrong.push(...holes);
+    checks.push('no zero pages inside a table');
+
+    const file = await keepEvidence(context, incident, `${database}-restored-amcheck.txt`, [...checked.output, '', ...wrong].join('\n'));
+    if (wrong.length > 0) {
+      throw failure('VerificationFailed', `the restored copy is not sound: ${wrong.slice(0, 5).join('; ')}`, 'The next backup is tried; all findings are in the evidence.', { findings: wrong.slice(0, 20) });
+    }
+    const rpoSeconds = looked.canary ? Math.max(0, (Date.parse(declaredAt) - Date.parse(looked.canary.ts)) / 1000) : null;
+    return {
+      summary: `sound: ${checks.join(', ')}${looked.canary ? `; canary of ${looked.canary.ts}` : ''}`,
+      rows: looked.rows,
+      rpoSeconds,
+      warnings,
+      checks,
+      files: [file],
+    };
+  },
+});
+
+async function start(cluster: Cluster, scratch: Scratch): Promise<void> {
+  if (!(await postmasterPid(scratch.directory))) {
+    await launch(cluster, { directory: scratch.directory, settings: await scratchSettings(cluster, scratch), scratch: true });
+  }
+  const session = { socketDirectory: scratch.socketDirectory, database: 'postgres' };
+  await untilReady(cluster, { directory: scratch.directory, scratch: true, seconds: 600, what: 'starting the copy' }, () =>
+    withClient(cluster, session, async (client) => ((await one<boolean>(client, 'select pg_is_in_recovery()')) ? undefined : true)).catch(() => undefined),
+  );
+}
+
+async function checksums(cluster: Cluster, scratch: Scratch, warnings: string[], checks: string[]): Promise<string[]> {
+  if (!(await controlData(cluster, scratch.directory)).checksums) {
+    warnings.push('data checksums are off: damaged pages may go unnoticed');
+    return [];
+  }
+  progress({ what: 'pg_checksums' });
+  const result = await run(await bin(cluster, 'pg_checksums', scratch.directory), ['--check', '-D', scratch.directory], {
+    owner: await dataOwner(cluster),
+    accept: [1],
+    ledger: ledger(cluster, 'pg_checksums'),
+  });
+  checks.push('pg_checksums');
+  if (result.code === 0) return [];
+  const failures = result.lines.filter((line) => /checksum verification failed|error/i.test(line)).slice(0, 10);
+  return failures.length > 0 ? failures : [`pg_checksums ended with code ${result.code}`];
+}
+
+/** From this host's own notes; else from what the newest backup before that moment was annotated with. */
+async function knownRowsBefore(cluster: Cluster, moment: Date): Promise<KnownRows | undefined> {
+  const here = await knownRowsAt(cluster, moment);
+  if (here) return here;
+  const { backups } = await repositoryInfo(cluster);
+  for (const backup of backups) {
+    const note = backup.annotations['lifeboat-rows'];
+    if (note && backup.startedAt * 1000 <= moment.getTime()) return { at: new Date(backup.startedAt * 1000).toISOString(), counts: JSON.parse(note) as KnownRows['counts'] };
+  }
+  return undefined;
+}

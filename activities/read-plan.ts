@@ -1,0 +1,42 @@
+import { databaseObjectives, hostsOf, servicesOf } from '../plan/access.js';
+import type { ControlContext } from './context.js';
+import { failure } from './errors.js';
+
+/** What a workflow needs to know of the plan: names and numbers. */
+export interface PlanFacts {
+  database: string;
+  databaseName: string;
+  primary: string;
+  standbys: string[];
+  /** The services that write to the database, and the hosts of each. */
+  services: { name: string; hosts: string[] }[];
+  hosts: string[];
+  objectives: { rtoSeconds: number; rpoSeconds: number };
+  /** 2: who declared the incident may not approve it. */
+  approvals: number;
+  planDigest: string;
+  summary: string;
+}
+
+/** Resolves a database of the plan into names. Throws BadRequest when the plan has no such database. */
+export const readPlan =
+  ({ plan, planDigest }: ControlContext) =>
+  ({ database }: { database: string }): Promise<PlanFacts> => {
+    const of = plan.databases[database];
+    if (!of) {
+      throw failure('BadRequest', `the plan has no database "${database}"; it has ${Object.keys(plan.databases).join(', ')}`, 'Name one of those with --database.');
+    }
+    const { rto, rpo } = databaseObjectives(plan, database);
+    return Promise.resolve({
+      database,
+      databaseName: of.name,
+      primary: of.postgres.primary,
+      standbys: of.postgres.standbys,
+      services: servicesOf(plan, database).map((name) => ({ name, hosts: plan.services[name]!.hosts })),
+      hosts: hostsOf(plan),
+      objectives: { rtoSeconds: rto, rpoSeconds: rpo },
+      approvals: plan.approvals.people,
+      planDigest,
+      summary: `plan ${planDigest}`,
+    });
+  };

@@ -1,0 +1,19 @@
+import type { IncidentState } from '../../workflows/state.js';
+import { rehearsal, verdicts, type Verdict } from './facts.js';
+
+/** For programs: the whole state, and what was worked out from it. `format` rises when a field changes its meaning. */
+export function renderJson(state: IncidentState): string {
+  const [rto, rpo] = verdicts(state, new Date(state.endedAt ?? state.steps.at(-1)?.endedAt ?? state.declaredAt));
+  const report = {
+    format: 'lifeboat-report/1',
+    rehearsal: rehearsal(state.mode)?.word ?? null,
+    rto: achieved(rto),
+    rpo: achieved(rpo),
+    rowsOk: state.rows.length === 0 ? null : state.rows.every((row) => row.ok),
+    tasksOpen: state.tasks.filter((task) => !task.doneAt).map((task) => task.name),
+    incident: state,
+  };
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+const achieved = ({ objectiveSeconds, seconds, met, note }: Verdict) => ({ objectiveSeconds, seconds, met, note: note ?? null });

@@ -1,0 +1,152 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { cancelled } from './capability.js';
+import { checkpoint } from './checkpoint.js';
+import { failure } from './errors.js';
+
+/** Whom a program runs as: the owner of the data it works on. Undefined: as ourselves. */
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/** The owner of a file or directory, when we are root and it is somebody else's; PostgreSQL refuses to run as root. */
+export async function ownerOf(path: string): Promise<Owner | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const { uid, gid } = await stat(path);
+  return uid === 0 ? undefined : { uid, gid };
+}
+
+export interface RunOptions {
+  owner?: Owner | undefined;
+  env?: Record<string, string>;
+  /** Called with every line of stdout and stderr. */
+  onLine?: (line: string) => void;
+  /** Exit codes that are an answer and not an error. */
+  accept?: number[];
+  /** Milliseconds after which it is killed. */
+  timeout?: number;
+  /**
+   * For what changes data: where its process is written down, so that an attempt which comes after a crash first ends what the
+   * crashed one left running. Two programs in one directory would be worse than none.
+   */
+  ledger?: { directory: string; name: string };
+  /** Lines of output are kept out of errors: it is the plan author's own command, and may print anything. */
+  private?: boolean;
+}
+
+export interface RunResult {
+  code: number;
+  /** stdout and stderr, line by line, the last 2,000 lines. */
+  lines: string[];
+  stdout: string;
+}
+
+/**
+ * Runs a program to its end, in a process group of its own that ends with a cancelled activity.
+ * Throws ToolMissing when it is not there, CommandFailed when it exits with a code that is neither 0 nor accepted.
+ */
+export async function run(command: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
+  if (options.ledger) await endLeftover(options.ledger);
+  const what = basename(command);
+  const point = `${what} ${options.ledger?.name ?? ''}`.trim();
+  if (options.ledger) await checkpoint(`before ${point}`);
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    cwd: '/',
+    // Programs must speak English to us, whatever the language of the host.
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: process.env['HOME'] ?? '/', LC_ALL: 'C', ...options.env },
+    ...(options.owner ?? {}),
+  });
+  const lines: string[] = [];
+  const stdout: string[] = [];
+  const keep = (line: string, out: boolean) => {
+    lines.push(line);
+    if (lines.length > 2000) lines.shift();
+    if (out) stdout.push(line);
+    options.onLine?.(line);
+  };
+  createInterface({ input: child.stdout }).on('line', (line) => keep(line, true));
+  createInterface({ input: child.stderr }).on('line', (line) => keep(line, false));
+  const end = () => endGroup(child.pid);
+  const signal = cancelled();
+  signal?.addEventListener('abort', end);
+  const timer = options.timeout ? setTimeout(end, options.timeout) : undefined;
+  const closed = new Promise<number>((resolve, reject) => {
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      reject(
+        error.code === 'ENOENT'
+          ? failure('ToolMissing', `${what} is not on this host`, `Install it, then retry. Looked for ${command}.`)
+          : failure('CommandFailed', `${what} could not be started: ${error.message}`, 'Look at the log of the agent on this host.'),
+      );
+    });
+    child.on('close', (code, killedBy) => resolve(code ?? 128 + (killedBy === 'SIGKILL' ? 9 : 15)));
+  });
+  try {
+    if (options.ledger && child.pid) {
+      await writeLedger(options.ledger, child.pid);
+      await checkpoint(`during ${point}`);
+    }
+    const code = await closed;
+    if (options.ledger) await rm(ledgerFile(options.ledger), { force: true });
+    signal?.throwIfAborted();
+    if (code !== 0 && !options.accept?.includes(code)) {
+      const said = options.private ? 'what it printed is in the log of the agent' : tail(lines);
+      if (options.private) console.error(`${what} printed:\n${lines.slice(-20).join('\n')}`);
+      throw failure('CommandFailed', `${what} ended with code ${code}: ${said}`, 'Read what it said; then retry, or do it by hand.', { code });
+    }
+    if (options.ledger) await checkpoint(`after ${point}`);
+    return { code, lines, stdout: stdout.join('\n') };
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
+  }
+}
+
+/** The last lines that say something: what a person would read first. */
+export function tail(lines: string[], count = 4): string {
+  const telling = lines.filter((line) => /ERROR|FATAL|PANIC|error:|fatal|HINT/i.test(line));
+  return (telling.length > 0 ? telling : lines).slice(-count).join(' | ').slice(0, 800);
+}
+
+const ledgerFile = (ledger: { directory: string; name: string }) => join(ledger.directory, `${ledger.name}.running`);
+
+async function writeLedger(ledger: { directory: string; name: string }, pid: number): Promise<void> {
+  await mkdir(ledger.directory, { recursive: true });
+  await writeFile(ledgerFile(ledger), `${pid} ${await startedAt(pid)}`);
+}
+
+/** Ends the process group that an earlier, killed attempt left behind, and waits until it is gone. A reused PID is not touched. */
+async function endLeftover(ledger: { directory: string; name: string }): Promise<void> {
+  const text = await readFile(ledgerFile(ledger), 'utf8').catch(() => undefined);
+  if (!text) return;
+  const pid = Number(text.split(' ')[0]);
+  const then = text.slice(String(pid).length + 1);
+  for (let left = 200; left > 0 && then !== '' && (await startedAt(pid)) === then; left -= 1) {
+    endGroup(pid);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await rm(ledgerFile(ledger), { force: true });
+}
+
+/** When a process started, as `ps` says it; empty when it is gone or a zombie. */
+async function startedAt(pid: number): Promise<string> {
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'lstart=,stat=', '-p', String(pid)]).catch(() => ({ stdout: '' }));
+  const text = stdout.trim();
+  const state = text.split(/\s+/).at(-1) ?? '';
+  return text === '' || state.startsWith('Z') ? '' : text.slice(0, text.length - state.length).trim();
+}
+
+function endGroup(pid: number | undefined): void {
+  if (!pid) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It is gone already.
+  }
+}

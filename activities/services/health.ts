@@ -1,0 +1,75 @@
+import { hostAddress } from '../../plan/access.js';
+import type { Plan } from '../../plan/schema.js';
+import { formatDuration } from '../../plan/values.js';
+import { cancelled, looking, progress } from '../capability.js';
+import { failure } from '../errors.js';
+
+export interface HealthInput {
+  services: string[];
+}
+
+/** Asks each service for its health from outside: over the network, from the control worker. Throws ServiceFailed with every one that is not well. */
+export const checkHealth = (plan: Plan) =>
+  looking<HealthInput, { summary: string }>(async ({ services }) => {
+    const answers = await Promise.all(targets(plan, services).map((target) => ask(target)));
+    const ill = answers.filter((answer) => !answer.ok);
+    if (ill.length > 0) throw failure('ServiceFailed', ill.map(({ says }) => says).join('; '), 'Look at the log of the service; mend it, then: lifeboat decide retry');
+    return { summary: answers.length === 0 ? 'the plan names no service to ask' : answers.map(({ says }) => says).join('; ') };
+  });
+
+/** Watches the services for as long as the plan says. Throws ServiceFailed at the second failed answer in a row. */
+export const watchServices = (plan: Plan) => ({
+  /** A rehearsal asks once. */
+  rehearse: checkHealth(plan).rehearse,
+  async execute({ services }: HealthInput): Promise<{ summary: string }> {
+    const seconds = Math.max(0, ...services.map((service) => plan.services[service]?.watch ?? 0));
+    const until = Date.now() + seconds * 1000;
+    let asked = 0;
+    let failedInARow = 0;
+    while (Date.now() < until) {
+      cancelled()?.throwIfAborted();
+      const answers = await Promise.all(targets(plan, services).map((target) => ask(target)));
+      asked += answers.length;
+      const ill = answers.filter(({ ok }) => !ok);
+      failedInARow = ill.length > 0 ? failedInARow + 1 : 0;
+      if (failedInARow >= 2) throw failure('ServiceFailed', `while watched: ${ill.map(({ says }) => says).join('; ')}`, 'Look at the log of the service; then: lifeboat decide retry');
+      progress({ what: 'watching', percent: Math.round(100 - (100 * (until - Date.now())) / (seconds * 1000)), secondsLeft: Math.round((until - Date.now()) / 1000) });
+      await new Promise((resolve) => setTimeout(resolve, Math.min(1000, Math.max(0, until - Date.now()))));
+    }
+    return { summary: asked === 0 ? 'nothing to watch' : `healthy for ${formatDuration(seconds)}, asked ${asked} times` };
+  },
+});
+
+interface Asked {
+  service: string;
+  url: string;
+  within: number;
+}
+
+function targets(plan: Plan, services: string[]): Asked[] {
+  return services.flatMap((service) => {
+    const of = plan.services[service];
+    return (of?.hosts ?? []).map((host) => ({ service, url: of!.health.url.replaceAll('{host}', hostAddress(plan, host)), within: of!.health.within }));
+  });
+}
+
+/** A service that was just started may need a moment: it is asked again for a quarter of a minute. */
+async function ask({ service, url, within }: Asked): Promise<{ ok: boolean; says: string }> {
+  let says = '';
+  for (let left = 15; left > 0; left -= 1) {
+    cancelled()?.throwIfAborted();
+    const started = Date.now();
+    try {
+      const response = await fetch(url, { signal: AbortSignal.timeout(within * 1000), redirect: 'manual' });
+      await response.arrayBuffer();
+      const degraded = response.headers.get('x-system-status');
+      if (response.ok && degraded !== 'degraded') return { ok: true, says: `${service} answers ${response.status} in ${Date.now() - started} ms` };
+      says = `${service} answers ${response.status}${degraded ? `, and calls itself ${degraded}` : ''}`;
+    } catch (error) {
+      const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;
+      says = `${service} does not answer at ${new URL(url).origin}: ${cause}`;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  return { ok: false, says };
+}

@@ -1,0 +1,44 @@
+import { Command, CommanderError } from 'commander';
+import { fail } from './output.js';
+import * as abort from './commands/abort.js';
+import * as agent from './commands/agent.js';
+import * as approve from './commands/approve.js';
+import * as backup from './commands/backup.js';
+import * as check from './commands/check.js';
+import * as close from './commands/close.js';
+import * as decide from './commands/decide.js';
+import * as doctor from './commands/doctor.js';
+import * as document from './commands/document.js';
+import * as drill from './commands/drill.js';
+import * as incidents from './commands/incidents.js';
+import * as init from './commands/init.js';
+import * as note from './commands/note.js';
+import * as report from './commands/report.js';
+import * as schedules from './commands/schedules.js';
+import * as start from './commands/start.js';
+import * as up from './commands/up.js';
+import * as watch from './commands/watch.js';
+import * as worker from './commands/worker.js';
+
+/** The on-call CLI: one file for each command, each of which loads what it needs only when it is run. */
+const program = new Command('lifeboat')
+  .description('Disaster recovery that runs.')
+  .version('0.1.0')
+  .option('--plan <file>', 'the plan file', process.env['LIFEBOAT_PLAN'] ?? 'lifeboat.yaml')
+  .option('--json', 'print JSON, and everything else to standard error')
+  .option('--as <name>', 'who you are, for the record (LIFEBOAT_USER; else your login name)')
+  .showHelpAfterError('Type lifeboat --help for what there is.')
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText('after', '\nIn a disaster: lifeboat start database-corruption, then lifeboat watch.\nExit codes: 0 done, 1 problems found, 2 bad input, 3 refused (nothing was changed), 4 a person must decide, 5 not recovered, 6 no answer, 70 a fault of Lifeboat.');
+program.exitOverride();
+
+for (const command of [start, watch, incidents, approve, decide, note, abort, report, close, backup, drill, check, document, init, doctor, schedules, up, worker, agent]) {
+  command.register(program);
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else await fail(error, program.opts<{ json?: boolean }>().json === true);
+}

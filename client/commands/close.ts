@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { printJson, printLine } from '../output.js';
+import { withLifeboat } from '../session.js';
+
+/** `lifeboat close`: the incident is done with; after it nothing can be rolled back any more. */
+export function register(program: Command): void {
+  program
+    .command('close')
+    .description('close a recovered incident; its tasks must be done, or left open with a reason')
+    .option('--leave-tasks-open <reason>', 'close it although tasks are open')
+    .action(async ({ leaveTasksOpen }: { leaveTasksOpen?: string }, command: Command) => {
+      await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
+        const incident = lifeboat.incident();
+        const { quarantine } = await incident.state();
+        await incident.closeIt({ by, ...(leaveTasksOpen ? { leaveTasksOpen } : {}) });
+        if (json) return printJson({ closed: true, quarantine });
+        printLine(`Closed. The report: ${prefix} report`);
+        for (const { host, path, what } of quarantine) printLine(`Kept on ${host} until you remove it: ${path} (${what})`);
+      });
+    });
+}

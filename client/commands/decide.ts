@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { Expected, printJson, printLine } from '../output.js';
+import { withLifeboat } from '../session.js';
+import type { Choice } from '../../workflows/state.js';
+
+const choices = ['retry', 'skip', 'done', 'restore', 'keep', 'roll-back', 'approve', 'abort'] as const satisfies readonly Choice['name'][];
+
+/** `lifeboat decide <choice>`: a person answers the question that the open incident asks. */
+export function register(program: Command): void {
+  program
+    .command('decide')
+    .description(`answer the open question: ${choices.join(', ')}; lifeboat watch shows which are offered, and what they mean`)
+    .argument('<choice>', choices.join(', '))
+    .option('--reason <text>', 'why, for the record')
+    .option('--to <target>', 'for restore: the target')
+    .option('--question <number>', 'only if this is the question that is open', Number)
+    .action(async (choice: string, { reason, to, question }: { reason?: string; to?: string; question?: number }, command: Command) => {
+      if (!choices.some((one) => one === choice)) throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
+      refusePlaceholder(reason);
+      if (to) (await import('../../plan/target.js')).parseTarget(to);
+      await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
+        const said = await lifeboat.incident().decide({
+          by,
+          choice: choice as Choice['name'],
+          ...(reason ? { reason } : {}),
+          ...(to ? { target: to } : {}),
+          ...(question === undefined ? {} : { question }),
+        });
+        if (json) printJson({ said });
+        else printLine(`${said}. Follow it: ${prefix} watch`);
+      });
+    });
+}
+
+/** The three dots of the printed command are not a reason. */
+export function refusePlaceholder(reason: string | undefined): void {
+  if (reason !== undefined && /^(…|\.\.\.)?$/.test(reason.trim())) throw new Expected('That is not a reason yet.', 'Say why in your own words: --reason "..."');
+}

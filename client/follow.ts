@@ -1,0 +1,55 @@
+import type { Incident } from './lifeboat.js';
+import { settled } from './lifeboat.js';
+import { exitCodes, Expected, printJson, printLine } from './output.js';
+import { renderEvents, renderView } from './view.js';
+import type { IncidentState, Progress } from '../workflows/state.js';
+import type { Globals } from './session.js';
+
+export interface FollowOptions {
+  /** Go on although a person is asked; otherwise that ends it where nobody watches a terminal. */
+  wait: boolean;
+}
+
+/**
+ * Follows an incident to its end, or to a question: drawn anew every second in a terminal, as lines elsewhere. A control worker or a Temporal
+ * that is away for a while is waited for. Returns the exit code.
+ */
+export async function follow(incident: Incident, { json, prefix }: Globals, { wait }: FollowOptions): Promise<number> {
+  const live = process.stdout.isTTY && !json;
+  const draw = live ? (await import('log-update')).default : undefined;
+  let last: IncidentState | undefined;
+  let lastProgress: Progress[] = [];
+  let silentSince = 0;
+  for (;;) {
+    const look = await Promise.all([incident.state(), incident.progress().catch(() => [])]).catch((error: unknown) => error as Error);
+    if (look instanceof Error) {
+      if (look.name === 'WorkflowNotFoundError' || look.name === 'QueryNotRegisteredError') throw look;
+      silentSince ||= Date.now();
+      if (Date.now() - silentSince > 120_000) {
+        throw new Expected('The incident has not answered for two minutes; it goes on by itself as soon as Temporal and a control worker run.', 'Check both: lifeboat doctor. Then: lifeboat watch', exitCodes.noAnswer);
+      }
+    } else {
+      silentSince = 0;
+      const [state, progress] = look;
+      if (draw) draw(renderView({ state, progress, now: new Date(), width: process.stdout.columns ?? 80, color: colors(), commandPrefix: prefix }).join('\n'));
+      else if (!json) for (const line of renderEvents(last, state, { before: lastProgress, now: progress }, { commandPrefix: prefix, now: new Date() })) printLine(line);
+      last = state;
+      lastProgress = progress;
+      if (settled(state.phase) || (state.question && !wait)) {
+        draw?.done();
+        if (json) printJson(state);
+        return codeOf(state);
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, live ? 500 : 700));
+  }
+}
+
+export const colors = (): boolean => process.stdout.isTTY && !process.env['NO_COLOR'];
+
+export function codeOf(state: IncidentState): number {
+  if (state.question) return exitCodes.waiting;
+  if (state.phase === 'refused') return exitCodes.refused;
+  if (state.phase === 'aborted' || state.phase === 'rolled back') return exitCodes.notRecovered;
+  return exitCodes.done;
+}

@@ -1,0 +1,229 @@
+import { Client, Connection, WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from '@temporalio/client';
+import { defaultPayloadConverter, defineSearchAttributeKey } from '@temporalio/common';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import type { LoadedPlan } from '../plan/load.js';
+import { backupWorkflowId, controlQueue, doctorWorkflowId, drillWorkflowId, incidentName, incidentWorkflowId, searchAttributeNames } from '../plan/names.js';
+import type { ScenarioName } from '../plan/schema.js';
+import type { Abort, Approval, BackupResult, BackupType, Decision, Declared, DoctorResult, IncidentInput } from '../workflows/messages.js';
+import type { IncidentState, Mode, Phase, Progress } from '../workflows/state.js';
+import type { RepositoryInfo } from '../activities/backups/pgbackrest.js';
+import { Expected, exitCodes } from './output.js';
+
+export interface IncidentSummary {
+  id: string;
+  workflowId: string;
+  runId: string;
+  scenario: string;
+  phase: string;
+  drill: boolean;
+  declaredAt: string;
+  endedAt: string | null;
+}
+
+/** What the CLI does, for scripts too: a small typed client of one system's incidents and backups. */
+export class Lifeboat {
+  private constructor(
+    readonly plan: LoadedPlan,
+    readonly temporal: Client,
+  ) {}
+
+  /** Connects with Temporal's own settings. Throws {@link Expected} when it does not answer. */
+  static async connect(plan: LoadedPlan): Promise<Lifeboat> {
+    const { connectionOptions, namespace } = loadClientConnectConfig();
+    try {
+      const connection = await Connection.connect({ ...connectionOptions, connectTimeout: '5 seconds' });
+      return new Lifeboat(plan, new Client({ connection, namespace: namespace ?? 'default' }));
+    } catch (error) {
+      throw new Expected(
+        `Temporal does not answer at ${connectionOptions.address ?? 'localhost:7233'}: ${(error as Error).message.split('\n')[0]}`,
+        'Is it running, and is TEMPORAL_ADDRESS right? Start everything on this machine with: lifeboat up',
+        exitCodes.noAnswer,
+      );
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.temporal.connection.close();
+  }
+
+  get system(): string {
+    return this.plan.plan.system;
+  }
+
+  /** Declares an incident, or attaches to the one that is open: a system has one at a time. */
+  async declare(scenario: ScenarioName, input: Omit<IncidentInput, 'system' | 'scenario' | 'planDigest'>): Promise<{ incident: Incident; attached: boolean }> {
+    const workflowId = input.mode === 'real' ? incidentWorkflowId(this.system) : drillWorkflowId(this.system);
+    try {
+      const handle = await this.temporal.workflow.start(camel(scenario), {
+        workflowId,
+        taskQueue: controlQueue(this.system),
+        args: [{ ...input, system: this.system, scenario, planDigest: this.plan.digest } satisfies IncidentInput],
+        workflowIdConflictPolicy: 'FAIL',
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        staticSummary: `${scenario} of ${input.database}${input.mode === 'real' ? '' : ` (${input.mode})`}, declared by ${input.declaredBy}`,
+        typedSearchAttributes: [
+          { key: keys.system, value: this.system },
+          { key: keys.scenario, value: scenario },
+          { key: keys.phase, value: 'open' },
+          { key: keys.drill, value: input.mode !== 'real' },
+        ],
+      });
+      return { incident: new Incident(this.temporal, handle.workflowId, handle.firstExecutionRunId), attached: false };
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) return { incident: this.incident(input.mode), attached: true };
+      throw error;
+    }
+  }
+
+  /** The incident (or drill) that is open, or the last one that was. */
+  incident(mode: Mode = 'real', runId?: string): Incident {
+    return new Incident(this.temporal, mode === 'real' ? incidentWorkflowId(this.system) : drillWorkflowId(this.system), runId);
+  }
+
+  /** By its name as `lifeboat incidents` lists it. Throws {@link Expected} when there is none of that name. */
+  async find(id: string | undefined): Promise<Incident> {
+    if (!id) {
+      const running = (await this.incidents()).find(({ endedAt }) => endedAt === null);
+      const last = running ?? (await this.incidents())[0];
+      if (!last) throw new Expected('There was no incident yet.', 'Declare one: lifeboat start database-corruption; or drill: lifeboat drill start database-corruption');
+      return new Incident(this.temporal, last.workflowId, last.runId);
+    }
+    const found = (await this.incidents()).find((one) => one.id === id);
+    if (!found) throw new Expected(`There is no incident "${id}".`, 'See them all: lifeboat incidents');
+    return new Incident(this.temporal, found.workflowId, found.runId);
+  }
+
+  /** All incidents and drills of the system that Temporal still has, the newest first; those that run come first of all. */
+  async incidents(): Promise<IncidentSummary[]> {
+    const found: IncidentSummary[] = [];
+    for (const workflowId of [incidentWorkflowId(this.system), drillWorkflowId(this.system)]) {
+      for await (const { runId, startTime, closeTime, typedSearchAttributes } of this.temporal.workflow.list({ query: `WorkflowId = '${workflowId}'` })) {
+        const drill = workflowId === drillWorkflowId(this.system);
+        found.push({
+          id: incidentName(this.system, startTime, drill ? 'drill' : 'incident'),
+          workflowId,
+          runId,
+          scenario: typedSearchAttributes.get(keys.scenario) ?? '?',
+          phase: typedSearchAttributes.get(keys.phase) ?? '?',
+          drill,
+          declaredAt: startTime.toISOString(),
+          endedAt: closeTime?.toISOString() ?? null,
+        });
+      }
+    }
+    return found.sort((a, b) => Number(a.endedAt !== null) - Number(b.endedAt !== null) || b.declaredAt.localeCompare(a.declaredAt));
+  }
+
+  async backup(database: string, type: BackupType): Promise<BackupResult> {
+    return this.temporal.workflow.execute('backup', {
+      workflowId: backupWorkflowId(this.system, database),
+      taskQueue: controlQueue(this.system),
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      args: [{ system: this.system, database, type }],
+      staticSummary: `${type} backup of ${database}`,
+    }) as Promise<BackupResult>;
+  }
+
+  /** What a backup that runs now says of how far it is. */
+  async backupProgress(database: string): Promise<Progress[]> {
+    return progressOf(this.temporal, backupWorkflowId(this.system, database));
+  }
+
+  listBackups(database: string): Promise<RepositoryInfo> {
+    return this.ask('listBackups', { database });
+  }
+  verifyBackups(database: string): Promise<{ summary: string; damaged: string[] }> {
+    return this.ask('verifyBackups', { database });
+  }
+  doctor(database: string): Promise<DoctorResult> {
+    return this.ask('doctor', { database, planDigest: this.plan.digest });
+  }
+
+  /** Opens what an ended incident left closed. Throws when an incident is open: it decides then. */
+  resume(database: string, incident: string): Promise<string> {
+    return this.temporal.workflow.execute('resume', {
+      workflowId: incidentWorkflowId(this.system),
+      taskQueue: controlQueue(this.system),
+      args: [{ system: this.system, database, incident }],
+    }) as Promise<string>;
+  }
+
+  private ask<T>(workflow: string, input: object): Promise<T> {
+    return this.temporal.workflow.execute(workflow, {
+      workflowId: doctorWorkflowId(this.system, `${workflow}-${Date.now()}`),
+      taskQueue: controlQueue(this.system),
+      args: [{ system: this.system, ...input }],
+    }) as Promise<T>;
+  }
+}
+
+/** One incident, as a person talks with it. */
+export class Incident {
+  private readonly handle: WorkflowHandle;
+
+  constructor(
+    private readonly temporal: Client,
+    readonly workflowId: string,
+    readonly runId?: string,
+  ) {
+    this.handle = temporal.workflow.getHandle(workflowId, runId);
+  }
+
+  state(): Promise<IncidentState> {
+    return this.handle.query<IncidentState>('state');
+  }
+  /** Returns when the request was checked; nothing has been changed before that. */
+  declared(): Promise<Declared> {
+    return this.handle.executeUpdate<Declared, []>('declared');
+  }
+  approve(approval: Approval): Promise<string> {
+    return this.handle.executeUpdate<string, [Approval]>('approve', { args: [approval] });
+  }
+  decide(decision: Decision): Promise<string> {
+    return this.handle.executeUpdate<string, [Decision]>('decide', { args: [decision] });
+  }
+  note(note: { by: string; text: string; task?: string }): Promise<string> {
+    return this.handle.executeUpdate<string, [typeof note]>('note', { args: [note] });
+  }
+  abort(abort: Abort): Promise<string> {
+    return this.handle.executeUpdate<string, [Abort]>('abort', { args: [abort] });
+  }
+  closeIt(close: { by: string; leaveTasksOpen?: string }): Promise<string> {
+    return this.handle.executeUpdate<string, [typeof close]>('close', { args: [close] });
+  }
+  progress(): Promise<Progress[]> {
+    return progressOf(this.temporal, this.workflowId, this.runId);
+  }
+  /** True while the workflow runs, whatever its phase. */
+  async running(): Promise<boolean> {
+    return (await this.handle.describe()).status.name === 'RUNNING';
+  }
+  /** The failure with which it ended, when it was refused. */
+  async refusal(): Promise<unknown> {
+    return this.handle.result().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  }
+}
+
+/** Phases in which nothing more happens by itself. */
+export const settled = (phase: Phase): boolean => phase !== 'open' && phase !== 'waiting';
+
+async function progressOf(temporal: Client, workflowId: string, runId?: string): Promise<Progress[]> {
+  const { raw } = await temporal.workflow.getHandle(workflowId, runId).describe();
+  return (raw.pendingActivities ?? []).flatMap(({ heartbeatDetails }) => {
+    const payload = heartbeatDetails?.payloads?.[0];
+    const progress = payload && defaultPayloadConverter.fromPayload<Progress | null>(payload);
+    return progress ? [progress] : [];
+  });
+}
+
+const camel = (scenario: string): string => scenario.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+const keys = {
+  system: defineSearchAttributeKey(searchAttributeNames.system, 'KEYWORD'),
+  scenario: defineSearchAttributeKey(searchAttributeNames.scenario, 'KEYWORD'),
+  phase: defineSearchAttributeKey(searchAttributeNames.phase, 'KEYWORD'),
+  drill: defineSearchAttributeKey(searchAttributeNames.drill, 'BOOL'),
+};

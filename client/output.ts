@@ -1,0 +1,70 @@
+/** What the CLI prints, and with which code it ends. */
+
+export const exitCodes = {
+  done: 0,
+  /** `check` and `doctor` found problems. */
+  problems: 1,
+  badInput: 2,
+  /** The incident was refused: nothing was changed. */
+  refused: 3,
+  /** A person must decide before it goes on. */
+  waiting: 4,
+  /** Aborted or rolled back: not recovered. */
+  notRecovered: 5,
+  /** Temporal, or the control worker, does not answer. */
+  noAnswer: 6,
+  fault: 70,
+} as const;
+
+/** An error that was to be expected: said in words, with what to do next, and without a stack. */
+export class Expected extends Error {
+  constructor(
+    message: string,
+    readonly hint: string,
+    readonly code: number = exitCodes.badInput,
+  ) {
+    super(message);
+    this.name = 'Expected';
+  }
+}
+
+export function printLine(text = ''): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Says what went wrong and what to type next, and sets the exit code. */
+export async function fail(error: unknown, json: boolean): Promise<void> {
+  const { message, hint, code, problems } = await explain(error);
+  process.exitCode = code;
+  if (json) printJson({ error: message, hint: hint ?? null, code, ...(problems ? { problems } : {}) });
+  else process.stderr.write(`${message}\n${hint ? `→ ${hint}\n` : ''}`);
+}
+
+interface Explained {
+  message: string;
+  hint?: string;
+  code: number;
+  problems?: unknown[];
+}
+
+async function explain(error: unknown): Promise<Explained> {
+  if (error instanceof Expected) return { message: error.message, hint: error.hint, code: error.code };
+  const named = error as Error & { problems?: unknown[]; hint?: string };
+  if (named.name === 'PlanError') {
+    const { formatProblems, PlanError } = await import('../plan/load.js');
+    if (error instanceof PlanError) return { message: formatProblems(error).trimEnd(), code: exitCodes.badInput, problems: error.problems };
+  }
+  if (named.name === 'TargetError') return { message: named.message, ...(named.hint ? { hint: named.hint } : {}), code: exitCodes.badInput };
+  const { explainTemporal } = await import('./explain-temporal.js');
+  const known = explainTemporal(error);
+  if (known) return known;
+  return {
+    message: `A fault of Lifeboat: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    hint: 'The incident itself runs on without this command. See it: lifeboat watch',
+    code: exitCodes.fault,
+  };
+}

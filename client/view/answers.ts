@@ -1,0 +1,18 @@
+import type { Choice } from '../../workflows/state.js';
+
+/** The exact command that gives this answer. `…` stands for what only a person knows. */
+export function answerCommand(choice: Choice, commandPrefix: string, declaredAt: string, ellipsis = '…'): string {
+  const reason = choice.needs.includes('reason') || choice.name === 'abort' ? ` --reason "${ellipsis}"` : '';
+  const target = choice.needs.includes('target') ? ` --to ${declaredAt.slice(0, 10)}T${ellipsis}Z` : '';
+  const words = choice.name === 'approve' || choice.name === 'abort' ? choice.name : `decide ${choice.name}`;
+  return `${commandPrefix} ${words}${target}${reason}`;
+}
+
+/** What the `…` of a command stand for, in one line. */
+export function whatToFillIn(choices: Choice[], ellipsis = '…'): string | undefined {
+  const reason = choices.some((choice) => choice.needs.includes('reason') || choice.name === 'abort');
+  const target = choices.some((choice) => choice.needs.includes('target'));
+  if (!reason && !target) return undefined;
+  const parts = [...(reason ? ['your reason'] : []), ...(target ? ['the time to go back to, in UTC'] : [])];
+  return `In place of ${ellipsis} write ${parts.join(', or ')}.`;
+}

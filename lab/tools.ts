@@ -1,0 +1,14 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type * as Tools from '../scripts/tools.mjs';
+import { checkout } from './root.js';
+
+/** One search for tools, shared with the set-up script: that one is plain JavaScript and is not copied into dist/. */
+const tools = (await import(pathToFileURL(join(checkout, 'scripts', 'tools.mjs')).href)) as typeof Tools;
+
+/** The absolute path of a program such as `initdb`, `pgbackrest`, `temporal`. */
+export function tool(name: string): string {
+  const path = tools.findTool(name);
+  if (!path) throw new Error(`${name} was not found on this machine. Run: npm run setup`);
+  return path;
+}

@@ -1,0 +1,60 @@
+import type { DatabasePlan, Plan } from './schema.js';
+
+/** Small questions to a plan, asked by everyone. Pure: workflows import it. */
+
+/** The value for a host, where a plan may give one for all hosts or one for each. Throws when it gives none, which `lifeboat check` refuses. */
+export function onHost<T extends string | number>(value: T | Record<string, T>, host: string): T {
+  if (typeof value !== 'object') return value;
+  const found = Object.hasOwn(value, host) ? value[host] : undefined;
+  if (found === undefined) throw new Error(`the plan gives no value for host "${host}"; it has: ${Object.keys(value).join(', ')}`);
+  return found;
+}
+
+/** The database of that name. Throws when the plan has none. */
+export function databaseOf(plan: Plan, database: string): DatabasePlan {
+  const found = Object.hasOwn(plan.databases, database) ? plan.databases[database] : undefined;
+  if (!found) throw new Error(`the plan has no database "${database}"; it has: ${Object.keys(plan.databases).join(', ') || 'none'}`);
+  return found;
+}
+
+/** RTO and RPO of a database, in seconds: its own, or else those of the system. */
+export function databaseObjectives(plan: Plan, database: string): Plan['objectives'] {
+  return databaseOf(plan, database).objectives ?? plan.objectives;
+}
+
+/** The names of all hosts, in the order of the plan. */
+export const hostsOf = (plan: Plan): string[] => Object.keys(plan.hosts);
+
+/** The hosts of a database: the primary, then the standbys. */
+export function databaseHosts(plan: Plan, database: string): string[] {
+  const { primary, standbys } = databaseOf(plan, database).postgres;
+  return [primary, ...standbys];
+}
+
+/** The databases that have a server on the host, and what that server is by the plan; after a promotion it may be otherwise. */
+export function databasesOn(plan: Plan, host: string): { database: string; role: 'primary' | 'standby' }[] {
+  const roleIn = ({ postgres }: DatabasePlan): 'primary' | 'standby' | undefined => {
+    if (postgres.primary === host) return 'primary';
+    return postgres.standbys.includes(host) ? 'standby' : undefined;
+  };
+  return Object.entries(plan.databases).flatMap(([database, each]) => {
+    const role = roleIn(each);
+    return role ? [{ database, role }] : [];
+  });
+}
+
+/** Name or address at which other hosts reach it. */
+export function hostAddress(plan: Plan, host: string): string {
+  return (Object.hasOwn(plan.hosts, host) ? plan.hosts[host]?.address : undefined) ?? host;
+}
+
+/** The names of the services that write to the database, in the order of the plan. */
+export function servicesOf(plan: Plan, database: string): string[] {
+  return Object.keys(plan.services).filter((service) => plan.services[service]?.database === database);
+}
+
+/** The name of the database when the plan has exactly one, so that nobody has to type it. */
+export function onlyDatabase(plan: Plan): string | undefined {
+  const names = Object.keys(plan.databases);
+  return names.length === 1 ? names[0] : undefined;
+}

@@ -1,0 +1,32 @@
+/** Names that the client, the workers and the workflows must agree on. Pure: workflows import it. */
+
+/** The one workflow ID of a system's incident: holding it is the lock of the system. */
+export const incidentWorkflowId = (system: string): string => `lifeboat/${system}/incident`;
+/** Drills have a lock of their own, so that a drill never keeps an incident from being declared. */
+export const drillWorkflowId = (system: string): string => `lifeboat/${system}/drill`;
+export const backupWorkflowId = (system: string, database: string): string => `lifeboat/${system}/backup/${database}`;
+export const doctorWorkflowId = (system: string, unique: string): string => `lifeboat/${system}/doctor/${unique}`;
+export const scheduleId = (system: string, what: string): string => `lifeboat/${system}/${what}`;
+
+/** The queue that every control worker of the system polls. */
+export const controlQueue = (system: string): string => `lifeboat/${system}/control`;
+/** The queue that only the agent of that host polls. */
+export const hostQueue = (system: string, host: string): string => `lifeboat/${system}/host/${host}`;
+
+/** `shop-20261121-031502`: the name of an incident, from the second at which it was declared. */
+export function incidentName(system: string, declaredAt: Date, kind: 'incident' | 'drill' = 'incident'): string {
+  const stamp = declaredAt.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return `${system}${kind === 'drill' ? '-drill' : ''}-${stamp}`;
+}
+
+/** Where the copy is restored to, and where the damaged data directory is moved: always its siblings, so that a rename puts them in place. */
+export const restoredDirectory = (dataDirectory: string, incident: string): string => `${dataDirectory}.restored-${incident}`;
+export const quarantineDirectory = (dataDirectory: string, incident: string): string => `${dataDirectory}.quarantine-${incident}`;
+
+/** Typed search attributes (never a secret: they are not encrypted). */
+export const searchAttributeNames = {
+  system: 'LifeboatSystem',
+  scenario: 'LifeboatScenario',
+  phase: 'LifeboatPhase',
+  drill: 'LifeboatDrill',
+} as const;

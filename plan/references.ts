@@ -1,0 +1,196 @@
+import type { Finding } from './explain.js';
+import type { Path } from './show.js';
+import { suggestion } from './suggest.js';
+
+/**
+ * Whether the names in a plan lead somewhere, and whether its parts can stand beside each other. Works on the raw data of the
+ * file and takes nothing for granted, so that these problems show although others are there. Pure.
+ */
+export function checkReferences(data: unknown): Finding[] {
+  const plan = map(data);
+  if (!plan) return [];
+  const findings: Finding[] = [];
+  const names: Names = {
+    hosts: keys(plan.hosts),
+    locations: keys(plan.locations),
+    databases: keys(plan.databases),
+    contacts: keys(map(plan.people)?.contacts),
+  };
+  const report: Report = (path, message, rest = {}) => findings.push({ path, at: 'value', kind: 'reference', message, ...rest });
+
+  for (const [name, database] of entries(plan.databases)) checkDatabase(['databases', name], database, names, report);
+  checkNeighbours(plan, report);
+  checkLocations(plan, report);
+  for (const [name, service] of entries(plan.services)) checkService(['services', name], service, names, report);
+  checkPeople(plan, names, report);
+  checkDrills(plan, names, report);
+  if (names.databases?.length === 0)
+    report(['databases'], 'the plan protects nothing: no database is named', {
+      at: 'key',
+      hint: 'name at least one, or type: lifeboat init',
+    });
+  return findings;
+}
+
+interface Names {
+  /** Undefined when the file has no such map at all: then that is the problem, and not each name. */
+  hosts: string[] | undefined;
+  locations: string[] | undefined;
+  databases: string[] | undefined;
+  contacts: string[] | undefined;
+}
+type Report = (path: Path, message: string, rest?: Partial<Finding>) => void;
+
+function checkDatabase(path: Path, database: unknown, { hosts, locations }: Names, report: Report): void {
+  const postgres = map(map(database)?.postgres);
+  if (postgres) {
+    const at = [...path, 'postgres'];
+    known('host', postgres.primary, hosts, [...at, 'primary'], report);
+    const standbys = list(postgres.standbys);
+    for (const [i, standby] of standbys.entries()) {
+      known('host', standby, hosts, [...at, 'standbys', i], report);
+      if (typeof standby !== 'string') continue;
+      if (standby === postgres.primary)
+        report([...at, 'standbys', i], `"${standby}" is the primary, and cannot be its own standby`, {
+          found: standby,
+          hint: 'remove it from the standbys',
+        });
+      if (standbys.indexOf(standby) < i)
+        report([...at, 'standbys', i], `"${standby}" stands twice among the standbys`, { found: standby, hint: 'remove one of them' });
+    }
+    for (const field of ['dataDirectory', 'port', 'socketDirectory'])
+      checkPerHost([...at, field], postgres[field], [...new Set(hostsOf(postgres))], hosts, report);
+  }
+  const physical = map(map(map(database)?.backups)?.physical);
+  for (const [i, location] of list(physical?.locations).entries()) {
+    known('location', location, locations, [...path, 'backups', 'physical', 'locations', i], report);
+  }
+}
+
+/** A map with a value for each host must have one for every host of the database, and for no other. */
+function checkPerHost(path: Path, value: unknown, used: string[], hosts: string[] | undefined, report: Report): void {
+  const perHost = map(value);
+  if (!perHost) return;
+  // A host that is misspelt elsewhere is a problem there; here it would only be a second one.
+  const misspelt = hosts !== undefined && used.some((host) => !hosts.includes(host));
+  for (const host of used) {
+    if (hosts && !hosts.includes(host)) continue;
+    if (!Object.hasOwn(perHost, host)) {
+      report([...path, host], `"${host}" is missing: the database is on that host too`, {
+        at: 'key',
+        expected: `a value for each of ${used.join(', ')}`,
+      });
+    }
+  }
+  for (const host of Object.keys(perHost)) {
+    if (used.includes(host)) continue;
+    const isHost = hosts?.includes(host) === true;
+    if (isHost && misspelt) continue;
+    const message = isHost ? `the database is not on host "${host}"` : `unknown host "${host}"`;
+    const hint = isHost ? 'remove it, or add the host to the standbys' : suggestion(host, hosts ?? used, 'host');
+    report([...path, host], message, { at: 'key', found: host, hint });
+  }
+}
+
+/** Two databases on one host need a data directory and a port each. */
+function checkNeighbours(plan: RawMap, report: Report): void {
+  for (const field of ['dataDirectory', 'port'] as const) {
+    const taken = new Map<string, string>();
+    for (const [name, database] of entries(plan.databases)) {
+      const postgres = map(map(database)?.postgres);
+      if (!postgres) continue;
+      for (const host of new Set(hostsOf(postgres))) {
+        const value = at(postgres[field] ?? (field === 'port' ? 5432 : undefined), host);
+        if (typeof value !== 'string' && typeof value !== 'number') continue;
+        const place = `${host} ${String(value).replace(/(?<=.)\/+$/, '')}`;
+        const other = taken.get(place);
+        if (other === undefined) {
+          taken.set(place, name);
+          continue;
+        }
+        const path = ['databases', name, 'postgres', field, ...(map(postgres[field]) ? [host] : [])];
+        const what = field === 'port' ? `port ${value}` : `data directory ${value}`;
+        report(path, `${what} on host "${host}" belongs to database "${other}" already`, {
+          found: String(value),
+          hint: `give "${name}" its own`,
+        });
+      }
+    }
+  }
+}
+
+/** Backups inside of a data directory would be moved aside together with the damage. */
+function checkLocations(plan: RawMap, report: Report): void {
+  for (const [name, location] of entries(plan.locations)) {
+    const directory = map(location)?.directory;
+    if (typeof directory !== 'string') continue;
+    for (const [database, value] of entries(plan.databases)) {
+      const given = map(map(value)?.postgres)?.dataDirectory;
+      const inside = (map(given) ? Object.values(map(given)!) : [given]).find(
+        (one) => typeof one === 'string' && /[^/]/.test(one) && `${directory}/`.startsWith(`${one.replace(/\/+$/, '')}/`),
+      );
+      if (inside === undefined) continue;
+      report(['locations', name, 'directory'], `backups cannot be kept inside of the data directory of database "${database}"`, {
+        found: directory,
+        hint: 'choose a directory elsewhere, best on another disk',
+      });
+    }
+  }
+}
+
+function checkService(path: Path, value: unknown, names: Names, report: Report): void {
+  const service = map(value);
+  known('database', service?.database, names.databases, [...path, 'database'], report);
+  for (const [i, host] of list(service?.hosts).entries()) known('host', host, names.hosts, [...path, 'hosts', i], report);
+  const url = map(service?.health)?.url;
+  for (const [placeholder] of typeof url === 'string' ? url.matchAll(/\{[^}]*\}/g) : []) {
+    if (placeholder === '{host}') continue;
+    report([...path, 'health', 'url'], `${placeholder} stands for nothing`, {
+      found: placeholder,
+      hint: 'only {host} is filled in: the address of the host',
+    });
+  }
+}
+
+function checkPeople(plan: RawMap, { contacts }: Names, report: Report): void {
+  const people = map(plan.people);
+  if (!people || !contacts?.length) return;
+  for (const [role, person] of entries(people.roles))
+    known('person', person, contacts, ['people', 'roles', role], report, 'people.contacts');
+  for (const [i, person] of list(people.onCall).entries())
+    known('person', person, contacts, ['people', 'onCall', i], report, 'people.contacts');
+}
+
+function checkDrills(plan: RawMap, { databases }: Names, report: Report): void {
+  for (const [i, drill] of list(plan.drills).entries()) {
+    const given = map(drill)?.database;
+    known('database', given, databases, ['drills', i, 'database'], report);
+    if (map(drill) && given === undefined && databases && databases.length > 1) {
+      report(['drills', i, 'database'], '"database" is missing: the plan has more than one', {
+        at: 'key',
+        kind: 'missing',
+        expected: `one of ${databases.join(', ')}`,
+      });
+    }
+  }
+}
+
+function known(kind: string, name: unknown, among: string[] | undefined, path: Path, report: Report, where = `${kind}s`): void {
+  if (typeof name !== 'string' || among === undefined || among.includes(name)) return;
+  const hint = suggestion(name, among, kind).replace('persons', 'people');
+  report(path, `unknown ${kind} "${name}"`, { found: name, expected: `the name of a ${kind} below ${where}`, hint });
+}
+
+// --- raw data, of any shape ---
+
+type RawMap = Record<string, unknown>;
+const map = (value: unknown): RawMap | undefined =>
+  value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as RawMap) : undefined;
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? (value as unknown[]) : []);
+const entries = (value: unknown): [string, unknown][] => Object.entries(map(value) ?? {});
+const keys = (value: unknown): string[] | undefined => (map(value) ? Object.keys(map(value)!) : undefined);
+const at = (value: unknown, host: string): unknown => {
+  const perHost = map(value);
+  return perHost ? (Object.hasOwn(perHost, host) ? perHost[host] : undefined) : value;
+};
+const hostsOf = (postgres: RawMap): string[] => [postgres.primary, ...list(postgres.standbys)].filter((host) => typeof host === 'string');

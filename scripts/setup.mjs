@@ -1,0 +1,296 @@
+#!/usr/bin/env node
+/**
+ * Finds, and where missing installs, the programs that Lifeboat drives: `npm run setup`, and before every demo and test.
+ * Plain Node and no dependencies. Asks nothing, so that it works in CI; says in a line each what it found, or what it installs and why.
+ */
+import { execFile, spawn } from 'node:child_process';
+import {
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { cacheDirectory, findTool, missingPostgresPrograms, oldestPostgres, postgresDirectory } from './tools.mjs';
+
+const run = promisify(execFile);
+
+const tools = [
+  {
+    name: 'PostgreSQL',
+    why: 'the databases of the demo and the tests',
+    find: () => postgresDirectory() && findTool('postgres'),
+    version: ['--version'],
+    packages: { apt: ['postgresql', 'postgresql-contrib'], brew: ['postgresql@17'] },
+    install: installPackages,
+    byHand: () =>
+      `PostgreSQL ${oldestPostgres} or newer, server and contrib programs (missing: ${missingPostgresPrograms().join(', ')}).\n` +
+      '    Debian, Ubuntu: sudo apt-get install postgresql postgresql-contrib\n' +
+      '    macOS:          brew install postgresql@17\n' +
+      '    others:         https://www.postgresql.org/download/',
+  },
+  {
+    name: 'pgBackRest',
+    why: 'physical backups and point-in-time recovery',
+    find: () => findTool('pgbackrest'),
+    version: ['version'],
+    packages: { apt: ['pgbackrest'], brew: ['pgbackrest'] },
+    install: installPackages,
+    byHand: () =>
+      'Debian, Ubuntu: sudo apt-get install pgbackrest\n    macOS:          brew install pgbackrest\n    others:         https://pgbackrest.org/user-guide.html#installation',
+  },
+  {
+    name: 'Temporal CLI',
+    why: 'its development server runs the workflows',
+    find: () => findTool('temporal'),
+    version: ['--version'],
+    install: installTemporal,
+    byHand: () =>
+      'macOS:  brew install temporal\n    others: https://docs.temporal.io/cli#install, then put `temporal` on PATH,\n' +
+      `    or, with Go: GOBIN=${cacheDirectory()} go install ${temporalModule}`,
+  },
+];
+
+const temporalModule = 'github.com/temporalio/cli/cmd/temporal@v1.5.1'; // later tags cannot be installed this way
+
+async function main() {
+  let states = await look();
+  if (states.every((state) => state.version)) {
+    for (const state of states) found(state);
+    return;
+  }
+  const unlock = await lock();
+  try {
+    // Another set-up may have installed it while this one waited.
+    states = await look();
+    for (const state of states) {
+      if (state.version) found(state);
+      else await install(state);
+    }
+  } finally {
+    unlock();
+  }
+  const missing = (await look()).filter((state) => !state.version);
+  for (const { tool, problem } of missing) {
+    console.error(`\n${tool.name} is needed (${tool.why}) and could not be installed${problem ? `: ${problem}` : '.'}`);
+    console.error(`  Install it by hand, then run this again:\n    ${tool.byHand()}`);
+  }
+  process.exitCode = missing.length > 0 ? 1 : 0;
+}
+
+/** Every tool, where it is, and its version: one that does not even tell that is no good. */
+function look() {
+  return Promise.all(
+    tools.map(async (tool) => {
+      const path = tool.find();
+      if (!path) return { tool };
+      try {
+        const { stdout } = await run(path, tool.version, { timeout: 20_000 });
+        return { tool, path, version: stdout.trim().split('\n')[0] };
+      } catch (error) {
+        return { tool, path, problem: `${path} does not run: ${firstLine(error)}` };
+      }
+    }),
+  );
+}
+
+function found({ tool, path, version }) {
+  console.log([tool.name, /[1-9]\d*(\.\d+)+(?=\s|$)/.exec(version)?.[0], path].filter(Boolean).join(' '));
+}
+
+async function install(state) {
+  const { tool } = state;
+  if (state.problem) console.log(`${tool.name}: ${state.problem}`);
+  // One `apt-get install` may have brought another tool along.
+  const [now] = (await look()).filter((one) => one.tool === tool);
+  if (now.version) return found(now);
+  try {
+    await tool.install(tool);
+  } catch (error) {
+    console.error(`${tool.name}: ${firstLine(error)}`);
+  }
+  const [after] = (await look()).filter((one) => one.tool === tool);
+  if (after.version) found(after);
+}
+
+// --- packages of the system ---
+
+async function installPackages(tool) {
+  if (findTool('apt-get')) return aptInstall(tool);
+  if (findTool('brew')) {
+    console.log(`${tool.name}: not found. Installing it with Homebrew: ${tool.packages.brew.join(' ')} (${tool.why})`);
+    return command('brew', ['install', '--quiet', ...tool.packages.brew], { env: { HOMEBREW_NO_AUTO_UPDATE: '1' } });
+  }
+  throw new Error('this system has neither apt-get nor Homebrew');
+}
+
+async function aptInstall(tool) {
+  const sudo = process.getuid() === 0 ? [] : await passwordlessSudo();
+  console.log(`${tool.name}: not found. Installing it with apt-get: ${tool.packages.apt.join(' ')} (${tool.why})`);
+  const apt = (...args) =>
+    command(...split([...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', ...args]));
+  await aptUpdate(apt);
+  await withoutMainCluster(sudo, () =>
+    apt('install', '-y', '--no-install-recommends', '-o', 'Dpkg::Options::=--force-confold', ...tool.packages.apt),
+  );
+}
+
+let updated = false;
+
+/** The lists of packages may be old, or absent as in a fresh container. Their lock has no waiting of its own. */
+async function aptUpdate(apt) {
+  if (updated) return;
+  for (const end = Date.now() + 300_000; ; await pause(2000)) {
+    try {
+      await apt('update');
+      break;
+    } catch (error) {
+      // A broken source among many need not matter: the install tells.
+      if (!/lock/i.test(error.message) || Date.now() > end) break;
+    }
+  }
+  updated = true;
+}
+
+/** Debian's package makes a database and starts it. This machine asked for neither, so it is told not to, for as long as it installs. */
+async function withoutMainCluster(sudo, install) {
+  const settings = '/etc/postgresql-common/createcluster.conf';
+  if (existsSync(settings)) return install();
+  await command(...split([...sudo, 'sh', '-c', `mkdir -p ${dirname(settings)} && echo 'create_main_cluster = false' > ${settings}`]));
+  try {
+    await install();
+  } finally {
+    // The package keeps its own version of the file aside when it finds one.
+    await command(...split([...sudo, 'sh', '-c', `mv -f ${settings}.ucf-dist ${settings} 2>/dev/null || rm -f ${settings}`]));
+  }
+}
+
+async function passwordlessSudo() {
+  try {
+    await run('sudo', ['-n', 'true']);
+    return ['sudo', '-n'];
+  } catch {
+    throw new Error('apt-get needs root, and sudo asks for a password');
+  }
+}
+
+// --- the Temporal CLI ---
+
+/** Into the cache folder, by way of a directory beside it: whoever looks there finds a whole program or none. */
+async function installTemporal(tool) {
+  mkdirSync(cacheDirectory(), { recursive: true });
+  const parent = dirname(cacheDirectory());
+  // Left behind by one that was interrupted: we hold the lock.
+  for (const old of readdirSync(parent).filter((name) => name.startsWith('install-')))
+    rmSync(join(parent, old), { recursive: true, force: true });
+  const directory = mkdtempSync(join(parent, 'install-'));
+  try {
+    console.log(`${tool.name}: not found. Downloading it (${tool.why})`);
+    await download(directory).catch(async (error) => {
+      console.log(`${tool.name}: no download (${firstLine(error)}). Building it with Go, which takes about two minutes`);
+      await goInstall(directory);
+    });
+    await run(join(directory, 'temporal'), ['--version'], { timeout: 60_000 });
+    renameSync(join(directory, 'temporal'), join(cacheDirectory(), 'temporal'));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function download(directory) {
+  const arch = { x64: 'amd64', arm64: 'arm64' }[process.arch];
+  if (!arch) throw new Error(`there is none for ${process.arch}`);
+  const mirror = process.env.LIFEBOAT_TEMPORAL_URL || 'https://temporal.download/cli/archive/latest';
+  const url = `${mirror}?platform=${process.platform}&arch=${arch}`;
+  const archive = join(directory, 'temporal.tar.gz');
+  if (findTool('curl')) {
+    // It knows the proxies of this machine.
+    await run('curl', ['-fsSL', '--connect-timeout', '10', '--max-time', '180', '-o', archive, url]);
+  } else {
+    const response = await fetch(url, { signal: AbortSignal.timeout(180_000) });
+    if (!response.ok) throw new Error(`${url} answers ${response.status}`);
+    await pipeline(Readable.fromWeb(response.body), createWriteStream(archive));
+  }
+  await run('tar', ['-xzf', archive, '-C', directory, 'temporal']);
+}
+
+async function goInstall(directory) {
+  const go = findTool('go') ?? ['/usr/local/go/bin/go', '/usr/lib/go/bin/go', '/opt/homebrew/bin/go'].find(existsSync);
+  if (!go) throw new Error('there is no Go on this machine either');
+  const since = Date.now();
+  const alive = setInterval(() => console.log(`Temporal CLI: still building, ${Math.round((Date.now() - since) / 1000)} s`), 15_000);
+  try {
+    await command(go, ['install', temporalModule], { env: { GOBIN: directory } });
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+// --- what they share ---
+
+/** One set-up at a time for one user: two of them would build the same program twice. A dead one's lock is taken over. */
+async function lock() {
+  const file = join(dirname(cacheDirectory()), 'setup.lock');
+  mkdirSync(dirname(file), { recursive: true });
+  for (let said = false; ; await pause(250)) {
+    try {
+      writeFileSync(file, String(process.pid), { flag: 'wx' });
+      return () => rmSync(file, { force: true });
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const owner = readOwner(file);
+    if (owner !== undefined && !isAlive(owner)) rmSync(file, { force: true });
+    else if (!said) said = console.log(`another set-up is running (pid ${owner}): waiting for it`) === undefined;
+  }
+}
+
+/** Undefined: removed or not written yet. */
+function readOwner(file) {
+  try {
+    return Number(readFileSync(file, 'utf8')) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+const split = ([program, ...args]) => [program, args];
+
+/** Runs it quietly, and shows the end of what it said when it fails. */
+function command(program, args, { env = {} } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (said = (said + data).slice(-4000)));
+    child.once('error', reject);
+    child.once('close', (code) => {
+      if (code === 0) return resolve();
+      console.error(said.trimEnd().replace(/^/gm, '  | '));
+      reject(new Error(`${[program, ...args].join(' ')} exited with ${code}. ${said.trim().split('\n').at(-1)}`));
+    });
+  });
+}
+
+function firstLine(error) {
+  return (error.stderr?.trim() || error.message).split('\n')[0];
+}
+
+await main();

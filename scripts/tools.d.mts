@@ -1,0 +1,6 @@
+export declare const oldestPostgres: number;
+export declare const postgresPrograms: string[];
+export declare function cacheDirectory(): string;
+export declare function findTool(name: string): string | undefined;
+export declare function postgresDirectory(): string | undefined;
+export declare function missingPostgresPrograms(): string[];

@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import { renderJson } from '../../activities/reports/index.js';
+import { drill, missed, recovered, refused } from './fixtures.js';
+
+const read = (text: string) => JSON.parse(text) as Record<string, unknown>;
+
+describe('the JSON report', () => {
+  it('holds the whole state, and what follows from it', () => {
+    expect(read(renderJson(recovered))).toEqual({
+      format: 'lifeboat-report/1',
+      rehearsal: null,
+      rto: { objectiveSeconds: 900, seconds: 640, met: true, note: null },
+      rpo: { objectiveSeconds: 300, seconds: 4.2, met: true, note: null },
+      rowsOk: true,
+      tasksOpen: ['root-cause', 'document-update', 'debrief', 'improvement', 'customer-report'],
+      incident: recovered,
+    });
+  });
+
+  it('says missed, unknown and rehearsed', () => {
+    expect(read(renderJson(missed))).toMatchObject({
+      rto: { met: false },
+      rpo: { met: null, note: 'the restored copy holds no canary' },
+      rowsOk: false,
+    });
+    expect(read(renderJson(refused))).toMatchObject({ rto: { seconds: null, met: null }, rowsOk: null });
+    expect(read(renderJson(drill))).toMatchObject({ rehearsal: 'DRILL' });
+  });
+});

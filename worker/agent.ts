@@ -1,0 +1,29 @@
+import { createHostActivities } from '../activities/host.js';
+import { hostState, type HostContext } from '../activities/context.js';
+import type { LoadedPlan } from '../plan/load.js';
+import { hostQueue } from '../plan/names.js';
+import { runWorker } from './run-worker.js';
+import { keepProtected } from './keep-protected.js';
+import { keepSecretsOut } from './keep-secrets-out.js';
+import { failPredecessors, noteTasks } from './predecessor.js';
+import { onlyAgent } from './only-agent.js';
+
+/** The agent of a host: it does what a workflow asks of this host, and keeps its databases' canaries and archiving alive by itself. */
+export async function runAgent({ plan, digest, directory }: LoadedPlan, host: string, signal: AbortSignal): Promise<void> {
+  const context: HostContext = { plan, planDirectory: directory, planDigest: digest, host, state: await hostState(plan.system, host) };
+  await onlyAgent(context);
+  const protecting = keepProtected(context, signal);
+  await runWorker({
+    what: `agent of ${host}`,
+    signal,
+    worker: () =>
+      Promise.resolve({
+        taskQueue: hostQueue(plan.system, host),
+        activities: createHostActivities(context),
+        interceptors: { activity: [noteTasks(context), keepSecretsOut(plan, directory)] },
+        maxConcurrentActivityTaskExecutions: 20,
+      }),
+    ready: (connection) => failPredecessors(context, connection),
+  });
+  await protecting;
+}

@@ -1,0 +1,11 @@
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+
+/** Bundles the workflows once, when Lifeboat is built, so that a worker starts without webpack. */
+const target = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+const { code } = await bundleWorkflowCode({
+  workflowsPath: fileURLToPath(new URL('../workflows/index.js', import.meta.url)),
+  logger: new DefaultLogger('WARN'),
+});
+await writeFile(target, code);

@@ -1,0 +1,35 @@
+import { join } from 'node:path';
+import { createControlActivities } from '../activities/control.js';
+import { stateRoot } from '../activities/context.js';
+import type { LoadedPlan } from '../plan/load.js';
+import { controlQueue } from '../plan/names.js';
+import { runWorker, workflowBundle } from './run-worker.js';
+import { ensureSearchAttributes } from './search-attributes.js';
+import { connectionSettings } from './connect.js';
+import { keepSecretsOut } from './keep-secrets-out.js';
+
+/** The control worker: it runs the workflows of a system, reads its plan for them, asks its services from outside and writes reports. */
+export async function runControl({ plan, digest, directory }: LoadedPlan, signal: AbortSignal): Promise<void> {
+  const context = { plan, planDigest: digest, state: join(stateRoot(), plan.system), ...temporalUi() };
+  await runWorker({
+    what: 'control worker',
+    signal,
+    worker: async (connection) => {
+      await ensureSearchAttributes(connection, connectionSettings().namespace);
+      return {
+        taskQueue: controlQueue(plan.system),
+        workflowBundle: workflowBundle(),
+        activities: createControlActivities(context),
+        interceptors: { activity: [keepSecretsOut(plan, directory)] },
+        // A dead worker's workflows are taken up by the next one after this.
+        stickyQueueScheduleToStartTimeout: '3 seconds',
+        maxCachedWorkflows: 50,
+      };
+    },
+  });
+}
+
+function temporalUi(): { temporalUi?: string } {
+  const address = process.env['LIFEBOAT_TEMPORAL_UI'];
+  return address ? { temporalUi: address } : {};
+}

@@ -1,0 +1,56 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+import type { Plan } from '../plan/schema.js';
+import { allSecretReferences, resolveSecret } from '../plan/secrets.js';
+
+/**
+ * The last gate before history: wherever the value of one of the plan's secrets stands in a result or a failure, its reference stands
+ * instead. Nothing should put it there; tools print surprising things when they fail.
+ */
+export function keepSecretsOut(plan: Plan, planDirectory: string): ActivityInterceptorsFactory {
+  return () => ({
+    inbound: {
+      async execute(input, next) {
+        const hide = await hider(plan, planDirectory);
+        try {
+          return hide(await next(input));
+        } catch (error) {
+          if (error instanceof ApplicationFailure) {
+            const { message, type, nonRetryable, details, nextRetryDelay } = error;
+            throw ApplicationFailure.create({
+              message: hide(message),
+              details: hide(details) ?? [],
+              ...(type ? { type } : {}),
+              nonRetryable: nonRetryable === true,
+              ...(nextRetryDelay ? { nextRetryDelay } : {}),
+            });
+          }
+          if (error instanceof Error) {
+            error.message = hide(error.message);
+            if (error.stack) error.stack = hide(error.stack);
+          }
+          throw error;
+        }
+      },
+    },
+  });
+}
+
+async function hider(plan: Plan, planDirectory: string): Promise<<T>(value: T) => T> {
+  const known: [string, string][] = [];
+  for (const { reference } of allSecretReferences(plan)) {
+    const value = await resolveSecret(reference, planDirectory).catch(() => '');
+    // A very short secret would blank out ordinary words.
+    if (value.length >= 4) known.push([value, `(${reference})`]);
+  }
+  const text = (given: string) => known.reduce((so, [value, reference]) => so.replaceAll(value, reference), given);
+  const hide = <T>(value: T): T => {
+    if (typeof value === 'string') return text(value) as T;
+    if (Array.isArray(value)) return value.map(hide) as T;
+    if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
+      return Object.fromEntries(Object.entries(value).map(([key, one]) => [text(key), hide(one)])) as T;
+    }
+    return value;
+  };
+  return hide;
+}

@@ -1,0 +1,70 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { DefaultLogger, type LogEntry, type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { connectionSettings, connectPatiently } from './connect.js';
+
+/** Where the prebuilt workflow bundle lies: `npm install` makes it. */
+export function workflowBundle(): { codePath: string } {
+  const places = ['../workflow-bundle.js', '../dist/workflow-bundle.js'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  const codePath = places.find((path) => existsSync(path));
+  if (!codePath) throw new Error('The workflow bundle is not built. Run: npm install');
+  return { codePath };
+}
+
+/** Aborts at the first SIGTERM or SIGINT, for a graceful shut-down. The second one ends the process as usual. */
+export function untilSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => controller.abort());
+  return controller.signal;
+}
+
+export interface RunOptions {
+  /** `control worker` or `agent of db1`: the first words of every line. */
+  what: string;
+  signal: AbortSignal;
+  /** What this worker polls and does. Called again after a connection was lost for good. */
+  worker: (connection: NativeConnection) => Promise<Omit<WorkerOptions, 'connection' | 'namespace'>>;
+  ready?: (connection: NativeConnection) => void | Promise<void>;
+}
+
+/** Runs a worker until the signal. A Temporal that goes away is waited for; what runs meanwhile goes on. */
+export async function runWorker({ what, signal, worker: options, ready }: RunOptions): Promise<void> {
+  const say = (line: string) => console.error(`${new Date().toISOString()} ${what}: ${line}`);
+  Runtime.install({ logger: new DefaultLogger('WARN', quietLog(say)), shutdownSignals: [], telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } } });
+  const { namespace, address } = connectionSettings();
+  while (!signal.aborted) {
+    const connection = await connectPatiently(signal, say);
+    if (!connection) return;
+    try {
+      const worker = await Worker.create({ connection, namespace, shutdownGraceTime: '10 seconds', shutdownForceTime: '20 seconds', ...(await options(connection)) });
+      const stop = () => worker.shutdown();
+      signal.addEventListener('abort', stop, { once: true });
+      say(`ready (Temporal at ${address}, namespace ${namespace})`);
+      await ready?.(connection);
+      if (signal.aborted) stop();
+      await worker.run();
+      signal.removeEventListener('abort', stop);
+    } catch (error) {
+      if (signal.aborted) break;
+      say(`stopped: ${(error as Error).message.split('\n')[0]}. Starting again in 2 s.`);
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    } finally {
+      await connection.close().catch(() => undefined);
+    }
+  }
+  say('shut down');
+}
+
+/** The SDK logs every failed poll while Temporal is away; once is enough for a person. */
+function quietLog(say: (line: string) => void) {
+  let last = '';
+  let lastAt = 0;
+  return ({ level, message, meta }: LogEntry) => {
+    const error = meta?.['error'] as Error | undefined;
+    const line = `${level.toLowerCase()}: ${message.split('\n')[0]}${error ? `: ${error.message.split('\n')[0]}` : ''}`;
+    if (line === last && Date.now() - lastAt < 60_000) return;
+    last = line;
+    lastAt = Date.now();
+    say(line);
+  };
+}

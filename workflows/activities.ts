@@ -1,0 +1,41 @@
+import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type { ControlActivities } from '../activities/control.js';
+import type { HostActivities } from '../activities/host.js';
+import { controlQueue, hostQueue } from '../plan/names.js';
+
+/** How activities are called: on which queue, for how long, and how often again. */
+
+/**
+ * An attempt that ends because its agent died is taken up again as often as it takes; an attempt that fails by itself is tried a few times
+ * (activities/attempts.ts), and then a person is asked. 100 bounds an agent that every attempt kills.
+ */
+const retry = { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '10 seconds', maximumAttempts: 100 } as const;
+
+/** A host may be gone: work that its agent has not taken by then fails, and says so. */
+const scheduleToStartTimeout = '30 seconds';
+/** How soon a dead agent is noticed, when it does not come back to say so itself. */
+const heartbeatTimeout = '30 seconds';
+
+/** Who ends an incident goes on only when what was running has ended too: two hands on one directory would be worse than none. */
+const cancellationType = 'WAIT_CANCELLATION_COMPLETED' as const;
+
+export const patience = {
+  /** Reads. */
+  look: { startToCloseTimeout: '10 minutes', heartbeatTimeout, retry },
+  /** Changes that can be made twice with the same end. */
+  change: { startToCloseTimeout: '30 minutes', heartbeatTimeout, retry },
+  /** Restores, backups, verification: as long as they show progress. */
+  long: { startToCloseTimeout: '3 days', heartbeatTimeout, retry },
+  /** What is tidied up at an end must not hold it up. */
+  tidy: { startToCloseTimeout: '2 minutes', scheduleToCloseTimeout: '3 minutes', heartbeatTimeout, retry: { ...retry, maximumAttempts: 5 } },
+} satisfies Record<string, ActivityOptions>;
+
+export type Patience = keyof typeof patience;
+
+export function onHost(system: string, host: string, kind: Patience, summary: string): HostActivities {
+  return proxyActivities<HostActivities>({ ...patience[kind], scheduleToStartTimeout, cancellationType, taskQueue: hostQueue(system, host), summary: `${summary} · ${host}` });
+}
+
+export function onControl(system: string, kind: Patience, summary: string): ControlActivities {
+  return proxyActivities<ControlActivities>({ ...patience[kind], cancellationType, taskQueue: controlQueue(system), summary });
+}

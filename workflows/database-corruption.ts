@@ -1,0 +1,236 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import type { Assessment } from '../activities/postgres/assess.js';
+import type { Candidate } from '../activities/backups/candidates.js';
+import { formatDuration } from '../plan/values.js';
+import { Chosen, type Incident, scenario } from './incident.js';
+import type { Choice } from './state.js';
+import { makeSafe, resumeService, rollBack, stopServices } from './shared/service.js';
+import { reprotect } from './shared/reprotect.js';
+import { isFailureOf } from './shared/failures.js';
+
+/** A database is corrupted, or its data is wrong. Steps and their order: plan/scenarios.ts. */
+export const databaseCorruption = scenario('database-corruption', { recover, makeSafe, rollBack });
+
+async function recover(incident: Incident): Promise<void> {
+  const { primary } = incident.plan;
+  await incident.check('Check the request', () => checkRequest(incident), { host: primary, touches: 'nothing' });
+  await incident.step('Stop writes', () => stopWrites(incident), { host: primary, otherwise: () => ({ summary: 'writes were not stopped by Lifeboat' }) });
+  await incident.step('Save evidence', () => saveEvidence(incident), { host: primary, otherwise: () => ({ summary: 'no evidence was saved' }) });
+  const damage = await incident.step('Assess the damage', () => assess(incident, 1), { host: primary, otherwise: notAssessed });
+  if (!(await repaired(incident, damage))) await restoreAndPutInPlace(incident);
+  await incident.step('Resume the service', () => resumeService(incident), { host: primary, otherwise: () => ({ summary: 'resumed by hand' }) });
+  incident.serviceVerified();
+  await incident.step('Watch', () => incident.control('long').watchServices({ form: incident.form('production'), services: serviceNames(incident) }), {
+    otherwise: () => ({ summary: 'not watched' }),
+  });
+  await reprotect(incident);
+  await incident.step('Report', () => incident.control('change').writeReport({ form: 'execute', state: incident.state }), { touches: 'nothing', otherwise: () => ({ summary: '', path: '' }) });
+}
+
+const serviceNames = (incident: Incident) => incident.plan.services.map(({ name }) => name);
+const names = (incident: Incident) => ({ database: incident.input.database, incident: incident.state.id });
+
+async function checkRequest(incident: Incident) {
+  const checked = await incident.host(incident.plan.primary, 'look').checkRequest({
+    form: 'execute',
+    ...names(incident),
+    ...(incident.input.target ? { target: incident.input.target } : {}),
+  });
+  incident.warn(...checked.warnings);
+  return checked;
+}
+
+async function stopWrites(incident: Incident) {
+  const services = await stopServices(incident);
+  const closed = await incident.host(incident.plan.primary, 'change').stopWrites({ form: incident.form('production'), ...names(incident) });
+  return { summary: [...services, closed.summary, ...closed.proofs].join('; ') };
+}
+
+async function saveEvidence(incident: Incident) {
+  const saved = await incident.host(incident.plan.primary, 'change').saveEvidence({ form: incident.form('production'), ...names(incident) });
+  incident.state.evidence.push(...saved.files);
+  return saved;
+}
+
+async function assess(incident: Incident, round: number): Promise<Assessment> {
+  const found = await incident.host(incident.plan.primary, 'long').assess({ form: incident.form('production'), ...names(incident), round });
+  incident.state.evidence.push(...found.files);
+  return found;
+}
+
+/** A person looked at it instead: taken as the worst, so that nothing is left out. */
+const notAssessed = (): Assessment => ({ summary: 'not assessed', classification: 'not repairable', findings: [], damagedIndexes: [], files: [] });
+
+/** True when the database is sound without a restore: repaired, or found sound by a person's word. */
+async function repaired(incident: Incident, found: Assessment): Promise<boolean> {
+  if (incident.input.target) return false;
+  let damage = found;
+  if (damage.classification === 'repairable') {
+    damage = await incident.step('Repair', () => repair(incident, found), { host: incident.plan.primary, otherwise: notAssessed });
+  }
+  if (damage.classification === 'not repairable' || damage.classification === 'repairable') return false;
+  if (damage.classification === 'healthy' && found.classification === 'repairable') {
+    incident.state.measured.rpoSeconds = 0;
+    incident.state.measured.rpoNote = 'repaired in place: no row was lost';
+    return true;
+  }
+  return await askWhatIsWrong(incident, damage);
+}
+
+async function repair(incident: Incident, { damagedIndexes }: Assessment): Promise<Assessment> {
+  const { primary } = incident.plan;
+  const done = await incident.host(primary, 'long').repair({
+    form: incident.form('production'),
+    ...names(incident),
+    damagedIndexes,
+    vacuumFull: incident.input.vacuumFull === true,
+  });
+  const after = await assess(incident, 2);
+  return { ...after, summary: `${done.summary}; then ${after.summary}` };
+}
+
+/** Nothing is damaged, or only a person knows to which moment the data was right. */
+async function askWhatIsWrong(incident: Incident, damage: Assessment): Promise<boolean> {
+  const text =
+    damage.classification === 'healthy'
+      ? 'No damage was found. Restore to an earlier moment, or resume on the database as it is?'
+      : 'The pages are sound, but the data is wrong. To which moment shall it go back?';
+  const choices: Choice[] = [
+    { name: 'restore', meaning: 'restore to a moment before the damage', needs: ['target'] },
+    { name: 'keep', meaning: 'resume on the database as it is', needs: ['reason'] },
+  ];
+  if (!incident.real) return false;
+  const decision = await incident.approve('Choose the target', text, damage.findings, choices);
+  if (decision.choice === 'keep') {
+    incident.state.measured.rpoNote = 'nothing was restored: a person kept the database as it is';
+    return true;
+  }
+  if (decision.choice !== 'restore') throw new Chosen(decision);
+  incident.state.target = decision.target!;
+  return false;
+}
+
+/** Restores beside the damaged copy until a person approves what was restored, then puts it in place. */
+async function restoreAndPutInPlace(incident: Incident): Promise<void> {
+  for (;;) {
+    try {
+      await restoreBeside(incident);
+      if (await approved(incident)) break;
+    } catch (error) {
+      // A step's question was answered with another target: once more from the choice of the backup.
+      if (!(error instanceof Chosen) || error.decision.choice !== 'restore') throw error;
+      incident.state.target = error.decision.target!;
+    }
+  }
+  await incident.step('Put it in place', () => putInPlace(incident), { host: incident.plan.primary });
+}
+
+const anotherTarget: Choice = { name: 'restore', meaning: 'restore again, to another target', needs: ['target'] };
+
+/** Tries the backups that fit, newest first and location by location, until one is restored and verified. */
+async function restoreBeside(incident: Incident): Promise<void> {
+  const { primary } = incident.plan;
+  const options = { host: primary, choices: [anotherTarget], touches: 'scratch' as const };
+  const { candidates } = await incident.step(
+    'Choose the backup',
+    () => incident.host(primary, 'look').listCandidates({ form: 'execute', database: incident.input.database, target: incident.state.target }),
+    { ...options, touches: 'nothing' },
+  );
+  await incident.step('Restore beside', () => firstThatHolds(incident, candidates, (candidate) => restore(incident, candidate)), options);
+  await incident.step('Verify the restored copy', () => verifyOrNext(incident, candidates), options);
+}
+
+/** Goes to the next backup when one turns out damaged; the last one's damage is the failure of the step. */
+async function firstThatHolds<T>(incident: Incident, candidates: Candidate[], work: (candidate: Candidate) => Promise<T>): Promise<T> {
+  for (const [at, candidate] of candidates.entries()) {
+    try {
+      const result = await work(candidate);
+      incident.state.backup = { label: candidate.label, location: candidate.location, takenAt: candidate.takenAt };
+      return result;
+    } catch (error) {
+      const damaged = isFailureOf(error, 'BackupDamaged', 'VerificationFailed');
+      if (!damaged) throw error;
+      incident.warn(`${candidate.label} at ${candidate.location} was not used: ${damaged}`);
+      if (at === candidates.length - 1) throw error;
+    }
+  }
+  throw ApplicationFailure.nonRetryable('no backup was listed', 'NoBackup');
+}
+
+function restore(incident: Incident, candidate: Candidate) {
+  return incident.host(incident.plan.primary, 'long').restoreBeside({
+    form: incident.form('scratch'),
+    ...names(incident),
+    candidate,
+    target: incident.state.target,
+  });
+}
+
+async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
+  const verify = () =>
+    incident.host(incident.plan.primary, 'long').verifyRestored({
+      form: incident.form('scratch'),
+      ...names(incident),
+      target: incident.state.target,
+      declaredAt: incident.state.declaredAt,
+    });
+  const { backup } = incident.state;
+  const chosen = candidates.findIndex(({ label, location }) => label === backup?.label && location === backup.location);
+  const verified = await firstThatHolds(incident, candidates.slice(Math.max(0, chosen)), async (candidate) => {
+    // Restored already, this only looks; the next one is restored first.
+    await restore(incident, candidate);
+    return verify();
+  });
+  const { state } = incident;
+  state.rows = verified.rows;
+  state.evidence.push(...verified.files);
+  state.measured.rpoSeconds = verified.rpoSeconds;
+  if (verified.rpoSeconds === null) state.measured.rpoNote = incident.form('scratch') === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
+  else delete state.measured.rpoNote;
+  state.lost = lost(incident, verified.rpoSeconds);
+  incident.warn(...verified.warnings);
+  return verified;
+}
+
+function lost(incident: Incident, rpoSeconds: number | null): string[] {
+  if (rpoSeconds === null) return ['how much was lost could not be measured'];
+  const since = new Date(Date.parse(incident.state.declaredAt) - rpoSeconds * 1000).toISOString();
+  return [`what was committed after ${since} (${formatDuration(rpoSeconds)} before the incident was declared)`];
+}
+
+/** On-call sees the figures and approves, or restores again to another target. */
+async function approved(incident: Incident): Promise<boolean> {
+  const { state } = incident;
+  const { rpoSeconds } = state.measured;
+  const facts = [
+    `backup ${state.backup?.label ?? '?'} from ${state.backup?.location ?? '?'}, taken ${state.backup?.takenAt ?? '?'}; target ${state.target}`,
+    rpoSeconds === null ? `RPO not measured: ${state.measured.rpoNote ?? ''}` : `RPO reached ${formatDuration(rpoSeconds)}, objective ${formatDuration(state.objectives.rpoSeconds)}`,
+    ...state.rows.map((row) => `${row.table}: ${row.found ?? 'missing'} rows, ${row.expected ?? 'unknown'} last known`),
+    `the damaged copy is kept, on ${incident.plan.primary}`,
+  ];
+  const decision = await incident.approve('Approve', 'Put the restored copy in place and resume the service on it?', facts, [
+    { name: 'approve', meaning: 'put it in place', needs: [] },
+    anotherTarget,
+  ]);
+  if (decision.choice === 'approve') return true;
+  throw new Chosen(decision);
+}
+
+async function putInPlace(incident: Incident) {
+  const agent = incident.host(incident.plan.primary, 'change');
+  const form = incident.form('production');
+  try {
+    const placed = await agent.putInPlace({ form, ...names(incident) });
+    if (form === 'execute') {
+      incident.state.quarantine.push({ host: placed.host, path: placed.quarantine, bytes: placed.bytes, what: 'the damaged data directory' });
+      incident.state.canRollBack = true;
+    }
+    return placed;
+  } catch (error) {
+    const why = isFailureOf(error, 'VerificationFailed', 'ServerFailed', 'CommandFailed', 'FenceFailed');
+    if (!why || form === 'rehearse') throw error;
+    const back = await agent.putBack({ form, ...names(incident) });
+    incident.warn(`the restored copy did not hold in place (${why}); ${back.summary}`);
+    throw error;
+  }
+}

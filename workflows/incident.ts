@@ -1,0 +1,444 @@
+import {
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import type { HostActivities } from '../activities/host.js';
+import type { ControlActivities } from '../activities/control.js';
+import type { PlanFacts } from '../activities/read-plan.js';
+import { incidentName, searchAttributeNames } from '../plan/names.js';
+import { postRecoveryTasks, scenarioTexts } from '../plan/scenarios.js';
+import type { ScenarioName } from '../plan/schema.js';
+import { onControl, onHost, type Patience } from './activities.js';
+import { describe } from './details.js';
+import {
+  type Abort,
+  abortUpdate,
+  approveUpdate,
+  closeUpdate,
+  type Decision,
+  decideUpdate,
+  type Declared,
+  declaredUpdate,
+  type IncidentInput,
+  noteUpdate,
+  stateQuery,
+} from './messages.js';
+import { problemOf, refuses } from './problems.js';
+import type { Choice, IncidentState, Phase, Problem, Question, StepRecord } from './state.js';
+import { validateAbort, validateClose, validateDecision, validateNote } from './validators.js';
+
+/** What every scenario shares: the timeline of steps, the clock, the questions and their answers, abort, roll-back and close. */
+
+/** What a step touches says in which form a drill and a dry run call it. */
+export type Touches = 'production' | 'scratch' | 'nothing';
+
+export interface StepOptions<T> {
+  /** Where it runs, for the timeline. */
+  host?: string;
+  touches?: Touches;
+  /** What the scenario goes on with when a person skips the step or does it by hand; without it, neither is offered. */
+  otherwise?: () => T;
+  /** Choices of this step besides retry, skip, done and abort. */
+  choices?: Choice[];
+}
+
+interface Said {
+  summary: string;
+}
+
+/** A person decided against going on; caught by {@link scenario}. */
+class Interrupted extends Error {
+  constructor(readonly what: 'abort' | 'roll-back') {
+    super(what);
+    this.name = 'Interrupted';
+  }
+}
+
+/** A question of a step was answered with a choice of the scenario's own. */
+export class Chosen extends Error {
+  constructor(readonly decision: Decision) {
+    super(decision.choice);
+    this.name = 'Chosen';
+  }
+}
+
+const phaseKey = defineSearchAttributeKey(searchAttributeNames.phase, 'KEYWORD');
+
+export class Incident {
+  readonly state: IncidentState;
+  private answer: Decision | undefined;
+  private checked: Declared | undefined;
+  private interruption: { what: 'abort' | 'roll-back'; by: string; reason: string; resume: boolean } | undefined;
+  private closing: { by: string; leaveTasksOpen?: string } | undefined;
+  private scope: CancellationScope | undefined;
+
+  constructor(
+    readonly input: IncidentInput,
+    readonly plan: PlanFacts,
+  ) {
+    const declaredAt = workflowInfo().startTime;
+    this.state = {
+      id: incidentName(input.system, declaredAt, input.mode === 'real' ? 'incident' : 'drill'),
+      system: input.system,
+      scenario: input.scenario,
+      database: input.database,
+      mode: input.mode,
+      phase: 'open',
+      declaredBy: input.declaredBy,
+      declaredAt: declaredAt.toISOString(),
+      target: input.target ?? 'latest',
+      objectives: plan.objectives,
+      approvals: plan.approvals,
+      ahead: scenarioTexts[input.scenario].steps.map(({ name }) => name),
+      steps: [],
+      notes: [],
+      lost: [],
+      rows: [],
+      measured: { rtoSeconds: null, rtoNote: 'the service is not verified yet', rpoSeconds: null, rpoNote: 'nothing was restored' },
+      quarantine: [],
+      tasks: input.mode === 'real' ? postRecoveryTasks.map((task) => ({ ...task })) : [],
+      warnings: plan.planDigest === input.planDigest ? [] : [`the control worker has plan ${plan.planDigest}, the incident was declared with ${input.planDigest}`],
+      evidence: [],
+      canRollBack: false,
+      planDigest: plan.planDigest,
+    };
+    this.listen();
+  }
+
+  /** The agent of a host, for work that touches production or a scratch copy. */
+  host(name: string, patience: Patience): HostActivities {
+    return onHost(this.input.system, name, patience, this.current?.name ?? this.input.scenario);
+  }
+
+  control(patience: Patience): ControlActivities {
+    return onControl(this.input.system, patience, this.current?.name ?? this.input.scenario);
+  }
+
+  /** Whether something that touches production or scratch is done now, or proven possible. */
+  form(touches: Touches): 'execute' | 'rehearse' {
+    if (this.input.mode === 'real' || touches === 'nothing') return 'execute';
+    return this.input.mode === 'drill' && touches === 'scratch' ? 'execute' : 'rehearse';
+  }
+
+  get real(): boolean {
+    return this.input.mode === 'real';
+  }
+
+  private get current(): StepRecord | undefined {
+    return this.state.steps.at(-1);
+  }
+
+  /**
+   * Checks the request. What cannot work ends the incident as refused: nothing has been changed yet. Everything else that goes wrong here
+   * (an agent that is offline) is a failed step like any other.
+   */
+  async check<T extends Said>(name: string, work: () => Promise<T>, options: StepOptions<T>): Promise<T> {
+    const found = await this.step(name, work, options, (problem) => {
+      if (!refuses(problem)) return;
+      this.settle('refused', 'refused: nothing was changed');
+      this.checked = { answer: 'refused', id: this.state.id, problem };
+      throw ApplicationFailure.create({ type: 'Refused', nonRetryable: true, message: problem.message, details: [{ hint: problem.hint }] });
+    });
+    this.checked ??= { answer: 'accepted', id: this.state.id };
+    return found;
+  }
+
+  /**
+   * Runs one named step. When it fails for good, a person is asked: retry, skip with a reason, done by hand, or abort.
+   * `refuse` may end the incident instead of asking.
+   */
+  async step<T extends Said>(name: string, work: () => Promise<T>, options: StepOptions<T> = {}, refuse?: (problem: Problem) => void): Promise<T> {
+    const record: StepRecord = { name, status: 'running', startedAt: now(), attempts: 1, ...(options.host ? { host: options.host } : {}) };
+    if (!this.real && this.form(options.touches ?? 'production') === 'rehearse') record.rehearsed = true;
+    this.state.steps.push(record);
+    const all = scenarioTexts[this.input.scenario].steps.map((step) => step.name);
+    if (all.includes(name)) this.state.ahead = all.slice(all.indexOf(name) + 1);
+    for (;;) {
+      this.show();
+      try {
+        const result = await work();
+        this.finish(record, 'done', result.summary);
+        return result;
+      } catch (error) {
+        if (isCancellation(error) || error instanceof Interrupted) {
+          record.status = 'failed';
+          record.endedAt = now();
+          record.problem ??= { message: 'it was ended by a person' };
+          throw this.interruption ? new Interrupted(this.interruption.what) : error;
+        }
+        if (error instanceof Chosen) throw error;
+        record.problem = problemOf(error, options.host);
+        record.status = 'failed';
+        record.endedAt = now();
+        refuse?.(record.problem);
+        const decision = await this.ask(record.problem, options);
+        record.decision = { by: decision.by, choice: decision.choice, at: now(), ...(decision.reason ? { reason: decision.reason } : {}) };
+        if (decision.choice === 'retry') {
+          record.attempts += 1;
+          record.status = 'running';
+          delete record.endedAt;
+        } else if (options.otherwise && (decision.choice === 'skip' || decision.choice === 'done')) {
+          this.finish(record, decision.choice === 'skip' ? 'skipped' : 'by hand', decision.reason);
+          return options.otherwise();
+        } else throw new Chosen(decision);
+      }
+    }
+  }
+
+  /** A question about a step that failed. */
+  private ask<T>(problem: Problem, options: StepOptions<T>): Promise<Decision> {
+    const choices: Choice[] = [
+      { name: 'retry', meaning: 'try the step again', needs: [] },
+      ...(options.otherwise
+        ? ([
+            { name: 'skip', meaning: 'go on without it', needs: ['reason'] },
+            { name: 'done', meaning: 'you did it by hand, and say what', needs: ['reason'] },
+          ] as const satisfies readonly Choice[]).map((choice) => ({ ...choice, needs: [...choice.needs] }))
+        : []),
+      ...(options.choices ?? []),
+      ...(this.state.canRollBack ? [rollBackChoice] : []),
+      abortChoice,
+    ];
+    return this.question('decision', `${this.current?.name ?? 'The step'} failed. What now?`, [], choices, problem);
+  }
+
+  /** Asks a person, and waits for as long as it takes. */
+  async question(kind: Question['kind'], text: string, facts: string[], choices: Choice[], problem?: Problem): Promise<Decision> {
+    const id = (this.asked += 1);
+    this.state.question = { id, kind, step: this.current?.name ?? '', text, facts, choices, askedAt: now(), ...(problem ? { problem } : {}) };
+    this.checked ??= { answer: 'waiting', id: this.state.id, ...(problem ? { problem } : {}) };
+    this.setPhase('waiting');
+    this.answer = undefined;
+    try {
+      await condition(() => this.answer !== undefined);
+    } finally {
+      delete this.state.question;
+      this.setPhase('open');
+    }
+    const answer = this.answer as unknown as Decision;
+    this.answer = undefined;
+    return answer;
+  }
+  private asked = 0;
+
+  /** A step that is a person's approval. A drill and a dry run approve themselves, and say so. */
+  async approve(name: string, text: string, facts: string[], choices: Choice[]): Promise<Decision> {
+    const record: StepRecord = { name, status: 'running', startedAt: now(), attempts: 1, details: facts, ...(this.real ? {} : { rehearsed: true }) };
+    this.state.steps.push(record);
+    this.state.ahead = this.state.ahead.filter((step) => step !== name);
+    const decision: Decision = this.real
+      ? await this.question('approval', text, facts, [...choices, abortChoice])
+      : { by: this.input.mode, choice: 'approve', reason: 'nothing of production is touched' };
+    record.decision = { by: decision.by, choice: decision.choice, at: now(), ...(decision.reason ?? decision.comment ? { reason: (decision.reason ?? decision.comment)! } : {}) };
+    this.finish(record, 'done', `${decision.choice} by ${decision.by}`);
+    return decision;
+  }
+
+  /** The moment from which the service is verified: the RTO. */
+  serviceVerified(): void {
+    if (this.input.mode === 'dry-run') {
+      this.state.measured.rtoNote = 'a dry run restores nothing';
+      return;
+    }
+    this.state.measured.rtoSeconds = (Date.now() - Date.parse(this.state.declaredAt)) / 1000;
+    delete this.state.measured.rtoNote;
+  }
+
+  warn(...warnings: string[]): void {
+    for (const warning of warnings) if (!this.state.warnings.includes(warning)) this.state.warnings.push(warning);
+    this.show();
+  }
+
+  /** Runs a scenario so that a person can interrupt it at any moment. */
+  async run(body: () => Promise<void>): Promise<void> {
+    this.scope = new CancellationScope();
+    await this.scope.run(body);
+  }
+
+  /** Runs what must not be interrupted by a cancellation. */
+  async nonCancellable<T>(work: () => Promise<T>): Promise<T> {
+    return CancellationScope.nonCancellable(work);
+  }
+
+  get interrupted() {
+    return this.interruption;
+  }
+
+  clearInterruption(): void {
+    this.interruption = undefined;
+  }
+
+  settle(phase: Phase, ending: string): void {
+    this.state.ending = ending;
+    if (phase !== 'recovered') this.state.endedAt = now();
+    this.setPhase(phase);
+  }
+
+  /** Waits, with the service recovered, until a person closes the incident or rolls it back. */
+  async untilClosed(): Promise<'closed' | 'roll-back'> {
+    await condition(() => this.closing !== undefined || this.interruption?.what === 'roll-back');
+    return this.closing ? 'closed' : 'roll-back';
+  }
+
+  get closedBy(): string {
+    return this.closing?.by ?? '';
+  }
+
+  /** No update may be left without its answer when the workflow ends. */
+  async finished(): Promise<void> {
+    this.checked ??= { answer: 'accepted', id: this.state.id };
+    await condition(allHandlersFinished);
+  }
+
+  private finish(record: StepRecord, status: StepRecord['status'], summary?: string): void {
+    record.status = status;
+    record.endedAt = now();
+    if (summary) record.summary = summary;
+    if (status === 'done') delete record.problem;
+    this.show();
+  }
+
+  private setPhase(phase: Phase): void {
+    this.state.phase = phase;
+    upsertSearchAttributes([{ key: phaseKey, value: phase }]);
+    this.show();
+  }
+
+  /** Tells the story in Temporal's own UI. */
+  show(): void {
+    setCurrentDetails(describe(this.state));
+  }
+
+  private listen(): void {
+    setHandler(stateQuery, () => this.state);
+    setHandler(declaredUpdate, async () => {
+      await condition(() => this.checked !== undefined);
+      return this.checked!;
+    });
+    setHandler(approveUpdate, (approval) => this.decided({ ...approval, choice: 'approve' }), {
+      validator: (approval) => validateDecision(this.state, { ...approval, choice: 'approve' }),
+    });
+    setHandler(decideUpdate, (decision) => this.decided(decision), { validator: (decision) => validateDecision(this.state, decision) });
+    setHandler(noteUpdate, (note) => this.noted(note), { validator: (note) => validateNote(this.state, note) });
+    setHandler(abortUpdate, (abort) => this.aborted(abort), { validator: (abort) => validateAbort(this.state, abort) });
+    setHandler(
+      closeUpdate,
+      (close) => {
+        this.closing = close;
+        if (close.leaveTasksOpen) this.state.notes.push({ at: now(), by: close.by, text: `closed with open tasks: ${close.leaveTasksOpen}` });
+        return 'closed';
+      },
+      { validator: (close) => validateClose(this.state, close) },
+    );
+  }
+
+  private decided(decision: Decision): string {
+    if (decision.choice === 'roll-back') {
+      this.interrupt({ what: 'roll-back', by: decision.by, reason: decision.reason ?? '', resume: true });
+      return 'rolling back to the quarantined copy';
+    }
+    if (decision.choice === 'abort') return this.aborted({ by: decision.by, reason: decision.reason ?? '', resume: false });
+    this.answer = decision;
+    return `${decision.choice}: taken from ${decision.by}`;
+  }
+
+  private aborted({ by, reason, resume }: Abort): string {
+    this.interrupt({ what: 'abort', by, reason, resume });
+    return resume ? 'aborting: the database is opened and the services are started as they stand' : 'aborting: writes stay stopped';
+  }
+
+  private interrupt(interruption: NonNullable<Incident['interruption']>): void {
+    this.interruption = interruption;
+    this.state.notes.push({ at: now(), by: interruption.by, text: `${interruption.what}: ${interruption.reason}` });
+    if (this.state.phase !== 'recovered') this.scope?.cancel();
+  }
+
+  private noted({ by, text, task }: { by: string; text: string; task?: string }): string {
+    this.state.notes.push({ at: now(), by, text: task ? `${task}: ${text}` : text });
+    const open = this.state.tasks.find(({ name }) => name === task);
+    if (open) Object.assign(open, { doneAt: now(), by });
+    this.show();
+    return open ? `noted, and "${open.text}" is done` : 'noted';
+  }
+}
+
+const abortChoice: Choice = { name: 'abort', meaning: 'end the incident; writes stay stopped unless you say --resume', needs: ['reason'] };
+const rollBackChoice: Choice = { name: 'roll-back', meaning: 'put the quarantined copy back and resume on it', needs: ['reason'] };
+
+export const now = (): string => new Date().toISOString();
+
+/** A scenario: how it recovers, how it is made safe when a person ends it, and how it is rolled back. */
+export interface Scenario {
+  recover(incident: Incident): Promise<void>;
+  /** Leaves everything in a safe state and says in one sentence which. Never throws for what it cannot reach: it says that too. */
+  makeSafe(incident: Incident, resume: boolean): Promise<string>;
+  rollBack(incident: Incident): Promise<void>;
+}
+
+/** Turns a scenario into the workflow of an incident. */
+export function scenario(name: ScenarioName, { recover, makeSafe, rollBack }: Scenario) {
+  return async (input: IncidentInput): Promise<IncidentState> => {
+    const plan = await onControl(input.system, 'look', `${name}: reading the plan`).readPlan({ form: 'execute', database: input.database });
+    const incident = new Incident(input, plan);
+    try {
+      await recoverOrEnd(incident, { recover, makeSafe, rollBack });
+    } finally {
+      await incident.nonCancellable(() => incident.finished());
+    }
+    return incident.state;
+  };
+}
+
+async function recoverOrEnd(incident: Incident, { recover, makeSafe, rollBack }: Scenario): Promise<void> {
+  try {
+    await incident.run(() => recover(incident));
+    if (!incident.real) {
+      const ending = await incident.nonCancellable(() => makeSafe(incident, false));
+      incident.settle('closed', ending);
+      await report(incident);
+      return;
+    }
+    incident.settle('recovered', 'recovered: the service is verified; the incident is open until its tasks are done and it is closed');
+    await report(incident);
+    if ((await incident.untilClosed()) === 'closed') {
+      await incident.nonCancellable(async () => {
+        await makeSafe(incident, true);
+        incident.settle('closed', `closed by ${incident.closedBy}; what is quarantined stays until a person removes it`);
+        await report(incident);
+      });
+      return;
+    }
+  } catch (error) {
+    if (error instanceof ApplicationFailure) throw error;
+    if (!isCancellation(error) && !(error instanceof Interrupted) && !(error instanceof Chosen && ['abort', 'roll-back'].includes(error.decision.choice))) throw error;
+    if (incident.interrupted?.what !== 'roll-back') {
+      const ending = await incident.nonCancellable(() => makeSafe(incident, incident.interrupted?.resume === true));
+      await incident.nonCancellable(async () => {
+        incident.settle('aborted', ending);
+        await report(incident);
+      });
+      // Cancelled from Temporal's own UI or CLI: it shows as cancelled there.
+      if (isCancellation(error) && !incident.interrupted) throw error;
+      return;
+    }
+  }
+  incident.clearInterruption();
+  await incident.nonCancellable(async () => {
+    await rollBack(incident);
+    incident.settle('rolled back', 'rolled back: the quarantined copy is in place again, and the service resumed on it');
+    await report(incident);
+  });
+}
+
+async function report(incident: Incident): Promise<void> {
+  const { path } = await incident.control('tidy').writeReport({ form: 'execute', state: incident.state }).catch(() => ({ path: undefined }));
+  if (path) incident.state.report = path;
+}

@@ -1,0 +1,145 @@
+/**
+ * What an incident knows and says: the answer to the `state` query, the input of every report, the text of `watch`.
+ * Names, sizes, times and digests only: no secret and no command is ever in it. Times are ISO 8601 in UTC, durations seconds.
+ */
+
+export type StepStatus = 'running' | 'done' | 'failed' | 'skipped' | 'by hand';
+
+/** `drill`: the real scenario on scratch targets. `dry-run`: nothing is changed, everything is proven possible. */
+export type Mode = 'real' | 'drill' | 'dry-run';
+
+/**
+ * open: running or waiting. recovered: the service is verified; tasks and roll-back remain. closed: done with.
+ * refused: the request could not be honoured and nothing was changed. aborted: stopped by a person, in the state that `ending` says.
+ */
+export type Phase = 'open' | 'waiting' | 'recovered' | 'closed' | 'refused' | 'aborted' | 'rolled back';
+
+export interface Problem {
+  message: string;
+  /** What to do next, for the person on call. */
+  hint?: string;
+  /** The kind of error: AgentOffline, BackupDamaged, NotEnoughSpace, ... */
+  type?: string;
+}
+
+export interface StepRecord {
+  name: string;
+  status: StepStatus;
+  startedAt: string;
+  endedAt?: string;
+  /** How many times the step as a whole was tried: 1, and one more for every decision to retry. */
+  attempts: number;
+  /** Where it ran. */
+  host?: string;
+  /** One line: what was found or done. */
+  summary?: string;
+  /** More lines, for the report. */
+  details?: string[];
+  problem?: Problem;
+  /** Set when a person decided: who, what and why. */
+  decision?: { by: string; choice: string; reason?: string; at: string };
+  /** Shown to prove, not done: a drill's or a dry run's step that touches production. */
+  rehearsed?: boolean;
+}
+
+export interface Choice {
+  name: 'retry' | 'skip' | 'done' | 'abort' | 'approve' | 'reject' | 'restore' | 'resume' | 'roll-back' | 'keep';
+  meaning: string;
+  needs: ('reason' | 'target')[];
+}
+
+export interface Question {
+  /** Rises by one with each question, so that an answer to an older one is refused. */
+  id: number;
+  kind: 'approval' | 'decision';
+  step: string;
+  text: string;
+  /** The figures that the person decides on. */
+  facts: string[];
+  choices: Choice[];
+  askedAt: string;
+  problem?: Problem;
+}
+
+export interface NoteRecord {
+  at: string;
+  by: string;
+  text: string;
+}
+
+export interface Quarantine {
+  host: string;
+  path: string;
+  bytes: number;
+  what: string;
+}
+
+export interface PostRecoveryTask {
+  name: string;
+  text: string;
+  doneAt?: string;
+  by?: string;
+}
+
+export interface RowCheck {
+  table: string;
+  expected: number | null;
+  found: number | null;
+  ok: boolean;
+}
+
+export interface Measured {
+  /** From the declaration to the verified service; null: not measured, and `rtoNote` says why. */
+  rtoSeconds: number | null;
+  rtoNote?: string;
+  /** Declared moment less the restored canary. */
+  rpoSeconds: number | null;
+  rpoNote?: string;
+}
+
+export interface IncidentState {
+  id: string;
+  system: string;
+  scenario: string;
+  database: string;
+  mode: Mode;
+  phase: Phase;
+  declaredBy: string;
+  declaredAt: string;
+  endedAt?: string;
+  /** Where recovery goes back to: `latest`, a time, or a named backup. */
+  target: string;
+  objectives: { rtoSeconds: number; rpoSeconds: number };
+  approvals: number;
+  /** Names of the scenario's steps that have not been reached. */
+  ahead: string[];
+  steps: StepRecord[];
+  question?: Question;
+  notes: NoteRecord[];
+  /** What was lost, in sentences. */
+  lost: string[];
+  rows: RowCheck[];
+  measured: Measured;
+  quarantine: Quarantine[];
+  tasks: PostRecoveryTask[];
+  warnings: string[];
+  /** Files of evidence with their SHA-256. */
+  evidence: { file: string; bytes: number; sha256: string }[];
+  backup?: { label: string; location: string; takenAt: string };
+  /** The state that everything was left in, in one sentence. */
+  ending?: string;
+  /** Where the report was written, on the control worker. */
+  report?: string;
+  canRollBack: boolean;
+  planDigest: string;
+}
+
+/** What a long activity says in its heartbeats. */
+export interface Progress {
+  what: string;
+  /** 0 to 100. */
+  percent?: number;
+  bytesDone?: number;
+  bytesTotal?: number;
+  secondsLeft?: number;
+}

@@ -1,0 +1,66 @@
+import { parseTarget } from '../plan/target.js';
+import type { Abort, Decision } from './messages.js';
+import type { IncidentState } from './state.js';
+
+/** What a person may say to an incident. Synchronous, so that what is refused leaves no trace in history. Each throws a sentence for that person. */
+
+/** Names are compared without regard to case and surrounding space: "Asha " is asha. */
+const same = (a: string, b: string): boolean => a.trim().toLowerCase() === b.trim().toLowerCase();
+
+function demandName(by: string): void {
+  if (typeof by !== 'string' || by.trim() === '') throw new Error('Say who you are: --as NAME, or set LIFEBOAT_USER.');
+}
+
+function demandOpen(state: IncidentState): void {
+  if (!['open', 'waiting', 'recovered'].includes(state.phase)) throw new Error(`Incident ${state.id} is ${state.phase}: there is nothing to decide any more.`);
+}
+
+export function validateDecision(state: IncidentState, decision: Decision): void {
+  demandName(decision.by);
+  demandOpen(state);
+  if (decision.choice === 'roll-back') {
+    if (!state.canRollBack) throw new Error('Nothing was put in place yet: there is nothing to roll back to.');
+    demandReason(decision);
+    return;
+  }
+  const { question } = state;
+  if (!question) throw new Error('Nothing is being asked now. See where it is: lifeboat watch');
+  if (decision.question !== undefined && decision.question !== question.id) {
+    throw new Error(`Question ${decision.question} was answered already; question ${question.id} is open now: ${question.text}`);
+  }
+  const choice = question.choices.find(({ name }) => name === decision.choice);
+  if (!choice) throw new Error(`"${decision.choice}" is not offered here; choose ${question.choices.map(({ name }) => name).join(', ')}.`);
+  if (question.kind === 'approval' && decision.choice === 'approve' && state.approvals > 1 && same(decision.by, state.declaredBy)) {
+    throw new Error(`The plan asks for two people: ${state.declaredBy} declared this incident, so somebody else must approve.`);
+  }
+  if (choice.needs.includes('reason')) demandReason(decision);
+  if (choice.needs.includes('target')) {
+    if (!decision.target) throw new Error(`"${decision.choice}" needs a target: --to TIME, --to LSN, or --to BACKUP.`);
+    parseTarget(decision.target);
+  }
+}
+
+function demandReason({ choice, reason }: Decision): void {
+  if (!reason || reason.trim() === '') throw new Error(`"${choice}" needs a reason, for the record: --reason "..."`);
+}
+
+export function validateAbort(state: IncidentState, { by, reason }: Abort): void {
+  demandName(by);
+  if (state.phase !== 'open' && state.phase !== 'waiting') throw new Error(`Incident ${state.id} is ${state.phase}, and cannot be aborted.${state.phase === 'recovered' ? ' To go back: lifeboat decide roll-back --reason "..."' : ''}`);
+  if (!reason || reason.trim() === '') throw new Error('Say why, for the record: --reason "..."');
+}
+
+export function validateNote(state: IncidentState, { by, text, task }: { by: string; text: string; task?: string }): void {
+  demandName(by);
+  if (text.trim() === '') throw new Error('A note needs a text.');
+  if (task && !state.tasks.some(({ name }) => name === task)) throw new Error(`There is no task "${task}"; there are ${state.tasks.map(({ name }) => name).join(', ')}.`);
+}
+
+export function validateClose(state: IncidentState, { by, leaveTasksOpen }: { by: string; leaveTasksOpen?: string }): void {
+  demandName(by);
+  if (state.phase !== 'recovered') throw new Error(`Incident ${state.id} is ${state.phase}: only a recovered incident is closed. To end it now: lifeboat abort --reason "..."`);
+  const open = state.tasks.filter(({ doneAt }) => !doneAt);
+  if (open.length > 0 && !leaveTasksOpen) {
+    throw new Error(`Tasks are open: ${open.map(({ name }) => name).join(', ')}. Tick each: lifeboat note --task NAME "what was done"; or close all the same: lifeboat close --leave-tasks-open "why"`);
+  }
+}
