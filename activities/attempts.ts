@@ -10,7 +10,12 @@ const attempts = 4;
 export function finalAfterAFew(error: unknown): unknown {
   if (error instanceof CancelledFailure || Context.current().info.attempt < attempts) return error;
   if (error instanceof ApplicationFailure) {
-    return ApplicationFailure.create({ message: error.message, type: error.type ?? 'Error', nonRetryable: true, details: error.details ?? [] });
+    return ApplicationFailure.create({
+      message: error.message,
+      type: error.type ?? 'Error',
+      nonRetryable: true,
+      details: error.details ?? [],
+    });
   }
   const { name, message } = error as Error;
   return name === 'AbortError' ? error : ApplicationFailure.create({ message, type: name, nonRetryable: true });

@@ -33,7 +33,11 @@ export async function secretOf(context: HostContext, reference: string): Promise
   try {
     return await resolveSecret(reference, context.planDirectory);
   } catch (error) {
-    throw failure('SecretMissing', (error as Error).message, `Give the agent of ${context.host} what ${reference} refers to, and start it again.`);
+    throw failure(
+      'SecretMissing',
+      (error as Error).message,
+      `Give the agent of ${context.host} what ${reference} refers to, and start it again.`,
+    );
   }
 }
 

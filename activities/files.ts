@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, chown, mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -7,7 +7,11 @@ import { checkpoint } from './checkpoint.js';
 import type { Owner } from './run.js';
 import { run } from './run.js';
 
-export const exists = (path: string): Promise<boolean> => access(path).then(() => true, () => false);
+export const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 export async function ownFor(path: string, owner: Owner | undefined): Promise<void> {
   if (owner) await chown(path, owner.uid, owner.gid);
@@ -15,7 +19,7 @@ export async function ownFor(path: string, owner: Owner | undefined): Promise<vo
 
 /** Writes a file so that a crash leaves the old one or the new one, never a part. */
 export async function writeWhole(path: string, text: string, options: { owner?: Owner | undefined; mode?: number } = {}): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.${randomUUID()}.tmp`;
   await mkdir(dirname(path), { recursive: true });
   await writeFile(temporary, text, { mode: options.mode ?? 0o644 });
   await ownFor(temporary, options.owner);

@@ -24,7 +24,11 @@ export const readPlan =
   ({ database }: { database: string }): Promise<PlanFacts> => {
     const of = plan.databases[database];
     if (!of) {
-      throw failure('BadRequest', `the plan has no database "${database}"; it has ${Object.keys(plan.databases).join(', ')}`, 'Name one of those with --database.');
+      throw failure(
+        'BadRequest',
+        `the plan has no database "${database}"; it has ${Object.keys(plan.databases).join(', ')}`,
+        'Name one of those with --database.',
+      );
     }
     const { rto, rpo } = databaseObjectives(plan, database);
     return Promise.resolve({

@@ -98,7 +98,9 @@ export async function run(command: string, args: string[], options: RunOptions =
     if (code !== 0 && !options.accept?.includes(code)) {
       const said = options.private ? 'what it printed is in the log of the agent' : tail(lines);
       if (options.private) console.error(`${what} printed:\n${lines.slice(-20).join('\n')}`);
-      throw failure('CommandFailed', `${what} ended with code ${code}: ${said}`, 'Read what it said; then retry, or do it by hand.', { code });
+      throw failure('CommandFailed', `${what} ended with code ${code}: ${said}`, 'Read what it said; then retry, or do it by hand.', {
+        code,
+      });
     }
     if (options.ledger) await checkpoint(`after ${point}`);
     return { code, lines, stdout: stdout.join('\n') };

@@ -29,10 +29,33 @@ const program = new Command('lifeboat')
   .option('--as <name>', 'who you are, for the record (LIFEBOAT_USER; else your login name)')
   .showHelpAfterError('Type lifeboat --help for what there is.')
   .configureHelp({ showGlobalOptions: true })
-  .addHelpText('after', '\nIn a disaster: lifeboat start database-corruption, then lifeboat watch.\nExit codes: 0 done, 1 problems found, 2 bad input, 3 refused (nothing was changed), 4 a person must decide, 5 not recovered, 6 no answer, 70 a fault of Lifeboat.');
+  .addHelpText(
+    'after',
+    '\nIn a disaster: lifeboat start database-corruption, then lifeboat watch.\nExit codes: 0 done, 1 problems found, 2 bad input, 3 refused (nothing was changed), 4 a person must decide, 5 not recovered, 6 no answer, 70 a fault of Lifeboat.',
+  );
 program.exitOverride();
 
-for (const command of [start, watch, incidents, approve, decide, note, abort, report, close, backup, drill, check, document, init, doctor, schedules, up, worker, agent]) {
+for (const command of [
+  start,
+  watch,
+  incidents,
+  approve,
+  decide,
+  note,
+  abort,
+  report,
+  close,
+  backup,
+  drill,
+  check,
+  document,
+  init,
+  doctor,
+  schedules,
+  up,
+  worker,
+  agent,
+]) {
   command.register(program);
 }
 

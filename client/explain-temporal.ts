@@ -1,19 +1,32 @@
-import { isGrpcServiceError, WorkflowFailedError, WorkflowNotFoundError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
+import {
+  isGrpcServiceError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
 import { ApplicationFailure, TimeoutFailure } from '@temporalio/common';
 import { exitCodes } from './output.js';
-
 
 /** Puts an error of Temporal's client in words; undefined when it is none. */
 export function explainTemporal(error: unknown): { message: string; hint?: string; code: number } | undefined {
   if (error instanceof WorkflowUpdateFailedError || error instanceof WorkflowFailedError) return explainCause(error.cause);
   if (error instanceof WorkflowNotFoundError) {
-    return { message: 'No incident is open.', hint: 'See those that were: lifeboat incidents. Declare one: lifeboat start database-corruption', code: exitCodes.badInput };
+    return {
+      message: 'No incident is open.',
+      hint: 'See those that were: lifeboat incidents. Declare one: lifeboat start database-corruption',
+      code: exitCodes.badInput,
+    };
   }
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return noWorker;
   if (isGrpcServiceError(error) || /grpc|connection/i.test((error as Error).name)) {
     const { details, message } = error as { details?: string; message: string };
     if (/deadline|no poller/i.test(details ?? message)) return noWorker;
-    return { message: `Temporal does not answer: ${details ?? message}`, hint: 'Is it running, and is TEMPORAL_ADDRESS right? Start everything on this machine with: lifeboat up', code: exitCodes.noAnswer };
+    return {
+      message: `Temporal does not answer: ${details ?? message}`,
+      hint: 'Is it running, and is TEMPORAL_ADDRESS right? Start everything on this machine with: lifeboat up',
+      code: exitCodes.noAnswer,
+    };
   }
   return undefined;
 }
@@ -32,7 +45,11 @@ function explainCause(cause: unknown): { message: string; hint?: string; code: n
     return { message: deepest.message, ...(hint ? { hint } : {}), code: exitCodes.badInput };
   }
   if (deepest instanceof TimeoutFailure) {
-    return { message: 'The agent of that host did not take the work within its time: it is offline.', hint: 'Start it there: lifeboat agent --host NAME; see all of them: lifeboat doctor', code: exitCodes.noAnswer };
+    return {
+      message: 'The agent of that host did not take the work within its time: it is offline.',
+      hint: 'Start it there: lifeboat agent --host NAME; see all of them: lifeboat doctor',
+      code: exitCodes.noAnswer,
+    };
   }
   return { message: deepest instanceof Error ? deepest.message : 'it failed', code: exitCodes.badInput };
 }

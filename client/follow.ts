@@ -26,13 +26,29 @@ export async function follow(incident: Incident, { json, prefix }: Globals, { wa
       if (look.name === 'WorkflowNotFoundError' || look.name === 'QueryNotRegisteredError') throw look;
       silentSince ||= Date.now();
       if (Date.now() - silentSince > 120_000) {
-        throw new Expected('The incident has not answered for two minutes; it goes on by itself as soon as Temporal and a control worker run.', 'Check both: lifeboat doctor. Then: lifeboat watch', exitCodes.noAnswer);
+        throw new Expected(
+          'The incident has not answered for two minutes; it goes on by itself as soon as Temporal and a control worker run.',
+          'Check both: lifeboat doctor. Then: lifeboat watch',
+          exitCodes.noAnswer,
+        );
       }
     } else {
       silentSince = 0;
       const [state, progress] = look;
-      if (draw) draw(renderView({ state, progress, now: new Date(), width: process.stdout.columns ?? 80, color: colors(), commandPrefix: prefix }).join('\n'));
-      else if (!json) for (const line of renderEvents(last, state, { before: lastProgress, now: progress }, { commandPrefix: prefix, now: new Date() })) printLine(line);
+      if (draw)
+        draw(
+          renderView({
+            state,
+            progress,
+            now: new Date(),
+            width: process.stdout.columns ?? 80,
+            color: colors(),
+            commandPrefix: prefix,
+          }).join('\n'),
+        );
+      else if (!json)
+        for (const line of renderEvents(last, state, { before: lastProgress, now: progress }, { commandPrefix: prefix, now: new Date() }))
+          printLine(line);
       last = state;
       lastProgress = progress;
       if (settled(state.phase) || (state.question && !wait)) {

@@ -1,8 +1,17 @@
-import { Client, Connection, WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from '@temporalio/client';
+import { randomUUID } from 'node:crypto';
+import { Client, Connection, type WorkflowHandle, WithStartWorkflowOperation } from '@temporalio/client';
 import { defaultPayloadConverter, defineSearchAttributeKey } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { LoadedPlan } from '../plan/load.js';
-import { backupWorkflowId, controlQueue, doctorWorkflowId, drillWorkflowId, incidentName, incidentWorkflowId, searchAttributeNames } from '../plan/names.js';
+import {
+  backupWorkflowId,
+  controlQueue,
+  doctorWorkflowId,
+  drillWorkflowId,
+  incidentName,
+  incidentWorkflowId,
+  searchAttributeNames,
+} from '../plan/names.js';
 import type { ScenarioName } from '../plan/schema.js';
 import type { Abort, Approval, BackupResult, BackupType, Decision, Declared, DoctorResult, IncidentInput } from '../workflows/messages.js';
 import type { IncidentState, Mode, Phase, Progress } from '../workflows/state.js';
@@ -50,29 +59,37 @@ export class Lifeboat {
     return this.plan.plan.system;
   }
 
-  /** Declares an incident, or attaches to the one that is open: a system has one at a time. */
-  async declare(scenario: ScenarioName, input: Omit<IncidentInput, 'system' | 'scenario' | 'planDigest'>): Promise<{ incident: Incident; attached: boolean }> {
+  /**
+   * Declares an incident, or attaches to the one that is open: a system has one at a time. Returns when its request was checked, before
+   * anything is changed.
+   */
+  async declare(
+    scenario: ScenarioName,
+    input: Omit<IncidentInput, 'system' | 'scenario' | 'planDigest' | 'request'>,
+  ): Promise<{ incident: Incident; declared: Declared; attached: boolean }> {
     const workflowId = input.mode === 'real' ? incidentWorkflowId(this.system) : drillWorkflowId(this.system);
-    try {
-      const handle = await this.temporal.workflow.start(camel(scenario), {
-        workflowId,
-        taskQueue: controlQueue(this.system),
-        args: [{ ...input, system: this.system, scenario, planDigest: this.plan.digest } satisfies IncidentInput],
-        workflowIdConflictPolicy: 'FAIL',
-        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-        staticSummary: `${scenario} of ${input.database}${input.mode === 'real' ? '' : ` (${input.mode})`}, declared by ${input.declaredBy}`,
-        typedSearchAttributes: [
-          { key: keys.system, value: this.system },
-          { key: keys.scenario, value: scenario },
-          { key: keys.phase, value: 'open' },
-          { key: keys.drill, value: input.mode !== 'real' },
-        ],
-      });
-      return { incident: new Incident(this.temporal, handle.workflowId, handle.firstExecutionRunId), attached: false };
-    } catch (error) {
-      if (error instanceof WorkflowExecutionAlreadyStartedError) return { incident: this.incident(input.mode), attached: true };
-      throw error;
-    }
+    const request = randomUUID();
+    const start = new WithStartWorkflowOperation(camel(scenario), {
+      workflowId,
+      taskQueue: controlQueue(this.system),
+      args: [{ ...input, request, system: this.system, scenario, planDigest: this.plan.digest } satisfies IncidentInput],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      staticSummary: `${scenario} of ${input.database}${input.mode === 'real' ? '' : ` (${input.mode})`}, declared by ${input.declaredBy}`,
+      typedSearchAttributes: [
+        { key: keys.system, value: this.system },
+        { key: keys.scenario, value: scenario },
+        { key: keys.phase, value: 'open' },
+        { key: keys.drill, value: input.mode !== 'real' },
+      ],
+    });
+    // Started and asked in one call: an incident that is refused at once could be over before a second call came.
+    const declared = await this.temporal.workflow.executeUpdateWithStart<(input: IncidentInput) => Promise<unknown>, Declared, []>(
+      'declared',
+      { startWorkflowOperation: start },
+    );
+    const { firstExecutionRunId } = (await start.workflowHandle()) as { firstExecutionRunId?: string };
+    return { incident: new Incident(this.temporal, workflowId, firstExecutionRunId), declared, attached: declared.request !== request };
   }
 
   /** The incident (or drill) that is open, or the last one that was. */
@@ -85,7 +102,11 @@ export class Lifeboat {
     if (!id) {
       const running = (await this.incidents()).find(({ endedAt }) => endedAt === null);
       const last = running ?? (await this.incidents())[0];
-      if (!last) throw new Expected('There was no incident yet.', 'Declare one: lifeboat start database-corruption; or drill: lifeboat drill start database-corruption');
+      if (!last)
+        throw new Expected(
+          'There was no incident yet.',
+          'Declare one: lifeboat start database-corruption; or drill: lifeboat drill start database-corruption',
+        );
       return new Incident(this.temporal, last.workflowId, last.runId);
     }
     const found = (await this.incidents()).find((one) => one.id === id);
@@ -97,7 +118,9 @@ export class Lifeboat {
   async incidents(): Promise<IncidentSummary[]> {
     const found: IncidentSummary[] = [];
     for (const workflowId of [incidentWorkflowId(this.system), drillWorkflowId(this.system)]) {
-      for await (const { runId, startTime, closeTime, typedSearchAttributes } of this.temporal.workflow.list({ query: `WorkflowId = '${workflowId}'` })) {
+      for await (const { runId, startTime, closeTime, typedSearchAttributes } of this.temporal.workflow.list({
+        query: `WorkflowId = '${workflowId}'`,
+      })) {
         const drill = workflowId === drillWorkflowId(this.system);
         found.push({
           id: incidentName(this.system, startTime, drill ? 'drill' : 'incident'),
@@ -171,10 +194,6 @@ export class Incident {
 
   state(): Promise<IncidentState> {
     return this.handle.query<IncidentState>('state');
-  }
-  /** Returns when the request was checked; nothing has been changed before that. */
-  declared(): Promise<Declared> {
-    return this.handle.executeUpdate<Declared, []>('declared');
   }
   approve(approval: Approval): Promise<string> {
     return this.handle.executeUpdate<string, [Approval]>('approve', { args: [approval] });

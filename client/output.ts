@@ -58,7 +58,8 @@ async function explain(error: unknown): Promise<Explained> {
     const { formatProblems, PlanError } = await import('../plan/load.js');
     if (error instanceof PlanError) return { message: formatProblems(error).trimEnd(), code: exitCodes.badInput, problems: error.problems };
   }
-  if (named.name === 'TargetError') return { message: named.message, ...(named.hint ? { hint: named.hint } : {}), code: exitCodes.badInput };
+  if (named.name === 'TargetError')
+    return { message: named.message, ...(named.hint ? { hint: named.hint } : {}), code: exitCodes.badInput };
   const { explainTemporal } = await import('./explain-temporal.js');
   const known = explainTemporal(error);
   if (known) return known;

@@ -20,7 +20,12 @@ export class Schedules {
     for (const options of wanted) {
       const handle = this.lifeboat.temporal.schedule.getHandle(options.scheduleId);
       try {
-        await handle.update((now) => ({ ...now, spec: options.spec, action: options.action, policies: { ...now.policies, ...options.policies } }));
+        await handle.update((now) => ({
+          ...now,
+          spec: options.spec,
+          action: options.action,
+          policies: { ...now.policies, ...options.policies },
+        }));
         lines.push({ id: options.scheduleId, says: `as the plan says: ${options.spec.cronExpressions?.join(', ') ?? ''}` });
       } catch (error) {
         if (!(error instanceof ScheduleNotFoundError)) throw error;
@@ -42,7 +47,12 @@ export class Schedules {
         const { state, info } = await this.lifeboat.temporal.schedule.getHandle(id).describe();
         const next = info.nextActionTimes[0]?.toISOString() ?? null;
         const last = info.recentActions.at(-1)?.takenAt.toISOString();
-        return { id, paused: state.paused, next, says: `${state.paused ? `PAUSED (${state.note ?? ''})` : `next ${next ?? 'never'}`}${last ? `, last ${last}` : ''}` };
+        return {
+          id,
+          paused: state.paused,
+          next,
+          says: `${state.paused ? `PAUSED (${state.note ?? ''})` : `next ${next ?? 'never'}`}${last ? `, last ${last}` : ''}`,
+        };
       }),
     );
   }
@@ -77,18 +87,51 @@ export class Schedules {
     const taskQueue = controlQueue(plan.system);
     const policies = { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '5 minutes' } as const;
     const spec = (cron: string) => ({ cronExpressions: [cron], timezone: plan.timezone });
-    const backups = Object.entries(plan.databases).flatMap(([database, { backups: { physical } }]) =>
-      (['full', 'differential', 'incremental'] as const satisfies readonly BackupType[]).flatMap((type): ScheduleOptions[] => {
-        const cron = physical[type];
-        if (!cron) return [];
-        const args: [BackupInput] = [{ system: plan.system, database, type }];
-        return [{ scheduleId: scheduleId(plan.system, `backup/${database}/${type}`), spec: spec(cron), policies, action: { type: 'startWorkflow', workflowType: 'backup', workflowId: backupWorkflowId(plan.system, database), taskQueue, args } }];
-      }),
+    const backups = Object.entries(plan.databases).flatMap(
+      ([
+        database,
+        {
+          backups: { physical },
+        },
+      ]) =>
+        (['full', 'differential', 'incremental'] as const satisfies readonly BackupType[]).flatMap((type): ScheduleOptions[] => {
+          const cron = physical[type];
+          if (!cron) return [];
+          const args: [BackupInput] = [{ system: plan.system, database, type }];
+          return [
+            {
+              scheduleId: scheduleId(plan.system, `backup/${database}/${type}`),
+              spec: spec(cron),
+              policies,
+              action: {
+                type: 'startWorkflow',
+                workflowType: 'backup',
+                workflowId: backupWorkflowId(plan.system, database),
+                taskQueue,
+                args,
+              },
+            },
+          ];
+        }),
     );
     const drills = plan.drills.map(({ scenario, database, schedule }): ScheduleOptions => {
-      const args: [IncidentInput] = [{ system: plan.system, scenario, database: database ?? onlyDatabase(plan) ?? '', declaredBy: 'schedule', mode: 'drill', planDigest: digest }];
+      const args: [IncidentInput] = [
+        {
+          system: plan.system,
+          scenario,
+          database: database ?? onlyDatabase(plan) ?? '',
+          declaredBy: 'schedule',
+          mode: 'drill',
+          planDigest: digest,
+        },
+      ];
       const workflowType = scenario.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-      return { scheduleId: scheduleId(plan.system, `drill/${scenario}`), spec: spec(schedule), policies, action: { type: 'startWorkflow', workflowType, workflowId: drillWorkflowId(plan.system), taskQueue, args } };
+      return {
+        scheduleId: scheduleId(plan.system, `drill/${scenario}`),
+        spec: spec(schedule),
+        policies,
+        action: { type: 'startWorkflow', workflowType, workflowId: drillWorkflowId(plan.system), taskQueue, args },
+      };
     });
     return [...backups, ...drills];
   }

@@ -42,6 +42,7 @@ export function theDatabase({ plan }: LoadedPlan, named: string | undefined): st
     if (names.length === 1) return names[0]!;
     throw new Expected(`Which database? The plan has ${names.join(', ')}.`, `Say which: --database ${names[0] ?? 'NAME'}`);
   }
-  if (!names.includes(named)) throw new Expected(`The plan has no database "${named}".`, `It has ${names.join(', ')}: --database ${names[0] ?? 'NAME'}`);
+  if (!names.includes(named))
+    throw new Expected(`The plan has no database "${named}".`, `It has ${names.join(', ')}: --database ${names[0] ?? 'NAME'}`);
   return named;
 }

@@ -15,7 +15,8 @@ export async function connectPatiently(signal: AbortSignal, say: (line: string) 
     try {
       return await NativeConnection.connect(options);
     } catch (error) {
-      if (attempt % 10 === 0) say(`Temporal does not answer at ${address} (${firstLine(error)}). Trying again until it does; start one here with: lifeboat up`);
+      if (attempt % 10 === 0)
+        say(`Temporal does not answer at ${address} (${firstLine(error)}). Trying again until it does; start one here with: lifeboat up`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.min(3000, 500 * 2 ** attempt));
         signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });

@@ -8,7 +8,15 @@ export async function findTemporal(): Promise<string> {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'lifeboat/bin');
   for (const folder of [...(process.env['PATH'] ?? '').split(':'), cache]) {
     const path = join(folder, 'temporal');
-    if (await access(path, constants.X_OK).then(() => true, () => false)) return path;
+    if (
+      await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path;
   }
-  throw new Error('The temporal program is not on this machine. Install it with: npm run setup (or from temporal.io), or set TEMPORAL_ADDRESS to a Temporal that runs.');
+  throw new Error(
+    'The temporal program is not on this machine. Install it with: npm run setup (or from temporal.io), or set TEMPORAL_ADDRESS to a Temporal that runs.',
+  );
 }

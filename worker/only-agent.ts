@@ -15,7 +15,9 @@ export async function onlyAgent(context: HostContext): Promise<void> {
 }
 
 async function startOf(pid: number): Promise<string> {
-  const { stdout } = await promisify(execFile)('ps', ['-o', 'lstart=,stat=', '-p', String(pid)], { env: { ...process.env, LC_ALL: 'C' } }).catch(() => ({ stdout: '' }));
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'lstart=,stat=', '-p', String(pid)], {
+    env: { ...process.env, LC_ALL: 'C' },
+  }).catch(() => ({ stdout: '' }));
   const state = stdout.trim().split(/\s+/).at(-1) ?? '';
   return stdout.trim() === '' || state.startsWith('Z') ? '' : stdout.trim().slice(0, -state.length).trim();
 }

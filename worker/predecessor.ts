@@ -38,7 +38,15 @@ export async function failPredecessors(context: HostContext, connection: NativeC
     const file = join(folder(context), name);
     // The token is read before our own attempts begin: this runs once, before the worker polls.
     const token = Buffer.from(await readFile(file, 'utf8'), 'base64');
-    await client.fail(token, ApplicationFailure.create({ type: 'AgentRestarted', message: `the agent of ${context.host} was killed and came back (queue ${hostQueue(context.plan.system, context.host)})` })).catch(() => undefined);
+    await client
+      .fail(
+        token,
+        ApplicationFailure.create({
+          type: 'AgentRestarted',
+          message: `the agent of ${context.host} was killed and came back (queue ${hostQueue(context.plan.system, context.host)})`,
+        }),
+      )
+      .catch(() => undefined);
     await rm(file, { force: true });
   }
 }

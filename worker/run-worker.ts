@@ -30,13 +30,23 @@ export interface RunOptions {
 /** Runs a worker until the signal. A Temporal that goes away is waited for; what runs meanwhile goes on. */
 export async function runWorker({ what, signal, worker: options, ready }: RunOptions): Promise<void> {
   const say = (line: string) => console.error(`${new Date().toISOString()} ${what}: ${line}`);
-  Runtime.install({ logger: new DefaultLogger('WARN', quietLog(say)), shutdownSignals: [], telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } } });
+  Runtime.install({
+    logger: new DefaultLogger('WARN', quietLog(say)),
+    shutdownSignals: [],
+    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
+  });
   const { namespace, address } = connectionSettings();
   while (!signal.aborted) {
     const connection = await connectPatiently(signal, say);
     if (!connection) return;
     try {
-      const worker = await Worker.create({ connection, namespace, shutdownGraceTime: '10 seconds', shutdownForceTime: '20 seconds', ...(await options(connection)) });
+      const worker = await Worker.create({
+        connection,
+        namespace,
+        shutdownGraceTime: '10 seconds',
+        shutdownForceTime: '20 seconds',
+        ...(await options(connection)),
+      });
       const stop = () => worker.shutdown();
       signal.addEventListener('abort', stop, { once: true });
       say(`ready (Temporal at ${address}, namespace ${namespace})`);

@@ -7,7 +7,12 @@ const bool = 5;
 
 /** Registers Lifeboat's search attributes where they are missing. Throws when they are missing and may not be registered. */
 export async function ensureSearchAttributes(connection: NativeConnection, namespace: string): Promise<void> {
-  const wanted = { [searchAttributeNames.system]: keyword, [searchAttributeNames.scenario]: keyword, [searchAttributeNames.phase]: keyword, [searchAttributeNames.drill]: bool };
+  const wanted = {
+    [searchAttributeNames.system]: keyword,
+    [searchAttributeNames.scenario]: keyword,
+    [searchAttributeNames.phase]: keyword,
+    [searchAttributeNames.drill]: bool,
+  };
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
   const missing = Object.fromEntries(Object.entries(wanted).filter(([name]) => !(name in (customAttributes ?? {}))));
   if (Object.keys(missing).length === 0) return;
@@ -15,6 +20,8 @@ export async function ensureSearchAttributes(connection: NativeConnection, names
     await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: missing });
   } catch (error) {
     if (/already exists/i.test((error as Error).message)) return;
-    throw new Error(`search attributes ${Object.keys(missing).join(', ')} are missing in namespace ${namespace}, and may not be created from here: create them with: temporal operator search-attribute create`);
+    throw new Error(
+      `search attributes ${Object.keys(missing).join(', ')} are missing in namespace ${namespace}, and may not be created from here: create them with: temporal operator search-attribute create`,
+    );
   }
 }

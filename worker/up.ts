@@ -28,16 +28,35 @@ export async function runUp({ plan, path }: LoadedPlan, { host, listen, uiPort, 
   const hosts = host ?? hostsOf(plan).filter((name) => isHere(hostAddress(plan, name)));
   const say = (line: string) => console.error(`${new Date().toISOString()} up: ${line}`);
   const parts: Part[] = [];
-  const keep = (name: string, command: string, args: string[], env: NodeJS.ProcessEnv = process.env) => parts.push(keepRunning({ name, command, args, env, say, signal }));
+  const keep = (name: string, command: string, args: string[], env: NodeJS.ProcessEnv = process.env) =>
+    parts.push(keepRunning({ name, command, args, env, say, signal }));
 
   if (await connects(address)) say(`Temporal answers at ${address}: using it`);
   else {
     const data = join(stateRoot(), plan.system, 'temporal');
     mkdirSync(data, { recursive: true });
     keep('Temporal', await findTemporal(), [
-      ...['server', 'start-dev', '--ip', listen, '--ui-ip', '127.0.0.1', '--port', port, '--ui-port', String(ui), '--db-filename', join(data, 'temporal.db'), '--log-level', 'never'],
+      ...[
+        'server',
+        'start-dev',
+        '--ip',
+        listen,
+        '--ui-ip',
+        '127.0.0.1',
+        '--port',
+        port,
+        '--ui-port',
+        String(ui),
+        '--db-filename',
+        join(data, 'temporal.db'),
+        '--log-level',
+        'never',
+      ],
       ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=1'],
-      ...[searchAttributeNames.system, searchAttributeNames.scenario, searchAttributeNames.phase].flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+      ...[searchAttributeNames.system, searchAttributeNames.scenario, searchAttributeNames.phase].flatMap((name) => [
+        '--search-attribute',
+        `${name}=Keyword`,
+      ]),
       ...['--search-attribute', `${searchAttributeNames.drill}=Bool`],
     ]);
     while (!signal.aborted && !(await connects(address))) await new Promise((resolve) => setTimeout(resolve, 200));
@@ -47,7 +66,8 @@ export async function runUp({ plan, path }: LoadedPlan, { host, listen, uiPort, 
   const cli = process.argv[1]!;
   keep('control worker', process.execPath, [cli, '--plan', path, 'worker'], env);
   for (const name of hosts) keep(`agent of ${name}`, process.execPath, [cli, '--plan', path, 'agent', '--host', name], env);
-  if (hosts.length === 0) say(`no host of the plan is this machine; run agents where they are, or name them: lifeboat up --host ${hostsOf(plan)[0] ?? 'NAME'}`);
+  if (hosts.length === 0)
+    say(`no host of the plan is this machine; run agents where they are, or name them: lifeboat up --host ${hostsOf(plan)[0] ?? 'NAME'}`);
   await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
   // Workers first: Temporal is what they hand their work back to.
   await Promise.all(parts.slice(parts[0]?.name === 'Temporal' ? 1 : 0).map((part) => part.stop()));
@@ -61,7 +81,21 @@ interface Part {
 }
 
 /** Starts a program again whenever it ends, a little later each time that it did not live for a minute. */
-function keepRunning({ name, command, args, env, say, signal }: { name: string; command: string; args: string[]; env: NodeJS.ProcessEnv; say: (line: string) => void; signal: AbortSignal }): Part {
+function keepRunning({
+  name,
+  command,
+  args,
+  env,
+  say,
+  signal,
+}: {
+  name: string;
+  command: string;
+  args: string[];
+  env: NodeJS.ProcessEnv;
+  say: (line: string) => void;
+  signal: AbortSignal;
+}): Part {
   let child: ChildProcess;
   let wait = 500;
   let ended = Promise.resolve();

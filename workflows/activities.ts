@@ -27,13 +27,24 @@ export const patience = {
   /** Restores, backups, verification: as long as they show progress. */
   long: { startToCloseTimeout: '3 days', heartbeatTimeout, retry },
   /** What is tidied up at an end must not hold it up. */
-  tidy: { startToCloseTimeout: '2 minutes', scheduleToCloseTimeout: '3 minutes', heartbeatTimeout, retry: { ...retry, maximumAttempts: 5 } },
+  tidy: {
+    startToCloseTimeout: '2 minutes',
+    scheduleToCloseTimeout: '3 minutes',
+    heartbeatTimeout,
+    retry: { ...retry, maximumAttempts: 5 },
+  },
 } satisfies Record<string, ActivityOptions>;
 
 export type Patience = keyof typeof patience;
 
 export function onHost(system: string, host: string, kind: Patience, summary: string): HostActivities {
-  return proxyActivities<HostActivities>({ ...patience[kind], scheduleToStartTimeout, cancellationType, taskQueue: hostQueue(system, host), summary: `${summary} · ${host}` });
+  return proxyActivities<HostActivities>({
+    ...patience[kind],
+    scheduleToStartTimeout,
+    cancellationType,
+    taskQueue: hostQueue(system, host),
+    summary: `${summary} · ${host}`,
+  });
 }
 
 export function onControl(system: string, kind: Patience, summary: string): ControlActivities {

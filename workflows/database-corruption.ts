@@ -9,22 +9,38 @@ import { reprotect } from './shared/reprotect.js';
 import { isFailureOf } from './shared/failures.js';
 
 /** A database is corrupted, or its data is wrong. Steps and their order: plan/scenarios.ts. */
-export const databaseCorruption = scenario('database-corruption', { recover, makeSafe, rollBack });
+export const databaseCorruption = scenario({ recover, makeSafe, rollBack });
 
 async function recover(incident: Incident): Promise<void> {
   const { primary } = incident.plan;
   await incident.check('Check the request', () => checkRequest(incident), { host: primary, touches: 'nothing' });
-  await incident.step('Stop writes', () => stopWrites(incident), { host: primary, otherwise: () => ({ summary: 'writes were not stopped by Lifeboat' }) });
-  await incident.step('Save evidence', () => saveEvidence(incident), { host: primary, otherwise: () => ({ summary: 'no evidence was saved' }) });
+  await incident.step('Stop writes', () => stopWrites(incident), {
+    host: primary,
+    otherwise: () => ({ summary: 'writes were not stopped by Lifeboat' }),
+  });
+  await incident.step('Save evidence', () => saveEvidence(incident), {
+    host: primary,
+    otherwise: () => ({ summary: 'no evidence was saved' }),
+  });
   const damage = await incident.step('Assess the damage', () => assess(incident, 1), { host: primary, otherwise: notAssessed });
   if (!(await repaired(incident, damage))) await restoreAndPutInPlace(incident);
-  await incident.step('Resume the service', () => resumeService(incident), { host: primary, otherwise: () => ({ summary: 'resumed by hand' }) });
-  incident.serviceVerified();
-  await incident.step('Watch', () => incident.control('long').watchServices({ form: incident.form('production'), services: serviceNames(incident) }), {
-    otherwise: () => ({ summary: 'not watched' }),
+  await incident.step('Resume the service', () => resumeService(incident), {
+    host: primary,
+    otherwise: () => ({ summary: 'resumed by hand' }),
   });
+  incident.serviceVerified();
+  await incident.step(
+    'Watch',
+    () => incident.control('long').watchServices({ form: incident.form('production'), services: serviceNames(incident) }),
+    {
+      otherwise: () => ({ summary: 'not watched' }),
+    },
+  );
   await reprotect(incident);
-  await incident.step('Report', () => incident.control('change').writeReport({ form: 'execute', state: incident.state }), { touches: 'nothing', otherwise: () => ({ summary: '', path: '' }) });
+  await incident.step('Report', () => incident.control('change').writeReport({ form: 'execute', state: incident.state }), {
+    touches: 'nothing',
+    otherwise: () => ({ summary: '', path: '' }),
+  });
 }
 
 const serviceNames = (incident: Incident) => incident.plan.services.map(({ name }) => name);
@@ -47,7 +63,9 @@ async function stopWrites(incident: Incident) {
 }
 
 async function saveEvidence(incident: Incident) {
-  const saved = await incident.host(incident.plan.primary, 'change').saveEvidence({ form: incident.form('production'), ...names(incident) });
+  const saved = await incident
+    .host(incident.plan.primary, 'change')
+    .saveEvidence({ form: incident.form('production'), ...names(incident) });
   incident.state.evidence.push(...saved.files);
   return saved;
 }
@@ -59,7 +77,13 @@ async function assess(incident: Incident, round: number): Promise<Assessment> {
 }
 
 /** A person looked at it instead: taken as the worst, so that nothing is left out. */
-const notAssessed = (): Assessment => ({ summary: 'not assessed', classification: 'not repairable', findings: [], damagedIndexes: [], files: [] });
+const notAssessed = (): Assessment => ({
+  summary: 'not assessed',
+  classification: 'not repairable',
+  findings: [],
+  damagedIndexes: [],
+  files: [],
+});
 
 /** True when the database is sound without a restore: repaired, or found sound by a person's word. */
 async function repaired(incident: Incident, found: Assessment): Promise<boolean> {
@@ -133,7 +157,8 @@ async function restoreBeside(incident: Incident): Promise<void> {
   const options = { host: primary, choices: [anotherTarget], touches: 'scratch' as const };
   const { candidates } = await incident.step(
     'Choose the backup',
-    () => incident.host(primary, 'look').listCandidates({ form: 'execute', database: incident.input.database, target: incident.state.target }),
+    () =>
+      incident.host(primary, 'look').listCandidates({ form: 'execute', database: incident.input.database, target: incident.state.target }),
     { ...options, touches: 'nothing' },
   );
   await incident.step('Restore beside', () => firstThatHolds(incident, candidates, (candidate) => restore(incident, candidate)), options);
@@ -185,7 +210,9 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
   state.rows = verified.rows;
   state.evidence.push(...verified.files);
   state.measured.rpoSeconds = verified.rpoSeconds;
-  if (verified.rpoSeconds === null) state.measured.rpoNote = incident.form('scratch') === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
+  if (verified.rpoSeconds === null)
+    state.measured.rpoNote =
+      incident.form('scratch') === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
   else delete state.measured.rpoNote;
   state.lost = lost(incident, verified.rpoSeconds);
   incident.warn(...verified.warnings);
@@ -204,7 +231,9 @@ async function approved(incident: Incident): Promise<boolean> {
   const { rpoSeconds } = state.measured;
   const facts = [
     `backup ${state.backup?.label ?? '?'} from ${state.backup?.location ?? '?'}, taken ${state.backup?.takenAt ?? '?'}; target ${state.target}`,
-    rpoSeconds === null ? `RPO not measured: ${state.measured.rpoNote ?? ''}` : `RPO reached ${formatDuration(rpoSeconds)}, objective ${formatDuration(state.objectives.rpoSeconds)}`,
+    rpoSeconds === null
+      ? `RPO not measured: ${state.measured.rpoNote ?? ''}`
+      : `RPO reached ${formatDuration(rpoSeconds)}, objective ${formatDuration(state.objectives.rpoSeconds)}`,
     ...state.rows.map((row) => `${row.table}: ${row.found ?? 'missing'} rows, ${row.expected ?? 'unknown'} last known`),
     `the damaged copy is kept, on ${incident.plan.primary}`,
   ];
@@ -222,7 +251,12 @@ async function putInPlace(incident: Incident) {
   try {
     const placed = await agent.putInPlace({ form, ...names(incident) });
     if (form === 'execute') {
-      incident.state.quarantine.push({ host: placed.host, path: placed.quarantine, bytes: placed.bytes, what: 'the damaged data directory' });
+      incident.state.quarantine.push({
+        host: placed.host,
+        path: placed.quarantine,
+        bytes: placed.bytes,
+        what: 'the damaged data directory',
+      });
       incident.state.canRollBack = true;
     }
     return placed;

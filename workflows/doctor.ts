@@ -10,16 +10,29 @@ export async function doctor({ system, database, planDigest }: DoctorInput): Pro
   const answers = await Promise.all(plan.hosts.map((host) => ask(system, host)));
   for (const { host, asked, answered, facts, problem } of answers) {
     if (!facts) {
-      checks.push({ what: 'agent', host, result: 'fail', says: problem?.message ?? 'it does not answer', ...(problem?.hint ? { hint: problem.hint } : {}) });
+      checks.push({
+        what: 'agent',
+        host,
+        result: 'fail',
+        says: problem?.message ?? 'it does not answer',
+        ...(problem?.hint ? { hint: problem.hint } : {}),
+      });
       continue;
     }
     checks.push({ ...digest('agent', facts.planDigest, planDigest), host }, clock(host, asked, answered, facts.now), ...facts.checks);
     Object.assign(bytes, facts.bytes);
   }
-  const health = await onControl(system, 'look', 'doctor').checkHealth({ form: 'execute', services: plan.services.map(({ name }) => name) }).then(
-    ({ summary }): Check => ({ what: 'services', result: 'pass', says: summary }),
-    (error: unknown): Check => ({ what: 'services', result: 'fail', says: problemOf(error).message, hint: 'Look at the log of the service.' }),
-  );
+  const health = await onControl(system, 'look', 'doctor')
+    .checkHealth({ form: 'execute', services: plan.services.map(({ name }) => name) })
+    .then(
+      ({ summary }): Check => ({ what: 'services', result: 'pass', says: summary }),
+      (error: unknown): Check => ({
+        what: 'services',
+        result: 'fail',
+        says: problemOf(error).message,
+        hint: 'Look at the log of the service.',
+      }),
+    );
   return { checks: [...checks, health], bytes };
 }
 
@@ -35,7 +48,12 @@ async function ask(system: string, host: string) {
 
 function digest(what: string, found: string, expected: string): Check {
   if (found === expected) return { what, result: 'pass', says: `answers, with the same plan (${found})` };
-  return { what, result: 'fail', says: `answers, with another plan: ${found}, and yours is ${expected}`, hint: 'Copy the plan file there, and start it again.' };
+  return {
+    what,
+    result: 'fail',
+    says: `answers, with another plan: ${found}, and yours is ${expected}`,
+    hint: 'Copy the plan file there, and start it again.',
+  };
 }
 
 /** A host's answer must lie between the question and the answer, give or take a second; the control worker's clock is the measure. */
@@ -43,5 +61,11 @@ function clock(host: string, asked: number, answered: number, now: string): Chec
   const skew = Math.max(asked - Date.parse(now), Date.parse(now) - answered, 0) / 1000;
   if (skew <= 1) return { what: 'clock', host, result: 'pass', says: 'within a second' };
   const result = skew > 10 ? 'fail' : 'warn';
-  return { what: 'clock', host, result, says: `differs by ${Math.round(skew)} s`, hint: 'Set up NTP there: target times and the RPO are read from clocks.' };
+  return {
+    what: 'clock',
+    host,
+    result,
+    says: `differs by ${Math.round(skew)} s`,
+    hint: 'Set up NTP there: target times and the RPO are read from clocks.',
+  };
 }

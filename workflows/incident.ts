@@ -15,7 +15,6 @@ import type { ControlActivities } from '../activities/control.js';
 import type { PlanFacts } from '../activities/read-plan.js';
 import { incidentName, searchAttributeNames } from '../plan/names.js';
 import { postRecoveryTasks, scenarioTexts } from '../plan/scenarios.js';
-import type { ScenarioName } from '../plan/schema.js';
 import { onControl, onHost, type Patience } from './activities.js';
 import { describe } from './details.js';
 import {
@@ -80,10 +79,10 @@ export class Incident {
   private closing: { by: string; leaveTasksOpen?: string } | undefined;
   private scope: CancellationScope | undefined;
 
-  constructor(
-    readonly input: IncidentInput,
-    readonly plan: PlanFacts,
-  ) {
+  private facts: PlanFacts | undefined;
+
+  /** Listens from its first moment on: Temporal rejects an update that finds no handler. */
+  constructor(readonly input: IncidentInput) {
     const declaredAt = workflowInfo().startTime;
     this.state = {
       id: incidentName(input.system, declaredAt, input.mode === 'real' ? 'incident' : 'drill'),
@@ -95,8 +94,8 @@ export class Incident {
       declaredBy: input.declaredBy,
       declaredAt: declaredAt.toISOString(),
       target: input.target ?? 'latest',
-      objectives: plan.objectives,
-      approvals: plan.approvals,
+      objectives: { rtoSeconds: 0, rpoSeconds: 0 },
+      approvals: 1,
       ahead: scenarioTexts[input.scenario].steps.map(({ name }) => name),
       steps: [],
       notes: [],
@@ -105,12 +104,36 @@ export class Incident {
       measured: { rtoSeconds: null, rtoNote: 'the service is not verified yet', rpoSeconds: null, rpoNote: 'nothing was restored' },
       quarantine: [],
       tasks: input.mode === 'real' ? postRecoveryTasks.map((task) => ({ ...task })) : [],
-      warnings: plan.planDigest === input.planDigest ? [] : [`the control worker has plan ${plan.planDigest}, the incident was declared with ${input.planDigest}`],
+      warnings: [],
       evidence: [],
       canRollBack: false,
-      planDigest: plan.planDigest,
+      planDigest: input.planDigest,
     };
     this.listen();
+  }
+
+  /** Reads the control worker's plan. Throws when it has no such database. */
+  async readPlan(): Promise<void> {
+    const { input, state } = this;
+    const plan = await onControl(input.system, 'look', `${input.scenario}: reading the plan`)
+      .readPlan({ form: 'execute', database: input.database })
+      .catch((error: unknown) => this.refuse(problemOf(error)));
+    this.facts = plan;
+    Object.assign(state, { objectives: plan.objectives, approvals: plan.approvals, planDigest: plan.planDigest });
+    if (plan.planDigest !== input.planDigest)
+      this.warn(`the control worker has plan ${plan.planDigest}, the incident was declared with ${input.planDigest}`);
+  }
+
+  /** What the plan says, in names and numbers. */
+  get plan(): PlanFacts {
+    if (!this.facts) throw ApplicationFailure.nonRetryable('the plan was not read yet');
+    return this.facts;
+  }
+
+  private refuse(problem: Problem): never {
+    this.settle('refused', 'refused: nothing was changed');
+    this.checked = this.declared('refused', problem);
+    throw ApplicationFailure.create({ type: 'Refused', nonRetryable: true, message: problem.message, details: [{ hint: problem.hint }] });
   }
 
   /** The agent of a host, for work that touches production or a scratch copy. */
@@ -142,12 +165,9 @@ export class Incident {
    */
   async check<T extends Said>(name: string, work: () => Promise<T>, options: StepOptions<T>): Promise<T> {
     const found = await this.step(name, work, options, (problem) => {
-      if (!refuses(problem)) return;
-      this.settle('refused', 'refused: nothing was changed');
-      this.checked = { answer: 'refused', id: this.state.id, problem };
-      throw ApplicationFailure.create({ type: 'Refused', nonRetryable: true, message: problem.message, details: [{ hint: problem.hint }] });
+      if (refuses(problem)) this.refuse(problem);
     });
-    this.checked ??= { answer: 'accepted', id: this.state.id };
+    this.checked ??= this.declared('accepted');
     return found;
   }
 
@@ -155,7 +175,12 @@ export class Incident {
    * Runs one named step. When it fails for good, a person is asked: retry, skip with a reason, done by hand, or abort.
    * `refuse` may end the incident instead of asking.
    */
-  async step<T extends Said>(name: string, work: () => Promise<T>, options: StepOptions<T> = {}, refuse?: (problem: Problem) => void): Promise<T> {
+  async step<T extends Said>(
+    name: string,
+    work: () => Promise<T>,
+    options: StepOptions<T> = {},
+    refuse?: (problem: Problem) => void,
+  ): Promise<T> {
     const record: StepRecord = { name, status: 'running', startedAt: now(), attempts: 1, ...(options.host ? { host: options.host } : {}) };
     if (!this.real && this.form(options.touches ?? 'production') === 'rehearse') record.rehearsed = true;
     this.state.steps.push(record);
@@ -198,10 +223,12 @@ export class Incident {
     const choices: Choice[] = [
       { name: 'retry', meaning: 'try the step again', needs: [] },
       ...(options.otherwise
-        ? ([
-            { name: 'skip', meaning: 'go on without it', needs: ['reason'] },
-            { name: 'done', meaning: 'you did it by hand, and say what', needs: ['reason'] },
-          ] as const satisfies readonly Choice[]).map((choice) => ({ ...choice, needs: [...choice.needs] }))
+        ? (
+            [
+              { name: 'skip', meaning: 'go on without it', needs: ['reason'] },
+              { name: 'done', meaning: 'you did it by hand, and say what', needs: ['reason'] },
+            ] as const satisfies readonly Choice[]
+          ).map((choice) => ({ ...choice, needs: [...choice.needs] }))
         : []),
       ...(options.choices ?? []),
       ...(this.state.canRollBack ? [rollBackChoice] : []),
@@ -213,8 +240,17 @@ export class Incident {
   /** Asks a person, and waits for as long as it takes. */
   async question(kind: Question['kind'], text: string, facts: string[], choices: Choice[], problem?: Problem): Promise<Decision> {
     const id = (this.asked += 1);
-    this.state.question = { id, kind, step: this.current?.name ?? '', text, facts, choices, askedAt: now(), ...(problem ? { problem } : {}) };
-    this.checked ??= { answer: 'waiting', id: this.state.id, ...(problem ? { problem } : {}) };
+    this.state.question = {
+      id,
+      kind,
+      step: this.current?.name ?? '',
+      text,
+      facts,
+      choices,
+      askedAt: now(),
+      ...(problem ? { problem } : {}),
+    };
+    this.checked ??= this.declared('waiting', problem);
     this.setPhase('waiting');
     this.answer = undefined;
     try {
@@ -231,13 +267,25 @@ export class Incident {
 
   /** A step that is a person's approval. A drill and a dry run approve themselves, and say so. */
   async approve(name: string, text: string, facts: string[], choices: Choice[]): Promise<Decision> {
-    const record: StepRecord = { name, status: 'running', startedAt: now(), attempts: 1, details: facts, ...(this.real ? {} : { rehearsed: true }) };
+    const record: StepRecord = {
+      name,
+      status: 'running',
+      startedAt: now(),
+      attempts: 1,
+      details: facts,
+      ...(this.real ? {} : { rehearsed: true }),
+    };
     this.state.steps.push(record);
     this.state.ahead = this.state.ahead.filter((step) => step !== name);
     const decision: Decision = this.real
       ? await this.question('approval', text, facts, [...choices, abortChoice])
       : { by: this.input.mode, choice: 'approve', reason: 'nothing of production is touched' };
-    record.decision = { by: decision.by, choice: decision.choice, at: now(), ...(decision.reason ?? decision.comment ? { reason: (decision.reason ?? decision.comment)! } : {}) };
+    record.decision = {
+      by: decision.by,
+      choice: decision.choice,
+      at: now(),
+      ...((decision.reason ?? decision.comment) ? { reason: (decision.reason ?? decision.comment)! } : {}),
+    };
     this.finish(record, 'done', `${decision.choice} by ${decision.by}`);
     return decision;
   }
@@ -294,7 +342,7 @@ export class Incident {
 
   /** No update may be left without its answer when the workflow ends. */
   async finished(): Promise<void> {
-    this.checked ??= { answer: 'accepted', id: this.state.id };
+    this.checked ??= this.declared('accepted');
     await condition(allHandlersFinished);
   }
 
@@ -317,6 +365,11 @@ export class Incident {
     setCurrentDetails(describe(this.state));
   }
 
+  private declared(answer: Declared['answer'], problem?: Problem): Declared {
+    const { request } = this.input;
+    return { answer, id: this.state.id, ...(request ? { request } : {}), ...(problem ? { problem } : {}) };
+  }
+
   private listen(): void {
     setHandler(stateQuery, () => this.state);
     setHandler(declaredUpdate, async () => {
@@ -333,7 +386,8 @@ export class Incident {
       closeUpdate,
       (close) => {
         this.closing = close;
-        if (close.leaveTasksOpen) this.state.notes.push({ at: now(), by: close.by, text: `closed with open tasks: ${close.leaveTasksOpen}` });
+        if (close.leaveTasksOpen)
+          this.state.notes.push({ at: now(), by: close.by, text: `closed with open tasks: ${close.leaveTasksOpen}` });
         return 'closed';
       },
       { validator: (close) => validateClose(this.state, close) },
@@ -384,11 +438,11 @@ export interface Scenario {
 }
 
 /** Turns a scenario into the workflow of an incident. */
-export function scenario(name: ScenarioName, { recover, makeSafe, rollBack }: Scenario) {
+export function scenario({ recover, makeSafe, rollBack }: Scenario) {
   return async (input: IncidentInput): Promise<IncidentState> => {
-    const plan = await onControl(input.system, 'look', `${name}: reading the plan`).readPlan({ form: 'execute', database: input.database });
-    const incident = new Incident(input, plan);
+    const incident = new Incident(input);
     try {
+      await incident.readPlan();
       await recoverOrEnd(incident, { recover, makeSafe, rollBack });
     } finally {
       await incident.nonCancellable(() => incident.finished());
@@ -418,7 +472,12 @@ async function recoverOrEnd(incident: Incident, { recover, makeSafe, rollBack }:
     }
   } catch (error) {
     if (error instanceof ApplicationFailure) throw error;
-    if (!isCancellation(error) && !(error instanceof Interrupted) && !(error instanceof Chosen && ['abort', 'roll-back'].includes(error.decision.choice))) throw error;
+    if (
+      !isCancellation(error) &&
+      !(error instanceof Interrupted) &&
+      !(error instanceof Chosen && ['abort', 'roll-back'].includes(error.decision.choice))
+    )
+      throw error;
     if (incident.interrupted?.what !== 'roll-back') {
       const ending = await incident.nonCancellable(() => makeSafe(incident, incident.interrupted?.resume === true));
       await incident.nonCancellable(async () => {
@@ -439,6 +498,9 @@ async function recoverOrEnd(incident: Incident, { recover, makeSafe, rollBack }:
 }
 
 async function report(incident: Incident): Promise<void> {
-  const { path } = await incident.control('tidy').writeReport({ form: 'execute', state: incident.state }).catch(() => ({ path: undefined }));
+  const { path } = await incident
+    .control('tidy')
+    .writeReport({ form: 'execute', state: incident.state })
+    .catch(() => ({ path: undefined }));
   if (path) incident.state.report = path;
 }

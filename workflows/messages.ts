@@ -15,6 +15,8 @@ export interface IncidentInput {
   /** Rewrite tables too when a repair suffices. */
   vacuumFull?: boolean;
   planDigest: string;
+  /** Made up by whoever declares, to see whether the incident that answers is the one they declared. */
+  request?: string;
 }
 
 export interface Approval {
@@ -40,6 +42,8 @@ export interface Abort {
 export interface Declared {
   answer: 'accepted' | 'refused' | 'waiting';
   id: string;
+  /** Of the input of this incident. */
+  request?: string;
   problem?: Problem;
 }
 

@@ -5,8 +5,13 @@ export async function resume({ system, database, incident }: { system: string; d
   const plan = await onControl(system, 'look', 'resume').readPlan({ form: 'execute', database });
   const opened = await onHost(system, plan.primary, 'change', 'resume').openDatabase({ form: 'execute', database, incident });
   const started = await Promise.all(
-    plan.services.flatMap(({ name, hosts }) => hosts.map((host) => onHost(system, host, 'change', 'resume').startService({ form: 'execute', service: name }))),
+    plan.services.flatMap(({ name, hosts }) =>
+      hosts.map((host) => onHost(system, host, 'change', 'resume').startService({ form: 'execute', service: name })),
+    ),
   );
-  const health = await onControl(system, 'look', 'resume').checkHealth({ form: 'execute', services: plan.services.map(({ name }) => name) });
+  const health = await onControl(system, 'look', 'resume').checkHealth({
+    form: 'execute',
+    services: plan.services.map(({ name }) => name),
+  });
   return [opened, ...started, health].map(({ summary }) => summary).join('; ');
 }

@@ -12,7 +12,8 @@ function demandName(by: string): void {
 }
 
 function demandOpen(state: IncidentState): void {
-  if (!['open', 'waiting', 'recovered'].includes(state.phase)) throw new Error(`Incident ${state.id} is ${state.phase}: there is nothing to decide any more.`);
+  if (!['open', 'waiting', 'recovered'].includes(state.phase))
+    throw new Error(`Incident ${state.id} is ${state.phase}: there is nothing to decide any more.`);
 }
 
 export function validateDecision(state: IncidentState, decision: Decision): void {
@@ -46,21 +47,30 @@ function demandReason({ choice, reason }: Decision): void {
 
 export function validateAbort(state: IncidentState, { by, reason }: Abort): void {
   demandName(by);
-  if (state.phase !== 'open' && state.phase !== 'waiting') throw new Error(`Incident ${state.id} is ${state.phase}, and cannot be aborted.${state.phase === 'recovered' ? ' To go back: lifeboat decide roll-back --reason "..."' : ''}`);
+  if (state.phase !== 'open' && state.phase !== 'waiting')
+    throw new Error(
+      `Incident ${state.id} is ${state.phase}, and cannot be aborted.${state.phase === 'recovered' ? ' To go back: lifeboat decide roll-back --reason "..."' : ''}`,
+    );
   if (!reason || reason.trim() === '') throw new Error('Say why, for the record: --reason "..."');
 }
 
 export function validateNote(state: IncidentState, { by, text, task }: { by: string; text: string; task?: string }): void {
   demandName(by);
   if (text.trim() === '') throw new Error('A note needs a text.');
-  if (task && !state.tasks.some(({ name }) => name === task)) throw new Error(`There is no task "${task}"; there are ${state.tasks.map(({ name }) => name).join(', ')}.`);
+  if (task && !state.tasks.some(({ name }) => name === task))
+    throw new Error(`There is no task "${task}"; there are ${state.tasks.map(({ name }) => name).join(', ')}.`);
 }
 
 export function validateClose(state: IncidentState, { by, leaveTasksOpen }: { by: string; leaveTasksOpen?: string }): void {
   demandName(by);
-  if (state.phase !== 'recovered') throw new Error(`Incident ${state.id} is ${state.phase}: only a recovered incident is closed. To end it now: lifeboat abort --reason "..."`);
+  if (state.phase !== 'recovered')
+    throw new Error(
+      `Incident ${state.id} is ${state.phase}: only a recovered incident is closed. To end it now: lifeboat abort --reason "..."`,
+    );
   const open = state.tasks.filter(({ doneAt }) => !doneAt);
   if (open.length > 0 && !leaveTasksOpen) {
-    throw new Error(`Tasks are open: ${open.map(({ name }) => name).join(', ')}. Tick each: lifeboat note --task NAME "what was done"; or close all the same: lifeboat close --leave-tasks-open "why"`);
+    throw new Error(
+      `Tasks are open: ${open.map(({ name }) => name).join(', ')}. Tick each: lifeboat note --task NAME "what was done"; or close all the same: lifeboat close --leave-tasks-open "why"`,
+    );
   }
 }

@@ -26,14 +26,27 @@ export const backupPhysical = (context: HostContext): Capability<BackupInput, Om
     const cluster = clusterOf(context, database);
     const info = await repositoryInfo(cluster);
     const unreadable = Object.entries(info.unreadable).map(([location, why]) => `${location}: ${why}`);
-    return { summary: `could be taken at ${locationsOf(cluster).join(', ')}`, label: '', type, database, locations: [], bytes: 0, seconds: 0, failed: unreadable };
+    return {
+      summary: `could be taken at ${locationsOf(cluster).join(', ')}`,
+      label: '',
+      type,
+      database,
+      locations: [],
+      bytes: 0,
+      seconds: 0,
+      failed: unreadable,
+    };
   },
 
   async execute({ database, type, run, incident }) {
     const cluster = clusterOf(context, database);
     const holder = await claimedBy(cluster);
     if (holder && holder !== incident) {
-      throw failure('BadRequest', `no backup is taken of ${database} while incident ${holder} is open on it`, 'It is taken when the incident re-protects the database; or close the incident.');
+      throw failure(
+        'BadRequest',
+        `no backup is taken of ${database} while incident ${holder} is open on it`,
+        'It is taken when the incident re-protects the database; or close the incident.',
+      );
     }
     const began = Date.now();
     await ensureArchiving(cluster);
@@ -90,8 +103,18 @@ async function take(
     },
   );
   const backup = await takenBy(cluster, run, location);
-  if (!backup) throw failure('CommandFailed', `pgBackRest says that it took the backup, and it is not listed at ${location}`, 'Check the location: lifeboat backup list');
-  if (backup.pageErrors) throw failure('BackupDamaged', `pgBackRest found damaged pages in the database while it took ${backup.label}`, 'The database itself is damaged: lifeboat start database-corruption');
+  if (!backup)
+    throw failure(
+      'CommandFailed',
+      `pgBackRest says that it took the backup, and it is not listed at ${location}`,
+      'Check the location: lifeboat backup list',
+    );
+  if (backup.pageErrors)
+    throw failure(
+      'BackupDamaged',
+      `pgBackRest found damaged pages in the database while it took ${backup.label}`,
+      'The database itself is damaged: lifeboat start database-corruption',
+    );
   return backup;
 }
 
@@ -102,11 +125,19 @@ export const verifyBackups = (context: HostContext): Capability<{ database: stri
     const damaged: string[] = [];
     for (const location of locationsOf(cluster)) {
       progress({ what: `verifying every file at ${location}` });
-      const result = await pgbackrest(cluster, [`--repo=${repoNumber(cluster, location)}`, '--log-level-console=info', 'verify'], { accept: Array.from({ length: 125 }, (_, code) => code + 1) });
-      const problems = result.lines.filter((line) => /invalid checksum|missing file|invalid size|invalid result|ERROR/.test(line) && !/(checksum|file|size|invalid)\w*: 0/.test(line));
+      const result = await pgbackrest(cluster, [`--repo=${repoNumber(cluster, location)}`, '--log-level-console=info', 'verify'], {
+        accept: Array.from({ length: 125 }, (_, code) => code + 1),
+      });
+      const problems = result.lines.filter(
+        (line) =>
+          /invalid checksum|missing file|invalid size|invalid result|ERROR/.test(line) && !/(checksum|file|size|invalid)\w*: 0/.test(line),
+      );
       damaged.push(...problems.map((line) => `${location}: ${line.replace(/^.*(INFO|ERROR|WARN): /, '').trim()}`));
     }
-    return { summary: damaged.length === 0 ? `every file at ${locationsOf(cluster).join(', ')} is whole` : `damaged: ${damaged[0]}`, damaged };
+    return {
+      summary: damaged.length === 0 ? `every file at ${locationsOf(cluster).join(', ')} is whole` : `damaged: ${damaged[0]}`,
+      damaged,
+    };
   };
   return { rehearse: look, execute: look };
 };

@@ -1,6 +1,6 @@
 import type { Target } from '../../plan/target.js';
 import { type Cluster, controlData } from '../postgres/cluster.js';
-import { type BackupSet, repositoryInfo } from './pgbackrest.js';
+import { type BackupSet, locationsOf, repositoryInfo } from './pgbackrest.js';
 import { type Archive, type Branch, follow, history, lastCommitIn, lastCommitOnDisk, listArchive, lsnValue, timelineOf } from './wal.js';
 import { withClient } from '../postgres/connect.js';
 import { readCanary } from '../postgres/canary.js';
@@ -33,7 +33,11 @@ export async function productionTimeline(cluster: Cluster, dataDirectory: string
  * Source: field-notes, "Target": backup stop < target < last archived commit, WAL contiguous, timeline history there.
  */
 export async function findCandidates(cluster: Cluster, target: Target, dataDirectory: string): Promise<Candidates> {
-  const [info, archive] = await Promise.all([repositoryInfo(cluster), listArchive(cluster)]);
+  const info = await repositoryInfo(cluster);
+  const archive = await listArchive(
+    cluster,
+    locationsOf(cluster).filter((location) => !(location in info.unreadable)),
+  );
   const timeline = await productionTimeline(cluster, dataDirectory, archive);
   const branches = await history(cluster, timeline, dataDirectory);
   const passedOver = Object.entries(info.unreadable).map(([location, why]) => `location ${location} cannot be read: ${why}`);
@@ -76,7 +80,8 @@ async function whyNot(backup: BackupSet, target: Target, { archive, branches, ti
   if (target.kind === 'time' && Date.parse(target.iso) <= backup.stoppedAt * 1000) return 'it ended after the target';
   if (target.kind === 'lsn' && lsnValue(target.lsn) <= lsnValue(backup.lsnStop)) return 'it ended after the target';
   const continuity = follow(archive, backup.walStart, branches, timeline);
-  if (continuity.last === '' || continuity.last.slice(8) < backup.walStop.slice(8)) return `the WAL that it needs is not archived: ${continuity.gap ?? backup.walStop} is missing`;
+  if (continuity.last === '' || continuity.last.slice(8) < backup.walStop.slice(8))
+    return `the WAL that it needs is not archived: ${continuity.gap ?? backup.walStop} is missing`;
   if (target.kind === 'backup' || !continuity.gap) return undefined;
   if (target.kind === 'latest') return `the WAL after it has a gap: ${continuity.gap} is missing, and recovery would end there in silence`;
   const reached = await reachOf(continuity.last);

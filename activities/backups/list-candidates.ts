@@ -13,8 +13,15 @@ export const listCandidates = (context: HostContext) =>
     const found = await findCandidates(cluster, target, cluster.dataDirectory);
     const [first] = found.candidates;
     if (!first) {
-      throw failure('NoBackup', `no backup of ${database} can reach ${describeTarget(target)}: ${found.passedOver.slice(0, 4).join('; ')}`, 'Choose another target: lifeboat decide restore --to TIME');
+      throw failure(
+        'NoBackup',
+        `no backup of ${database} can reach ${describeTarget(target)}: ${found.passedOver.slice(0, 4).join('; ')}`,
+        'Choose another target: lifeboat decide restore --to TIME',
+      );
     }
     const others = found.candidates.length - 1;
-    return { ...found, summary: `${first.label} at ${first.location}, taken ${first.takenAt}${others > 0 ? `; ${others} more if it is damaged` : ''}` };
+    return {
+      ...found,
+      summary: `${first.label} at ${first.location}, taken ${first.takenAt}${others > 0 ? `; ${others} more if it is damaged` : ''}`,
+    };
   });

@@ -80,7 +80,11 @@ export async function createStanza(cluster: Cluster): Promise<void> {
   for (const name of locationsOf(cluster)) {
     const { directory } = cluster.context.plan.locations[name]!;
     if (!(await exists(dirname(directory)))) {
-      throw failure('BadRequest', `location ${name}: ${dirname(directory)} is not there on ${cluster.context.host}`, 'Is its disk mounted? Create the directory, or correct the location in the plan.');
+      throw failure(
+        'BadRequest',
+        `location ${name}: ${dirname(directory)} is not there on ${cluster.context.host}`,
+        'Is its disk mounted? Create the directory, or correct the location in the plan.',
+      );
     }
     await makeDirectory(directory, owner, 0o750);
   }
@@ -133,7 +137,13 @@ export async function repositoryInfo(cluster: Cluster): Promise<RepositoryInfo> 
   for (const location of locationsOf(cluster)) {
     const repo = repoNumber(cluster, location);
     try {
-      const { stdout } = await pgbackrest(cluster, [`--repo=${repo}`, '--output=json', '--log-level-console=off', '--log-level-stderr=error', 'info']);
+      const { stdout } = await pgbackrest(cluster, [
+        `--repo=${repo}`,
+        '--output=json',
+        '--log-level-console=off',
+        '--log-level-stderr=error',
+        'info',
+      ]);
       // JSON.parse would round the system identifier, which has more digits than a double.
       const parsed = (JSON.parse(stdout.replace(/"system-id":(\d+)/g, '"system-id":"$1"')) as InfoJson[])[0];
       const status = parsed?.repo?.find(({ key }) => key === repo)?.status;

@@ -39,7 +39,12 @@ export const restoreBeside = (context: HostContext): Capability<RestoreInput, Re
     const cluster = clusterOf(context, database);
     const directory = await provenDataDirectory(cluster);
     const room = await demandSpace(cluster, directory, candidate.databaseBytes);
-    return { summary: `could be restored from ${candidate.label} at ${candidate.location}: ${room}`, timeline: candidate.timeline, bytes: candidate.databaseBytes, seconds: 0 };
+    return {
+      summary: `could be restored from ${candidate.label} at ${candidate.location}: ${room}`,
+      timeline: candidate.timeline,
+      bytes: candidate.databaseBytes,
+      seconds: 0,
+    };
   },
 
   async execute(input) {
@@ -48,13 +53,27 @@ export const restoreBeside = (context: HostContext): Capability<RestoreInput, Re
     const scratch = scratchOf(cluster, input.incident);
     const began = Date.now();
     const mark = await readMark(scratch);
-    if (mark && mark.incident === input.incident && mark.label === input.candidate.label && mark.location === input.candidate.location && mark.restored) return mark.restored;
+    if (
+      mark &&
+      mark.incident === input.incident &&
+      mark.label === input.candidate.label &&
+      mark.location === input.candidate.location &&
+      mark.restored
+    )
+      return mark.restored;
     // Another candidate was tried before: its copy is ours, and of no more use.
-    if (mark && (mark.label !== input.candidate.label || mark.location !== input.candidate.location)) await discardScratch(cluster, scratch);
+    if (mark && (mark.label !== input.candidate.label || mark.location !== input.candidate.location))
+      await discardScratch(cluster, scratch);
     await fetchFiles(cluster, input, target, scratch);
     const recovered = await recover(cluster, target, scratch, input.candidate);
     const restored: Restored = { ...recovered, bytes: input.candidate.databaseBytes, seconds: Math.round((Date.now() - began) / 100) / 10 };
-    await writeMark(scratch, { incident: input.incident, label: input.candidate.label, location: input.candidate.location, stage: 'recovered', restored });
+    await writeMark(scratch, {
+      incident: input.incident,
+      label: input.candidate.label,
+      location: input.candidate.location,
+      stage: 'recovered',
+      restored,
+    });
     return restored;
   },
 });
@@ -79,7 +98,11 @@ const writeMark = (scratch: Scratch, mark: Mark) => writeWhole(markFile(scratch)
 export async function demandRestored(scratch: Scratch, incident: string): Promise<Restored> {
   const mark = await readMark(scratch);
   if (mark?.incident === incident && mark.restored) return mark.restored;
-  throw failure('WrongTarget', `there is no restored copy of incident ${incident} at ${scratch.directory}`, 'Restore again: lifeboat decide retry');
+  throw failure(
+    'WrongTarget',
+    `there is no restored copy of incident ${incident} at ${scratch.directory}`,
+    'Restore again: lifeboat decide retry',
+  );
 }
 
 export async function discardScratch(cluster: Cluster, scratch: Scratch): Promise<void> {
@@ -95,7 +118,11 @@ export function restoreArguments(cluster: Cluster, input: RestoreInput, target: 
   const kind = {
     latest: () => ['--type=default'],
     backup: () => ['--type=immediate', '--target-action=pause'],
-    time: () => ['--type=time', `--target=${(target as { iso: string }).iso.replace('T', ' ').replace('Z', '+00')}`, '--target-action=pause'],
+    time: () => [
+      '--type=time',
+      `--target=${(target as { iso: string }).iso.replace('T', ' ').replace('Z', '+00')}`,
+      '--target-action=pause',
+    ],
     lsn: () => ['--type=lsn', `--target=${(target as { lsn: string }).lsn}`, '--target-exclusive', '--target-action=pause'],
   }[target.kind]();
   return [
@@ -119,7 +146,11 @@ async function fetchFiles(cluster: Cluster, input: RestoreInput, target: Target,
   const owner = await dataOwner(cluster);
   const own = { incident, label: candidate.label, location: candidate.location } as const;
   if (!mark && (await exists(scratch.directory))) {
-    throw failure('WrongTarget', `${scratch.directory} is there already, and Lifeboat did not make it`, 'Move it away, then: lifeboat decide retry');
+    throw failure(
+      'WrongTarget',
+      `${scratch.directory} is there already, and Lifeboat did not make it`,
+      'Move it away, then: lifeboat decide retry',
+    );
   }
   if (!mark) await demandSpace(cluster, production, candidate.databaseBytes);
   await writeMark(scratch, { ...own, stage: 'files' });
@@ -168,7 +199,12 @@ async function copyTail(cluster: Cluster, production: string, scratch: Scratch, 
   }
 }
 
-async function recover(cluster: Cluster, target: Target, scratch: Scratch, candidate: Candidate): Promise<Omit<Restored, 'bytes' | 'seconds'>> {
+async function recover(
+  cluster: Cluster,
+  target: Target,
+  scratch: Scratch,
+  candidate: Candidate,
+): Promise<Omit<Restored, 'bytes' | 'seconds'>> {
   const settings = await scratchSettings(cluster, scratch);
   const at = { directory: scratch.directory, scratch: true, what: `recovering ${candidate.label}` };
   const session = { socketDirectory: scratch.socketDirectory, database: 'postgres', statementTimeout: 0 };
@@ -177,7 +213,9 @@ async function recover(cluster: Cluster, target: Target, scratch: Scratch, candi
     const paused = await untilReady(cluster, { ...at, seconds: 86_400 }, () =>
       withClient(cluster, session, async (client) => {
         if (!(await one<boolean>(client, 'select pg_is_in_recovery()'))) return 'promoted' as const;
-        progress({ what: `replaying WAL, at ${await one<string>(client, 'select coalesce(pg_last_wal_replay_lsn()::text, $1)', ['the start'])}` });
+        progress({
+          what: `replaying WAL, at ${await one<string>(client, 'select coalesce(pg_last_wal_replay_lsn()::text, $1)', ['the start'])}`,
+        });
         return (await one<string>(client, 'select pg_get_wal_replay_pause_state()')) === 'paused' ? ('paused' as const) : undefined;
       }).catch(() => undefined),
     );
@@ -191,7 +229,9 @@ async function recover(cluster: Cluster, target: Target, scratch: Scratch, candi
       }
     }
     await untilReady(cluster, { ...at, seconds: 600 }, () =>
-      withClient(cluster, session, async (client) => ((await one<boolean>(client, 'select pg_is_in_recovery()')) ? undefined : true)).catch(() => undefined),
+      withClient(cluster, session, async (client) => ((await one<boolean>(client, 'select pg_is_in_recovery()')) ? undefined : true)).catch(
+        () => undefined,
+      ),
     );
   } catch (error) {
     throw isFailure(error, 'ServerFailed') ? damaged(candidate, error.message) : error;
@@ -207,7 +247,10 @@ async function evidenceOfRecovery(
   session: { socketDirectory: string; database: string },
 ): Promise<Omit<Restored, 'bytes' | 'seconds'>> {
   const log = await serverLog(cluster, true);
-  const last = log.map((line) => /last completed transaction was at log time (.*)$/.exec(line)?.[1]).filter(Boolean).at(-1);
+  const last = log
+    .map((line) => /last completed transaction was at log time (.*)$/.exec(line)?.[1])
+    .filter(Boolean)
+    .at(-1);
   const { timeline } = await withClient(cluster, session, async (client) => {
     await client.query('checkpoint');
     return controlData(cluster, scratch.directory);
@@ -226,7 +269,12 @@ async function evidenceOfRecovery(
 }
 
 function damaged(candidate: Candidate, why: string) {
-  return failure('BackupDamaged', `backup ${candidate.label} at ${candidate.location} cannot be used: ${why}`, 'The next backup or location is tried.', { label: candidate.label, location: candidate.location });
+  return failure(
+    'BackupDamaged',
+    `backup ${candidate.label} at ${candidate.location} cannot be used: ${why}`,
+    'The next backup or location is tried.',
+    { label: candidate.label, location: candidate.location },
+  );
 }
 
 /** Removes the copy of a drill or of an aborted candidate. Only ever what Lifeboat made itself, by its name and its mark. */
@@ -244,7 +292,9 @@ export const discardCopy = (context: HostContext): Capability<{ database: string
 });
 
 /** Stops the copy's server and leaves the copy where it is. */
-export const stopCopy = (context: HostContext): Capability<{ database: string; incident: string }, { summary: string; directory: string | null }> => ({
+export const stopCopy = (
+  context: HostContext,
+): Capability<{ database: string; incident: string }, { summary: string; directory: string | null }> => ({
   rehearse: () => Promise.resolve({ summary: 'nothing to stop', directory: null }),
   async execute({ database, incident }) {
     const cluster = clusterOf(context, database);

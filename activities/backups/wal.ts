@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
 import { ownFor } from '../files.js';
 import { run } from '../run.js';
-import { locationsOf, pgbackrest, repoNumber } from './pgbackrest.js';
+import { pgbackrest, repoNumber } from './pgbackrest.js';
 
 /** Which WAL is archived, on which timelines, and what time it reaches. */
 
@@ -17,15 +17,20 @@ export interface Archive {
 
 export const timelineOf = (segment: string): number => parseInt(segment.slice(0, 8), 16);
 
-/** Lists the archived WAL of all readable locations together: recovery takes a segment from whichever has it. */
-export async function listArchive(cluster: Cluster): Promise<Archive> {
+/** Lists the archived WAL of these locations together: recovery takes a segment from whichever has it. */
+export async function listArchive(cluster: Cluster, locations: string[]): Promise<Archive> {
   const segments = new Set<string>();
   const histories = new Set<number>();
-  for (const location of locationsOf(cluster)) {
+  for (const location of locations) {
     const listed = await pgbackrest(cluster, [
-      `--repo=${repoNumber(cluster, location)}`, '--recurse', '--output=json', '--log-level-console=off', 'repo-ls', `archive/${cluster.stanza}`,
-    ]).catch(() => undefined);
-    for (const path of Object.keys(JSON.parse(listed?.stdout || '{}') as Record<string, unknown>)) {
+      `--repo=${repoNumber(cluster, location)}`,
+      '--recurse',
+      '--output=json',
+      '--log-level-console=off',
+      'repo-ls',
+      `archive/${cluster.stanza}`,
+    ]);
+    for (const path of Object.keys(JSON.parse(listed.stdout || '{}') as Record<string, unknown>)) {
       const segment = /\/([0-9A-F]{24})-[0-9a-f]{40}/.exec(path)?.[1];
       if (segment) segments.add(segment);
       const history = /([0-9A-F]{8})\.history/.exec(path)?.[1];
@@ -85,13 +90,20 @@ export interface Continuity {
  */
 export function follow(archive: Archive, start: string, branches: Branch[], timeline: number): Continuity {
   const have = new Set(archive.segments);
-  const path = [...branches.map(({ timeline: parent, until }) => ({ timeline: parent, last: numberOf(segmentOf(parent, until)) })), { timeline, last: Infinity }];
+  const path = [
+    ...branches.map(({ timeline: parent, until }) => ({ timeline: parent, last: numberOf(segmentOf(parent, until)) })),
+    { timeline, last: Infinity },
+  ];
   const first = path.findIndex((part) => part.timeline === timelineOf(start));
   const found = (number: number) =>
-    path.slice(first).map((part, at, parts) => {
-      const from = at === 0 ? 0 : parts[at - 1]!.last;
-      return number >= from && number <= part.last ? segmentAt(part.timeline, number) : '';
-    }).filter((segment) => have.has(segment)).at(-1);
+    path
+      .slice(first)
+      .map((part, at, parts) => {
+        const from = at === 0 ? 0 : parts[at - 1]!.last;
+        return number >= from && number <= part.last ? segmentAt(part.timeline, number) : '';
+      })
+      .filter((segment) => have.has(segment))
+      .at(-1);
   let number = numberOf(start);
   let last = '';
   for (let segment = found(number); segment; segment = found(number)) {
@@ -123,7 +135,10 @@ export async function lastCommitIn(cluster: Cluster, segment: string): Promise<D
 /** The time of the last commit that the WAL of a data directory holds, newest segments first: what a server that is down cannot be asked. */
 export async function lastCommitOnDisk(cluster: Cluster, dataDirectory: string): Promise<Date | undefined> {
   const wal = join(dataDirectory, 'pg_wal');
-  const names = (await readdir(wal).catch(() => [])).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort().reverse();
+  const names = (await readdir(wal).catch(() => []))
+    .filter((name) => /^[0-9A-F]{24}$/.test(name))
+    .sort()
+    .reverse();
   for (const name of names.slice(0, 16)) {
     const found = await lastCommitOf(cluster, join(wal, name));
     if (found) return found;
@@ -132,8 +147,14 @@ export async function lastCommitOnDisk(cluster: Cluster, dataDirectory: string):
 }
 
 async function lastCommitOf(cluster: Cluster, path: string): Promise<Date | undefined> {
-  const result = await run(await bin(cluster, 'pg_waldump'), ['--rmgr=Transaction', path], { owner: await dataOwner(cluster), accept: [1], env: { TZ: 'UTC' } });
-  const times = result.lines.map((line) => /COMMIT (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? \w+)/.exec(line)?.[1]).filter((time) => time !== undefined);
+  const result = await run(await bin(cluster, 'pg_waldump'), ['--rmgr=Transaction', path], {
+    owner: await dataOwner(cluster),
+    accept: [1],
+    env: { TZ: 'UTC' },
+  });
+  const times = result.lines
+    .map((line) => /COMMIT (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? \w+)/.exec(line)?.[1])
+    .filter((time) => time !== undefined);
   const last = times.at(-1);
   return last ? new Date(last) : undefined;
 }

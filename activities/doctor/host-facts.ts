@@ -58,11 +58,15 @@ export const hostFacts = (context: HostContext) =>
         bytes[database] = size;
         const free = await freeBytes(dirname(cluster.dataDirectory));
         const says = `a restore beside needs ${formatBytes(size * 1.1)}, ${formatBytes(free)} are free`;
-        return free > size * 1.1 ? says : { result: 'fail', says, hint: `Free ${formatBytes(size * 1.1 - free)} beside ${cluster.dataDirectory}.` };
+        return free > size * 1.1
+          ? says
+          : { result: 'fail', says, hint: `Free ${formatBytes(size * 1.1 - free)} beside ${cluster.dataDirectory}.` };
       });
       await check(name('replicas'), 'Look at pg_stat_replication; rebuild the standby.', () => replicaCheck(cluster));
       await check(name('checksums'), '', async () =>
-        (await controlData(cluster, cluster.dataDirectory)).checksums ? 'on' : { result: 'warn', says: 'data checksums are off', hint: 'With the server stopped: pg_checksums --enable' },
+        (await controlData(cluster, cluster.dataDirectory)).checksums
+          ? 'on'
+          : { result: 'warn', says: 'data checksums are off', hint: 'With the server stopped: pg_checksums --enable' },
       );
       await check(name('left behind'), '', () => leftovers(cluster));
     }
@@ -98,7 +102,12 @@ async function serverCheck(cluster: Cluster): Promise<string> {
 
 async function openCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const holder = await claimedBy(cluster);
-  if (await isClosed(cluster)) return { result: 'warn', says: `closed by incident ${holder ?? '(none is open)'}`, hint: 'lifeboat watch; or, when no incident is open: lifeboat abort --resume' };
+  if (await isClosed(cluster))
+    return {
+      result: 'warn',
+      says: `closed by incident ${holder ?? '(none is open)'}`,
+      hint: 'lifeboat watch; or, when no incident is open: lifeboat abort --resume',
+    };
   return holder ? `open; held by incident ${holder}` : 'open';
 }
 
@@ -106,26 +115,47 @@ async function archivingCheck(cluster: Cluster): Promise<string | Pick<Check, 'r
   return withClient(cluster, { database: 'postgres' }, async (client) => {
     const command = await one<string>(client, `select current_setting('archive_command')`);
     if (command !== archiveCommand(cluster)) {
-      return { result: 'fail' as const, says: 'archive_command is not the one of Lifeboat', hint: 'Start the agent of this host: it sets the command. If it is somebody else\'s: alter system reset archive_command' };
+      return {
+        result: 'fail' as const,
+        says: 'archive_command is not the one of Lifeboat',
+        hint: "Start the agent of this host: it sets the command. If it is somebody else's: alter system reset archive_command",
+      };
     }
     const { rows } = await client.query<{ failing: boolean; age: string | null; last: string | null }>(
       `select coalesce(last_failed_time > last_archived_time, last_failed_time is not null) as failing,
               extract(epoch from now() - last_archived_time)::text as age, last_archived_wal as last from pg_stat_archiver`,
     );
     const row = rows[0]!;
-    if (row.failing) return { result: 'fail' as const, says: 'the last WAL segment could not be archived', hint: 'Read the log of the server: it says why archive-push failed.' };
-    if (row.last === null) return { result: 'warn' as const, says: 'no WAL segment was archived yet', hint: 'Wait for archive_timeout, or: lifeboat backup create' };
+    if (row.failing)
+      return {
+        result: 'fail' as const,
+        says: 'the last WAL segment could not be archived',
+        hint: 'Read the log of the server: it says why archive-push failed.',
+      };
+    if (row.last === null)
+      return {
+        result: 'warn' as const,
+        says: 'no WAL segment was archived yet',
+        hint: 'Wait for archive_timeout, or: lifeboat backup create',
+      };
     const rpo = cluster.plan.objectives?.rpo ?? cluster.context.plan.objectives.rpo;
     const age = Number(row.age);
     const says = `last segment archived ${formatDuration(age)} ago`;
-    return age > rpo ? { result: 'fail' as const, says, hint: `That is more than the RPO of ${formatDuration(rpo)}. Is archive_timeout set?` } : says;
+    return age > rpo
+      ? { result: 'fail' as const, says, hint: `That is more than the RPO of ${formatDuration(rpo)}. Is archive_timeout set?` }
+      : says;
   });
 }
 
 async function backupAge(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const { backups, unreadable } = await repositoryInfo(cluster);
   const lost = Object.entries(unreadable);
-  if (lost.length > 0) return { result: 'fail', says: lost.map(([location, why]) => `${location} cannot be read: ${why}`).join('; '), hint: 'Is it mounted? Are its credentials there?' };
+  if (lost.length > 0)
+    return {
+      result: 'fail',
+      says: lost.map(([location, why]) => `${location} cannot be read: ${why}`).join('; '),
+      hint: 'Is it mounted? Are its credentials there?',
+    };
   const newest = backups[0];
   if (!newest) return { result: 'fail', says: 'there is no backup', hint: 'lifeboat backup create --full' };
   const age = Date.now() / 1000 - newest.stoppedAt;
@@ -135,14 +165,29 @@ async function backupAge(cluster: Cluster): Promise<string | Pick<Check, 'result
 
 async function replicaCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const states = await standbyStates(cluster);
-  const missing = cluster.plan.postgres.standbys.filter((standby) => !states.some(({ name, state }) => name === standby && state === 'streaming'));
-  if (missing.length > 0) return { result: 'fail', says: `not streaming: ${missing.join(', ')}`, hint: 'Is the server there up? Its application_name must be the name of its host.' };
+  const missing = cluster.plan.postgres.standbys.filter(
+    (standby) => !states.some(({ name, state }) => name === standby && state === 'streaming'),
+  );
+  if (missing.length > 0)
+    return {
+      result: 'fail',
+      says: `not streaming: ${missing.join(', ')}`,
+      hint: 'Is the server there up? Its application_name must be the name of its host.',
+    };
   const lag = Math.max(0, ...states.map(({ lagSeconds }) => lagSeconds ?? 0));
   return states.length === 0 ? 'the plan has no standby' : `${states.length} streaming, ${formatDuration(lag)} behind`;
 }
 
 async function leftovers(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const parent = dirname(cluster.dataDirectory);
-  const names = (await readdir(parent)).filter((name) => /\.(quarantine|restored|replaced|new)-[A-Za-z]/.test(name) && !name.endsWith('.json') && !name.endsWith('.tablespaces'));
-  return names.length === 0 ? 'nothing' : { result: 'warn', says: `kept beside the data directory: ${names.join(', ')}`, hint: 'When nobody needs them any more, remove them by hand.' };
+  const names = (await readdir(parent)).filter(
+    (name) => /\.(quarantine|restored|replaced|new)-[A-Za-z]/.test(name) && !name.endsWith('.json') && !name.endsWith('.tablespaces'),
+  );
+  return names.length === 0
+    ? 'nothing'
+    : {
+        result: 'warn',
+        says: `kept beside the data directory: ${names.join(', ')}`,
+        hint: 'When nobody needs them any more, remove them by hand.',
+      };
 }

@@ -25,14 +25,31 @@ const heading = /^(btree index|heap table) "([^"]+(?:""[^"]*)*)"(?:, block .*)?:
  * with children (which blocks writes: only where there are none).
  * Source: field-notes, "Verify a restored copy"; PostgreSQL manual, pg_amcheck.
  */
-export async function amcheck(cluster: Cluster, options: { socketDirectory?: string; directory?: string; install: boolean }): Promise<AmcheckResult> {
+export async function amcheck(
+  cluster: Cluster,
+  options: { socketDirectory?: string; directory?: string; install: boolean },
+): Promise<AmcheckResult> {
   const password = await passwordOf(cluster);
   const result = await run(
     await bin(cluster, 'pg_amcheck', options.directory),
     [
-      '--all', '--heapallindexed', '--parent-check', '--rootdescend', '--progress', '-j', '2', '--no-password',
+      '--all',
+      '--heapallindexed',
+      '--parent-check',
+      '--rootdescend',
+      '--progress',
+      '-j',
+      '2',
+      '--no-password',
       ...(options.install ? ['--install-missing'] : []),
-      '-h', options.socketDirectory ?? cluster.socketDirectory, '-p', String(cluster.port), '-U', cluster.plan.postgres.user, '--maintenance-db', 'postgres',
+      '-h',
+      options.socketDirectory ?? cluster.socketDirectory,
+      '-p',
+      String(cluster.port),
+      '-U',
+      cluster.plan.postgres.user,
+      '--maintenance-db',
+      'postgres',
     ],
     {
       owner: await dataOwner(cluster),
@@ -48,7 +65,8 @@ export async function amcheck(cluster: Cluster, options: { socketDirectory?: str
   );
   const output = result.lines.filter((line) => !/^\s*\d+\/\d+ relations|^$/.test(line));
   const damage = findings(output);
-  if (result.code !== 0 && damage.length === 0) damage.push({ relation: '', database: '', kind: 'other', says: output.slice(-3).join(' | ') });
+  if (result.code !== 0 && damage.length === 0)
+    damage.push({ relation: '', database: '', kind: 'other', says: output.slice(-3).join(' | ') });
   return { damage, output };
 }
 
@@ -61,7 +79,8 @@ export function findings(output: string[]): Damage[] {
       const [, kind, path, rest] = match as unknown as [string, string, string, string];
       const says = rest !== '' ? rest : (output[at + 1] ?? '').trim();
       const [database = '', ...relation] = path.split('.');
-      if (!found.has(path)) found.set(path, { relation: relation.join('.'), database, kind: kind === 'btree index' ? 'index' : 'table', says });
+      if (!found.has(path))
+        found.set(path, { relation: relation.join('.'), database, kind: kind === 'btree index' ? 'index' : 'table', says });
     } else if (/^pg_amcheck: error: (?!query was|errors? )/.test(line) && !/skipping database/.test(line)) {
       found.set(line, { relation: '', database: '', kind: 'other', says: line.replace('pg_amcheck: error: ', '') });
     }

@@ -28,9 +28,13 @@ export const assess = (context: HostContext): Capability<{ database: string; inc
   async rehearse({ database }) {
     const cluster = clusterOf(context, database);
     await provenDataDirectory(cluster);
-    const has = await withClient(cluster, {}, (client) => one<boolean>(client, `select exists(select from pg_available_extensions where name = 'amcheck')`));
+    const has = await withClient(cluster, {}, (client) =>
+      one<boolean>(client, `select exists(select from pg_available_extensions where name = 'amcheck')`),
+    );
     return {
-      summary: has ? 'could be assessed: amcheck is available. Taken as not repairable, so that the restore is drilled' : 'amcheck is not available on this server: only reads would be checked',
+      summary: has
+        ? 'could be assessed: amcheck is available. Taken as not repairable, so that the restore is drilled'
+        : 'amcheck is not available on this server: only reads would be checked',
       classification: 'not repairable',
       findings: [],
       damagedIndexes: [],
@@ -82,7 +86,13 @@ export const assess = (context: HostContext): Capability<{ database: string; inc
 function verdict(classification: Classification, findings: string[], files: EvidenceFile[]): Assessment {
   const first = findings[0];
   const more = findings.length > 1 ? ` (and ${findings.length - 1} more)` : '';
-  return { summary: first ? `${classification}: ${first}${more}` : `${classification}: nothing wrong was found`, classification, findings: findings.slice(0, 50), damagedIndexes: [], files };
+  return {
+    summary: first ? `${classification}: ${first}${more}` : `${classification}: nothing wrong was found`,
+    classification,
+    findings: findings.slice(0, 50),
+    damagedIndexes: [],
+    files,
+  };
 }
 
 /** Starts a server that is down (it is closed, so nobody gets in). Returns why it could not be. */
@@ -90,7 +100,9 @@ async function bringUp(cluster: Cluster, directory: string): Promise<string | un
   try {
     if (await answers(cluster)) return undefined;
     await launch(cluster);
-    await untilReady(cluster, { directory, scratch: false, seconds: 300, what: 'starting it to assess it' }, async () => ((await answers(cluster)) ? true : undefined));
+    await untilReady(cluster, { directory, scratch: false, seconds: 300, what: 'starting it to assess it' }, async () =>
+      (await answers(cluster)) ? true : undefined,
+    );
     return undefined;
   } catch (error) {
     if (isFailure(error, 'ServerFailed') || isFailure(error, 'CommandFailed')) return error.message;

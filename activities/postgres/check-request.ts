@@ -34,7 +34,11 @@ export const checkRequest = (context: HostContext) =>
     for (const tool of ['pg_ctl', 'pg_amcheck', 'pg_controldata', 'pg_waldump']) await bin(cluster, tool);
     const holder = await claimedBy(cluster);
     if (holder && holder !== incident) {
-      throw failure('BadRequest', `the data directory of ${database} is held by incident ${holder}`, 'Close or abort that incident first: lifeboat incidents');
+      throw failure(
+        'BadRequest',
+        `the data directory of ${database} is held by incident ${holder}`,
+        'Close or abort that incident first: lifeboat incidents',
+      );
     }
     const warnings = await sameCluster(cluster, directory);
     await reachable(cluster, directory, target);
@@ -43,7 +47,9 @@ export const checkRequest = (context: HostContext) =>
     if (!first) {
       throw failure(
         'NoBackup',
-        passedOver.length === 0 ? `there is no backup of ${database} at any location` : `no backup of ${database} can reach ${describeTarget(target)}`,
+        passedOver.length === 0
+          ? `there is no backup of ${database} at any location`
+          : `no backup of ${database} can reach ${describeTarget(target)}`,
         [...passedOver.slice(0, 6), 'See what there is: lifeboat backup list'].join('; '),
       );
     }
@@ -83,11 +89,19 @@ async function reachable(cluster: Cluster, directory: string, target: Target): P
   if (target.kind !== 'time') return;
   const wanted = Date.parse(target.iso);
   if (wanted > Date.now()) {
-    throw failure('BadRequest', `the target ${describeTarget(target)} is in the future; it is ${new Date().toISOString()} now`, 'Give a moment before the damage, with its offset from UTC.');
+    throw failure(
+      'BadRequest',
+      `the target ${describeTarget(target)} is in the future; it is ${new Date().toISOString()} now`,
+      'Give a moment before the damage, with its offset from UTC.',
+    );
   }
   const last = await lastKnownCommit(cluster, directory);
   if (last && wanted > last.getTime()) {
-    throw failure('BadRequest', `the target ${describeTarget(target)} is after the last commit of ${cluster.database}, at ${last.toISOString()}`, 'Give a moment before that, or leave --to out for the latest.');
+    throw failure(
+      'BadRequest',
+      `the target ${describeTarget(target)} is after the last commit of ${cluster.database}, at ${last.toISOString()}`,
+      'Give a moment before that, or leave --to out for the latest.',
+    );
   }
 }
 

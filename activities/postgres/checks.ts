@@ -5,7 +5,10 @@ import { type Client, one, quoteTable } from './connect.js';
 /** The plan's own checks: rows of named tables, and queries with the value that a healthy database gives. */
 
 /** Exact row counts of the plan's named tables; null for a table that is missing or cannot be read. Errors: by table, in words. */
-export async function countRows(cluster: Cluster, client: Client): Promise<{ counts: Record<string, number | null>; errors: Record<string, string> }> {
+export async function countRows(
+  cluster: Cluster,
+  client: Client,
+): Promise<{ counts: Record<string, number | null>; errors: Record<string, string> }> {
   const counts: Record<string, number | null> = {};
   const errors: Record<string, string> = {};
   for (const table of Object.keys(cluster.plan.verify.rows)) {
@@ -20,7 +23,11 @@ export async function countRows(cluster: Cluster, client: Client): Promise<{ cou
 }
 
 /** Compares counts with the last known ones: a table may lose no more rows than the plan allows, and may not be missing. */
-export function compareRows(cluster: Cluster, counts: Record<string, number | null>, known: Record<string, number | null> | undefined): RowCheck[] {
+export function compareRows(
+  cluster: Cluster,
+  counts: Record<string, number | null>,
+  known: Record<string, number | null> | undefined,
+): RowCheck[] {
   return Object.entries(cluster.plan.verify.rows).map(([table, { maxDrop }]) => {
     const expected = known?.[table] ?? null;
     const found = counts[table] ?? null;

@@ -34,7 +34,11 @@ export async function claim(cluster: Cluster, incident: string): Promise<void> {
 export async function demandClaim(cluster: Cluster, incident: string): Promise<void> {
   const holder = await claimedBy(cluster);
   if (holder !== incident) {
-    throw failure('Busy', `the data directory of ${cluster.database} is held by ${holder ?? 'nobody'}, not by incident ${incident}`, 'Run the step "Stop writes" first: lifeboat decide retry');
+    throw failure(
+      'Busy',
+      `the data directory of ${cluster.database} is held by ${holder ?? 'nobody'}, not by incident ${incident}`,
+      'Run the step "Stop writes" first: lifeboat decide retry',
+    );
   }
 }
 

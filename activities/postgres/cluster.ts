@@ -24,11 +24,19 @@ export interface Cluster {
 export function clusterOf(context: HostContext, database: string): Cluster {
   const plan = context.plan.databases[database];
   if (!plan) {
-    throw failure('BadRequest', `the plan of ${context.host} has no database "${database}"`, 'Is the plan of this host the current one? Compare: lifeboat doctor');
+    throw failure(
+      'BadRequest',
+      `the plan of ${context.host} has no database "${database}"`,
+      'Is the plan of this host the current one? Compare: lifeboat doctor',
+    );
   }
   const { primary, standbys } = plan.postgres;
   if (![primary, ...standbys].includes(context.host)) {
-    throw failure('WrongTarget', `database ${database} is not on host ${context.host}`, `Its hosts are ${[primary, ...standbys].join(', ')}.`);
+    throw failure(
+      'WrongTarget',
+      `database ${database} is not on host ${context.host}`,
+      `Its hosts are ${[primary, ...standbys].join(', ')}.`,
+    );
   }
   return {
     database,
@@ -53,16 +61,28 @@ export function passwordOf(cluster: Cluster): Promise<string | undefined> {
 export async function provenDataDirectory(cluster: Cluster, directory = cluster.dataDirectory): Promise<string> {
   const where = `${directory} on ${cluster.context.host}`;
   const real = await realpath(directory).catch(() => {
-    throw failure('WrongTarget', `there is no directory ${where}`, 'Correct dataDirectory in the plan; SHOW data_directory on the server says it.');
+    throw failure(
+      'WrongTarget',
+      `there is no directory ${where}`,
+      'Correct dataDirectory in the plan; SHOW data_directory on the server says it.',
+    );
   });
   for (const file of ['PG_VERSION', 'global/pg_control']) {
     await access(join(real, file), constants.F_OK).catch(() => {
-      throw failure('WrongTarget', `${where} is not a PostgreSQL data directory: it has no ${file}`, 'Correct dataDirectory in the plan; SHOW data_directory on the server says it.');
+      throw failure(
+        'WrongTarget',
+        `${where} is not a PostgreSQL data directory: it has no ${file}`,
+        'Correct dataDirectory in the plan; SHOW data_directory on the server says it.',
+      );
     });
   }
   const [own, parent] = await Promise.all([stat(real), stat(dirname(real))]);
   if (own.dev !== parent.dev) {
-    throw failure('WrongTarget', `${where} is a mount point, and cannot be renamed aside`, 'Keep the data directory one level below its mount point.');
+    throw failure(
+      'WrongTarget',
+      `${where} is a mount point, and cannot be renamed aside`,
+      'Keep the data directory one level below its mount point.',
+    );
   }
   return real;
 }
@@ -85,9 +105,19 @@ export async function bin(cluster: Cluster, program: string, directory = cluster
   for (const place of places) {
     if (!place) continue;
     const path = join(place, program);
-    if (await access(path, constants.X_OK).then(() => true, () => false)) return path;
+    if (
+      await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path;
   }
-  throw failure('ToolMissing', `${program} of PostgreSQL ${version} is not on ${cluster.context.host}`, 'Install it, or name its folder as binDirectory in the plan.');
+  throw failure(
+    'ToolMissing',
+    `${program} of PostgreSQL ${version} is not on ${cluster.context.host}`,
+    'Install it, or name its folder as binDirectory in the plan.',
+  );
 }
 
 export interface ControlData {

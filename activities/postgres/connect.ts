@@ -45,7 +45,11 @@ export async function connect(cluster: Cluster, options: ConnectOptions = {}): P
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw failure('ServerFailed', `no connection to ${cluster.database} on ${cluster.context.host}: ${(error as Error).message}`, 'Is the server running there, and may Lifeboat\'s user connect? Check: lifeboat doctor');
+    throw failure(
+      'ServerFailed',
+      `no connection to ${cluster.database} on ${cluster.context.host}: ${(error as Error).message}`,
+      "Is the server running there, and may Lifeboat's user connect? Check: lifeboat doctor",
+    );
   }
 }
 

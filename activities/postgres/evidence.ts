@@ -36,7 +36,10 @@ export const saveEvidence = (context: HostContext): Capability<{ database: strin
     const cluster = clusterOf(context, database);
     await provenDataDirectory(cluster);
     const log = await findServerLog(cluster);
-    return { summary: `could be saved: ${log ? 'server log' : 'no server log found'}, control data; ${Math.round((await freeBytes(context.state)) / 1e6)} MB free`, files: [] };
+    return {
+      summary: `could be saved: ${log ? 'server log' : 'no server log found'}, control data; ${Math.round((await freeBytes(context.state)) / 1e6)} MB free`,
+      files: [],
+    };
   },
 
   async execute({ database, incident }) {
@@ -58,7 +61,11 @@ export const saveEvidence = (context: HostContext): Capability<{ database: strin
     if (await postmasterPid(directory)) {
       await save('checksum-failures.json', async () =>
         withClient(cluster, { database: 'postgres' }, async (client) =>
-          JSON.stringify((await client.query('select datname, checksum_failures, checksum_last_failure from pg_stat_database')).rows, null, 2),
+          JSON.stringify(
+            (await client.query('select datname, checksum_failures, checksum_last_failure from pg_stat_database')).rows,
+            null,
+            2,
+          ),
         ),
       );
     }

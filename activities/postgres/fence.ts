@@ -54,7 +54,11 @@ export async function liftFence(cluster: Cluster, directory = cluster.dataDirect
   const opened = openedName(hba);
   if (await exists(opened)) {
     if ((await fileBytes(opened)) === 0) {
-      throw failure('FenceFailed', `${opened} is empty: nobody could connect with it`, `Write a pg_hba.conf on ${cluster.context.host}, then: lifeboat decide retry`);
+      throw failure(
+        'FenceFailed',
+        `${opened} is empty: nobody could connect with it`,
+        `Write a pg_hba.conf on ${cluster.context.host}, then: lifeboat decide retry`,
+      );
     }
     await move(opened, hba, 'lifting the fence');
   }
@@ -85,8 +89,16 @@ export async function proveFence(cluster: Cluster, probe: pg.Client | undefined)
   await untilClosed(cluster);
   const sessionsEnded = await endSessions(cluster);
   if (probe) {
-    const committed = await probe.query('create temporary table lifeboat_probe()').then(() => true, () => false);
-    if (committed) throw failure('FenceFailed', 'a session that was open before the fence can still write', 'Find it in pg_stat_activity and end it, then: lifeboat decide retry');
+    const committed = await probe.query('create temporary table lifeboat_probe()').then(
+      () => true,
+      () => false,
+    );
+    if (committed)
+      throw failure(
+        'FenceFailed',
+        'a session that was open before the fence can still write',
+        'Find it in pg_stat_activity and end it, then: lifeboat decide retry',
+      );
     proofs.push('a session that was open before can no longer write');
   }
   proofs.push(await proveRefused(cluster));
@@ -98,12 +110,19 @@ export async function proveFence(cluster: Cluster, probe: pg.Client | undefined)
 async function untilClosed(cluster: Cluster): Promise<void> {
   await withClient(cluster, { database: 'postgres' }, async (client) => {
     for (let left = 100; left > 0; left -= 1) {
-      const refused = await proveRefused(cluster).then(() => true, () => false);
+      const refused = await proveRefused(cluster).then(
+        () => true,
+        () => false,
+      );
       if (refused) return;
       await client.query('select pg_reload_conf()');
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    throw failure('FenceFailed', `${cluster.database} still lets connections in although its pg_hba.conf is closed`, 'Look for the error in its log (a reload that failed), then: lifeboat decide retry');
+    throw failure(
+      'FenceFailed',
+      `${cluster.database} still lets connections in although its pg_hba.conf is closed`,
+      'Look for the error in its log (a reload that failed), then: lifeboat decide retry',
+    );
   });
 }
 
@@ -121,7 +140,11 @@ async function endSessions(cluster: Cluster): Promise<number> {
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    throw failure('FenceFailed', 'sessions come back or do not end', 'Look at pg_stat_activity on the host; end them by hand, then: lifeboat decide retry');
+    throw failure(
+      'FenceFailed',
+      'sessions come back or do not end',
+      'Look at pg_stat_activity on the host; end them by hand, then: lifeboat decide retry',
+    );
   });
 }
 
@@ -143,8 +166,13 @@ async function proveRefused(cluster: Cluster): Promise<string> {
     const { code, message } = error as NodeJS.ErrnoException;
     // 28000: pg_hba.conf rejects. 28P01 (wrong password) would mean that the right one lets people in.
     if (code === '28000') return 'a new connection is refused by pg_hba.conf';
-    if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EHOSTUNREACH') return 'it does not listen on the network';
-    throw failure('FenceFailed', `a new connection was not refused as it should be: ${message}`, 'Look at pg_hba.conf on the host, then: lifeboat decide retry');
+    if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EHOSTUNREACH')
+      return 'it does not listen on the network';
+    throw failure(
+      'FenceFailed',
+      `a new connection was not refused as it should be: ${message}`,
+      'Look at pg_hba.conf on the host, then: lifeboat decide retry',
+    );
   } finally {
     await client.end().catch(() => undefined);
   }

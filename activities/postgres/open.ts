@@ -24,9 +24,12 @@ export const openDatabase = (context: HostContext): Capability<OpenInput, { summ
   async execute({ database, incident }) {
     const cluster = clusterOf(context, database);
     const holder = await claimedBy(cluster);
-    if (holder && holder !== incident) throw failure('Busy', `incident ${holder} holds the data directory of ${database}`, 'Close or abort that incident first.');
+    if (holder && holder !== incident)
+      throw failure('Busy', `incident ${holder} holds the data directory of ${database}`, 'Close or abort that incident first.');
     await launch(cluster);
-    await untilReady(cluster, { directory: cluster.dataDirectory, scratch: false, seconds: 300, what: 'starting it' }, async () => ((await answers(cluster)) ? true : undefined));
+    await untilReady(cluster, { directory: cluster.dataDirectory, scratch: false, seconds: 300, what: 'starting it' }, async () =>
+      (await answers(cluster)) ? true : undefined,
+    );
     await liftFence(cluster);
     const canary = await beatOnce(cluster);
     return { summary: `open, and takes writes (canary ${canary?.seq ?? 'unknown'})` };
@@ -51,5 +54,9 @@ export const release = (context: HostContext): Capability<OpenInput, { summary: 
 
 /** Proves that the database takes no writes from this host's own point of view; used before a backup. */
 export async function inRecovery(context: HostContext, database: string): Promise<boolean> {
-  return withClient(clusterOf(context, database), { database: 'postgres' }, async (client) => (await one<boolean>(client, 'select pg_is_in_recovery()')) === true);
+  return withClient(
+    clusterOf(context, database),
+    { database: 'postgres' },
+    async (client) => (await one<boolean>(client, 'select pg_is_in_recovery()')) === true,
+  );
 }

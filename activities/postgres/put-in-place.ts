@@ -64,19 +64,32 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput, Placed>
       await move(restored, place, 'moving the restored directory into place');
     }
     if (!(await exists(quarantine))) {
-      throw failure('WrongTarget', `neither ${restored} nor ${quarantine} is there`, 'Somebody moved them. Look at the host before you decide anything.');
+      throw failure(
+        'WrongTarget',
+        `neither ${restored} nor ${quarantine} is there`,
+        'Somebody moved them. Look at the host before you decide anything.',
+      );
     }
     await startClosed(cluster);
     await verifyInPlace(cluster, copy.timeline);
     const bytes = await treeBytes(quarantine);
-    return { summary: `in place and verified on timeline ${copy.timeline}; the damaged one is at ${quarantine}`, host: context.host, quarantine, bytes };
+    return {
+      summary: `in place and verified on timeline ${copy.timeline}; the damaged one is at ${quarantine}`,
+      host: context.host,
+      quarantine,
+      bytes,
+    };
   },
 });
 
 async function sameSystem(cluster: Cluster, place: string, restored: string): Promise<void> {
   const [old, copy] = await Promise.all([controlData(cluster, place).catch(() => undefined), controlData(cluster, restored)]);
   if (old && old.systemIdentifier !== copy.systemIdentifier) {
-    throw failure('WrongTarget', `${place} is cluster ${old.systemIdentifier}, the copy is of cluster ${copy.systemIdentifier}`, 'Nothing was moved. Check hosts and dataDirectory in the plan.');
+    throw failure(
+      'WrongTarget',
+      `${place} is cluster ${old.systemIdentifier}, the copy is of cluster ${copy.systemIdentifier}`,
+      'Nothing was moved. Check hosts and dataDirectory in the plan.',
+    );
   }
 }
 
@@ -91,7 +104,9 @@ async function makeReady(cluster: Cluster, directory: string, incident: string, 
   // would follow the old timeline and drop what came since (cloudnative-pg#10817).
   const wal = join(directory, 'pg_wal');
   const own = timeline.toString(16).toUpperCase().padStart(8, '0');
-  const names = (await readdir(wal)).filter((name) => name === `${own}.history` || (/^[0-9A-F]{24}$/.test(name) && name.startsWith(own))).sort();
+  const names = (await readdir(wal))
+    .filter((name) => name === `${own}.history` || (/^[0-9A-F]{24}$/.test(name) && name.startsWith(own)))
+    .sort();
   const segments = names.filter((name) => !name.endsWith('.history'));
   // The last segments may be the current one or recycled ones: those are PostgreSQL's own to mark.
   const current = await currentSegment(cluster, directory);
@@ -110,7 +125,9 @@ async function currentSegment(cluster: Cluster, directory: string): Promise<stri
 
 async function startClosed(cluster: Cluster): Promise<void> {
   await launch(cluster);
-  await untilReady(cluster, { directory: cluster.dataDirectory, scratch: false, seconds: 600, what: 'starting it in place' }, async () => ((await answers(cluster)) ? true : undefined));
+  await untilReady(cluster, { directory: cluster.dataDirectory, scratch: false, seconds: 600, what: 'starting it in place' }, async () =>
+    (await answers(cluster)) ? true : undefined,
+  );
 }
 
 /** In place it must be what was verified beside: up, writable for Lifeboat alone, on its timeline, with the plan's queries in order. */
@@ -127,7 +144,8 @@ async function verifyInPlace(cluster: Cluster, timeline: number): Promise<void> 
     return found;
   });
   await proveFence(cluster, undefined);
-  if (wrong.length > 0) throw failure('VerificationFailed', `in place it does not verify: ${wrong.join('; ')}`, 'The old directory is put back; then decide.');
+  if (wrong.length > 0)
+    throw failure('VerificationFailed', `in place it does not verify: ${wrong.join('; ')}`, 'The old directory is put back; then decide.');
 }
 
 /**
@@ -154,13 +172,22 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
       }
       await move(quarantine, place, 'moving the old directory back');
     } else if (!(await exists(place))) {
-      throw failure('WrongTarget', `neither ${place} nor ${quarantine} is there`, 'Somebody moved them. Look at the host before you decide anything.');
+      throw failure(
+        'WrongTarget',
+        `neither ${place} nor ${quarantine} is there`,
+        'Somebody moved them. Look at the host before you decide anything.',
+      );
     }
     await putFence(cluster, incident);
     await checkpoint('before starting the old directory');
     await startClosed(cluster);
     const kept = (await exists(aside)) ? aside : restored;
     const bytes = (await exists(kept)) ? await treeBytes(kept) : 0;
-    return { summary: `the old directory is back in place, closed; the restored one is at ${kept}`, host: context.host, quarantine: kept, bytes };
+    return {
+      summary: `the old directory is back in place, closed; the restored one is at ${kept}`,
+      host: context.host,
+      quarantine: kept,
+      bytes,
+    };
   },
 });

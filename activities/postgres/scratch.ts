@@ -33,7 +33,11 @@ export async function scratchSettings(cluster: Cluster, scratch: Scratch): Promi
   await ownFor(scratch.socketDirectory, owner);
   const found = await lstat(scratch.socketDirectory);
   if (!found.isDirectory() || (found.mode & 0o077) !== 0 || (owner && found.uid !== owner.uid)) {
-    throw failure('WrongTarget', `${scratch.socketDirectory} belongs to somebody else`, 'Look who made it; remove it if it is nobody\'s, then: lifeboat decide retry');
+    throw failure(
+      'WrongTarget',
+      `${scratch.socketDirectory} belongs to somebody else`,
+      "Look who made it; remove it if it is nobody's, then: lifeboat decide retry",
+    );
   }
   // Trust is safe here: only the owner of the data can enter the directory of the socket, and nothing listens on the network.
   await writeWhole(scratch.hba, 'local all all trust\n', { owner, mode: 0o600 });

@@ -81,18 +81,27 @@ export async function launch(cluster: Cluster, options: StartOptions = {}): Prom
 export async function stopServer(cluster: Cluster, directory = cluster.dataDirectory): Promise<'clean' | 'immediate' | 'was stopped'> {
   if (!(await postmasterPid(directory))) return 'was stopped';
   const { systemd } = cluster.plan.postgres;
-  if (systemd && directory === cluster.dataDirectory) await run('systemctl', ['stop', systemd], { ledger: ledger(cluster, 'systemctl-stop') });
+  if (systemd && directory === cluster.dataDirectory)
+    await run('systemctl', ['stop', systemd], { ledger: ledger(cluster, 'systemctl-stop') });
   const owner = await dataOwner(cluster);
   for (const mode of ['fast', 'immediate'] as const) {
     if (!(await postmasterPid(directory))) return 'clean';
-    const stop = await run(await bin(cluster, 'pg_ctl', directory), ['-D', directory, '-m', mode, '-w', '-t', mode === 'fast' ? '120' : '30', 'stop'], {
-      owner,
-      accept: [1],
-      ledger: ledger(cluster, `pg_ctl-stop-${mode}`),
-    });
+    const stop = await run(
+      await bin(cluster, 'pg_ctl', directory),
+      ['-D', directory, '-m', mode, '-w', '-t', mode === 'fast' ? '120' : '30', 'stop'],
+      {
+        owner,
+        accept: [1],
+        ledger: ledger(cluster, `pg_ctl-stop-${mode}`),
+      },
+    );
     if (stop.code === 0 || !(await postmasterPid(directory))) return mode === 'fast' ? 'clean' : 'immediate';
   }
-  throw failure('ServerFailed', `PostgreSQL of ${directory} does not stop`, 'Look at its processes on the host (ps, strace); stop it by hand, then: lifeboat decide retry');
+  throw failure(
+    'ServerFailed',
+    `PostgreSQL of ${directory} does not stop`,
+    'Look at its processes on the host (ps, strace); stop it by hand, then: lifeboat decide retry',
+  );
 }
 
 /** Waits until `ready` says so. Throws ServerFailed as soon as the server is gone, with what its log says. */
@@ -109,8 +118,14 @@ export async function untilReady<T>(
     if (answer !== undefined) return answer;
     // Twice in a row: pg_ctl -W returns before the postmaster has written its PID file.
     gone = (await postmasterPid(options.directory)) ? 0 : gone + 1;
-    if (gone > 10) throw failure('ServerFailed', `${options.what}: PostgreSQL ended: ${await logTail(cluster, options.scratch)}`, serverHint(cluster));
-    if (Date.now() > deadline) throw failure('ServerFailed', `${options.what}: not within ${options.seconds} s: ${await logTail(cluster, options.scratch)}`, serverHint(cluster));
+    if (gone > 10)
+      throw failure('ServerFailed', `${options.what}: PostgreSQL ended: ${await logTail(cluster, options.scratch)}`, serverHint(cluster));
+    if (Date.now() > deadline)
+      throw failure(
+        'ServerFailed',
+        `${options.what}: not within ${options.seconds} s: ${await logTail(cluster, options.scratch)}`,
+        serverHint(cluster),
+      );
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -126,4 +141,7 @@ export async function logTail(cluster: Cluster, scratch: boolean): Promise<strin
   return lines.length === 0 ? 'its log is empty' : tail(lines.slice(-60));
 }
 
-export const ledger = (cluster: Cluster, name: string) => ({ directory: join(cluster.context.state, 'running'), name: `${cluster.database}-${name}` });
+export const ledger = (cluster: Cluster, name: string) => ({
+  directory: join(cluster.context.state, 'running'),
+  name: `${cluster.database}-${name}`,
+});

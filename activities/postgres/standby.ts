@@ -33,7 +33,12 @@ export const rebuildStandby = (context: HostContext): Capability<StandbyInput, S
     const cluster = clusterOf(context, database);
     const size = (await exists(cluster.dataDirectory)) ? await treeBytes(cluster.dataDirectory) : 0;
     const free = await freeBytes(dirname(cluster.dataDirectory));
-    if (free < size) throw failure('NotEnoughSpace', `a new standby needs ${size} bytes and ${free} are free on ${context.host}`, 'Free some space there.');
+    if (free < size)
+      throw failure(
+        'NotEnoughSpace',
+        `a new standby needs ${size} bytes and ${free} are free on ${context.host}`,
+        'Free some space there.',
+      );
     await bin(cluster, 'pg_basebackup');
     return { summary: 'could be rebuilt: pg_basebackup is here, and the space', host: context.host, quarantine: null, bytes: 0 };
   },
@@ -50,22 +55,32 @@ export const rebuildStandby = (context: HostContext): Capability<StandbyInput, S
         await takeCopy(cluster, fresh, owner);
       }
       await stopServer(cluster);
-      if (!(await exists(quarantine)) && (await exists(cluster.dataDirectory))) await move(cluster.dataDirectory, quarantine, 'moving the old standby aside');
+      if (!(await exists(quarantine)) && (await exists(cluster.dataDirectory)))
+        await move(cluster.dataDirectory, quarantine, 'moving the old standby aside');
       if (!(await exists(cluster.dataDirectory))) await move(fresh, cluster.dataDirectory, 'moving the new standby into place');
       await launch(cluster);
     }
     await untilReady(cluster, { directory: cluster.dataDirectory, scratch: false, seconds: 600, what: 'starting the standby' }, async () =>
-      ((await follows(cluster, timeline)) ? true : undefined),
+      (await follows(cluster, timeline)) ? true : undefined,
     );
     const kept = await exists(quarantine);
-    return { summary: `streaming on timeline ${timeline}`, host: context.host, quarantine: kept ? quarantine : null, bytes: kept ? await treeBytes(quarantine) : 0 };
+    return {
+      summary: `streaming on timeline ${timeline}`,
+      host: context.host,
+      quarantine: kept ? quarantine : null,
+      bytes: kept ? await treeBytes(quarantine) : 0,
+    };
   },
 });
 
 /** The timeline of the primary, asked over the replication protocol: that also proves that this host may replicate from it. */
 async function primaryTimeline(cluster: Cluster): Promise<number> {
   const conninfo = await replicationConninfo(cluster);
-  const answer = await run(await bin(cluster, 'psql'), ['-X', '-A', '-t', '-w', '-d', `${conninfo} dbname=replication replication=true`, '-c', 'IDENTIFY_SYSTEM'], { owner: await dataOwner(cluster) });
+  const answer = await run(
+    await bin(cluster, 'psql'),
+    ['-X', '-A', '-t', '-w', '-d', `${conninfo} dbname=replication replication=true`, '-c', 'IDENTIFY_SYSTEM'],
+    { owner: await dataOwner(cluster) },
+  );
   return Number(answer.stdout.trim().split('|')[1]);
 }
 
@@ -111,7 +126,11 @@ async function takeCopy(cluster: Cluster, fresh: string, owner: Owner | undefine
   );
   // A copy of the primary has the primary's port and files; this host has its own.
   await writeConfig(cluster);
-  const settings = [`port = ${cluster.port}`, `unix_socket_directories = '${cluster.socketDirectory}'`, `restore_command = '${restoreCommand(cluster).replaceAll("'", "''")}'`];
+  const settings = [
+    `port = ${cluster.port}`,
+    `unix_socket_directories = '${cluster.socketDirectory}'`,
+    `restore_command = '${restoreCommand(cluster).replaceAll("'", "''")}'`,
+  ];
   await appendFile(join(fresh, 'postgresql.auto.conf'), `${settings.join('\n')}\n`);
   await removeTree(join(fresh, 'pg_hba.conf.lifeboat-open'));
   await checkpoint('after the copy of the primary');

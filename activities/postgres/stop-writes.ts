@@ -50,7 +50,11 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
       return { summary: `closed: ${proof.sessionsEnded} sessions ended, a write is refused`, proofs: proof.proofs };
     } catch (error) {
       if (error instanceof Error && /ECONNREFUSED|no connection/.test(error.message) && !(await postmasterPid(directory))) {
-        throw failure('FenceFailed', 'the server went down while it was being closed', 'It can no longer be written to; lifeboat decide retry goes on from there.');
+        throw failure(
+          'FenceFailed',
+          'the server went down while it was being closed',
+          'It can no longer be written to; lifeboat decide retry goes on from there.',
+        );
       }
       throw error;
     } finally {

@@ -40,7 +40,8 @@ export interface Verification {
  * Source: field-notes, "Verify a restored copy".
  */
 export const verifyRestored = (context: HostContext): Capability<VerifyInput, Verification> => ({
-  rehearse: () => Promise.resolve({ summary: 'verified after the restore', rows: [], rpoSeconds: null, warnings: [], checks: [], files: [] }),
+  rehearse: () =>
+    Promise.resolve({ summary: 'verified after the restore', rows: [], rpoSeconds: null, warnings: [], checks: [], files: [] }),
 
   async execute({ database, incident, target: text, declaredAt }) {
     const cluster = clusterOf(context, database);
@@ -80,8 +81,10 @@ export const verifyRestored = (context: HostContext): Capability<VerifyInput, Ve
         heap: new Set(heap.rows.map((row) => row.file)),
       };
     });
-    for (const row of looked.rows.filter(({ ok }) => !ok)) wrong.push(looked.errors[row.table] ?? `${row.table} has ${row.found} rows, ${row.expected} were last known`);
-    for (const row of looked.rows.filter(({ expected }) => expected === null)) warnings.push(`no earlier row count of ${row.table} is known: ${row.found} rows cannot be judged`);
+    for (const row of looked.rows.filter(({ ok }) => !ok))
+      wrong.push(looked.errors[row.table] ?? `${row.table} has ${row.found} rows, ${row.expected} were last known`);
+    for (const row of looked.rows.filter(({ expected }) => expected === null))
+      warnings.push(`no earlier row count of ${row.table} is known: ${row.found} rows cannot be judged`);
     checks.push(`${looked.rows.length} row counts, ${cluster.plan.verify.queries.length} queries, the catalog`);
     if (!looked.canary) warnings.push('there is no canary in the copy: the RPO cannot be measured');
 
@@ -93,7 +96,12 @@ export const verifyRestored = (context: HostContext): Capability<VerifyInput, Ve
 
     const file = await keepEvidence(context, incident, `${database}-restored-amcheck.txt`, [...checked.output, '', ...wrong].join('\n'));
     if (wrong.length > 0) {
-      throw failure('VerificationFailed', `the restored copy is not sound: ${wrong.slice(0, 5).join('; ')}`, 'The next backup is tried; all findings are in the evidence.', { findings: wrong.slice(0, 20) });
+      throw failure(
+        'VerificationFailed',
+        `the restored copy is not sound: ${wrong.slice(0, 5).join('; ')}`,
+        'The next backup is tried; all findings are in the evidence.',
+        { findings: wrong.slice(0, 20) },
+      );
     }
     const rpoSeconds = looked.canary ? Math.max(0, (Date.parse(declaredAt) - Date.parse(looked.canary.ts)) / 1000) : null;
     return {
@@ -113,7 +121,9 @@ async function start(cluster: Cluster, scratch: Scratch): Promise<void> {
   }
   const session = { socketDirectory: scratch.socketDirectory, database: 'postgres' };
   await untilReady(cluster, { directory: scratch.directory, scratch: true, seconds: 600, what: 'starting the copy' }, () =>
-    withClient(cluster, session, async (client) => ((await one<boolean>(client, 'select pg_is_in_recovery()')) ? undefined : true)).catch(() => undefined),
+    withClient(cluster, session, async (client) => ((await one<boolean>(client, 'select pg_is_in_recovery()')) ? undefined : true)).catch(
+      () => undefined,
+    ),
   );
 }
 
@@ -141,7 +151,8 @@ async function knownRowsBefore(cluster: Cluster, moment: Date): Promise<KnownRow
   const { backups } = await repositoryInfo(cluster);
   for (const backup of backups) {
     const note = backup.annotations['lifeboat-rows'];
-    if (note && backup.startedAt * 1000 <= moment.getTime()) return { at: new Date(backup.startedAt * 1000).toISOString(), counts: JSON.parse(note) as KnownRows['counts'] };
+    if (note && backup.startedAt * 1000 <= moment.getTime())
+      return { at: new Date(backup.startedAt * 1000).toISOString(), counts: JSON.parse(note) as KnownRows['counts'] };
   }
   return undefined;
 }

@@ -23,9 +23,22 @@ const systemd = (unit: string): Controller => ({
 
 const commands = (control: Extract<Control, { start: string[] }>, ledger: { directory: string; name: string }): Controller => {
   const call = (argv: string[], name: string, accept: number[] = []) =>
-    run(argv[0]!, argv.slice(1), { private: true, accept, env: commandEnvironment(), timeout: 120_000, ...(name ? { ledger: { ...ledger, name: `${ledger.name}-${name}` } } : {}) });
+    run(argv[0]!, argv.slice(1), {
+      private: true,
+      accept,
+      env: commandEnvironment(),
+      timeout: 120_000,
+      ...(name ? { ledger: { ...ledger, name: `${ledger.name}-${name}` } } : {}),
+    });
   return {
-    isRunning: async () => (await call(control.status, '', Array.from({ length: 255 }, (_, code) => code + 1))).code === 0,
+    isRunning: async () =>
+      (
+        await call(
+          control.status,
+          '',
+          Array.from({ length: 255 }, (_, code) => code + 1),
+        )
+      ).code === 0,
     start: async () => void (await call(control.start, 'start')),
     stop: async () => void (await call(control.stop, 'stop')),
   };
@@ -39,10 +52,16 @@ function commandEnvironment(): Record<string, string> {
 function serviceOf(context: HostContext, name: string): { plan: ServicePlan; controller: Controller } {
   const plan = context.plan.services[name];
   if (!plan?.hosts.includes(context.host)) {
-    throw failure('BadRequest', `service ${name} is not on host ${context.host}`, 'Is the plan of this host the current one? Compare: lifeboat doctor');
+    throw failure(
+      'BadRequest',
+      `service ${name} is not on host ${context.host}`,
+      'Is the plan of this host the current one? Compare: lifeboat doctor',
+    );
   }
   const controller =
-    'systemd' in plan.control ? systemd(plan.control.systemd) : commands(plan.control, { directory: `${context.state}/running`, name: `service-${name}` });
+    'systemd' in plan.control
+      ? systemd(plan.control.systemd)
+      : commands(plan.control, { directory: `${context.state}/running`, name: `service-${name}` });
   return { plan, controller };
 }
 
@@ -56,7 +75,11 @@ export const stopService = (context: HostContext): Capability<ServiceInput, { su
     const wasRunning = await controller.isRunning();
     if (wasRunning) await controller.stop();
     if (await controller.isRunning()) {
-      throw failure('ServiceFailed', `${service} on ${context.host} still runs after it was stopped`, 'Stop it by hand on its host, then: lifeboat decide retry');
+      throw failure(
+        'ServiceFailed',
+        `${service} on ${context.host} still runs after it was stopped`,
+        'Stop it by hand on its host, then: lifeboat decide retry',
+      );
     }
     return { summary: wasRunning ? `${service} stopped` : `${service} was stopped`, wasRunning };
   },
@@ -71,7 +94,11 @@ export const startService = (context: HostContext): Capability<ServiceInput, { s
     const { controller } = serviceOf(context, service);
     if (!(await controller.isRunning())) await controller.start();
     if (!(await controller.isRunning())) {
-      throw failure('ServiceFailed', `${service} on ${context.host} does not run after it was started`, 'Look at its log on the host, start it by hand, then: lifeboat decide retry');
+      throw failure(
+        'ServiceFailed',
+        `${service} on ${context.host} does not run after it was started`,
+        'Look at its log on the host, start it by hand, then: lifeboat decide retry',
+      );
     }
     return { summary: `${service} runs` };
   },

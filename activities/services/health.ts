@@ -13,7 +13,12 @@ export const checkHealth = (plan: Plan) =>
   looking<HealthInput, { summary: string }>(async ({ services }) => {
     const answers = await Promise.all(targets(plan, services).map((target) => ask(target)));
     const ill = answers.filter((answer) => !answer.ok);
-    if (ill.length > 0) throw failure('ServiceFailed', ill.map(({ says }) => says).join('; '), 'Look at the log of the service; mend it, then: lifeboat decide retry');
+    if (ill.length > 0)
+      throw failure(
+        'ServiceFailed',
+        ill.map(({ says }) => says).join('; '),
+        'Look at the log of the service; mend it, then: lifeboat decide retry',
+      );
     return { summary: answers.length === 0 ? 'the plan names no service to ask' : answers.map(({ says }) => says).join('; ') };
   });
 
@@ -32,8 +37,17 @@ export const watchServices = (plan: Plan) => ({
       asked += answers.length;
       const ill = answers.filter(({ ok }) => !ok);
       failedInARow = ill.length > 0 ? failedInARow + 1 : 0;
-      if (failedInARow >= 2) throw failure('ServiceFailed', `while watched: ${ill.map(({ says }) => says).join('; ')}`, 'Look at the log of the service; then: lifeboat decide retry');
-      progress({ what: 'watching', percent: Math.round(100 - (100 * (until - Date.now())) / (seconds * 1000)), secondsLeft: Math.round((until - Date.now()) / 1000) });
+      if (failedInARow >= 2)
+        throw failure(
+          'ServiceFailed',
+          `while watched: ${ill.map(({ says }) => says).join('; ')}`,
+          'Look at the log of the service; then: lifeboat decide retry',
+        );
+      progress({
+        what: 'watching',
+        percent: Math.round(100 - (100 * (until - Date.now())) / (seconds * 1000)),
+        secondsLeft: Math.round((until - Date.now()) / 1000),
+      });
       await new Promise((resolve) => setTimeout(resolve, Math.min(1000, Math.max(0, until - Date.now()))));
     }
     return { summary: asked === 0 ? 'nothing to watch' : `healthy for ${formatDuration(seconds)}, asked ${asked} times` };
@@ -49,7 +63,11 @@ interface Asked {
 function targets(plan: Plan, services: string[]): Asked[] {
   return services.flatMap((service) => {
     const of = plan.services[service];
-    return (of?.hosts ?? []).map((host) => ({ service, url: of!.health.url.replaceAll('{host}', hostAddress(plan, host)), within: of!.health.within }));
+    return (of?.hosts ?? []).map((host) => ({
+      service,
+      url: of!.health.url.replaceAll('{host}', hostAddress(plan, host)),
+      within: of!.health.within,
+    }));
   });
 }
 
@@ -63,7 +81,8 @@ async function ask({ service, url, within }: Asked): Promise<{ ok: boolean; says
       const response = await fetch(url, { signal: AbortSignal.timeout(within * 1000), redirect: 'manual' });
       await response.arrayBuffer();
       const degraded = response.headers.get('x-system-status');
-      if (response.ok && degraded !== 'degraded') return { ok: true, says: `${service} answers ${response.status} in ${Date.now() - started} ms` };
+      if (response.ok && degraded !== 'degraded')
+        return { ok: true, says: `${service} answers ${response.status} in ${Date.now() - started} ms` };
       says = `${service} answers ${response.status}${degraded ? `, and calls itself ${degraded}` : ''}`;
     } catch (error) {
       const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;

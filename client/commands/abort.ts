@@ -12,20 +12,25 @@ export function register(program: Command): void {
     .option('--resume', 'open the database and start the services as they stand; also after an incident that ended closed')
     .option('--drill', 'the drill that runs, and not the incident')
     .option('--database <name>', 'with --resume, when no incident is open')
-    .action(async ({ reason, resume = false, drill, database }: { reason?: string; resume?: boolean; drill?: boolean; database?: string }, command: Command) => {
-      refusePlaceholder(reason);
-      await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
-        const incident = lifeboat.incident(drill ? 'drill' : 'real');
-        const running = await incident.running().catch(() => false);
-        if (!running && resume && !drill) {
-          const said = await lifeboat.resume(theDatabase(lifeboat.plan, database), `resume-by-${by}`);
+    .action(
+      async (
+        { reason, resume = false, drill, database }: { reason?: string; resume?: boolean; drill?: boolean; database?: string },
+        command: Command,
+      ) => {
+        refusePlaceholder(reason);
+        await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
+          const incident = lifeboat.incident(drill ? 'drill' : 'real');
+          const running = await incident.running().catch(() => false);
+          if (!running && resume && !drill) {
+            const said = await lifeboat.resume(theDatabase(lifeboat.plan, database), `resume-by-${by}`);
+            if (json) printJson({ said });
+            else printLine(`Resumed: ${said}`);
+            return;
+          }
+          const said = await incident.abort({ by, reason: reason ?? '', resume });
           if (json) printJson({ said });
-          else printLine(`Resumed: ${said}`);
-          return;
-        }
-        const said = await incident.abort({ by, reason: reason ?? '', resume });
-        if (json) printJson({ said });
-        else printLine(`${said}. How it ends: ${prefix} watch`);
-      });
-    });
+          else printLine(`${said}. How it ends: ${prefix} watch`);
+        });
+      },
+    );
 }

@@ -11,7 +11,9 @@ export function register(program: Command): void {
     .option('--question <number>', 'only if this is the question that is open', Number)
     .action(async ({ comment, question }: { comment?: string; question?: number }, command: Command) => {
       await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
-        const said = await lifeboat.incident().approve({ by, ...(comment ? { comment } : {}), ...(question === undefined ? {} : { question }) });
+        const said = await lifeboat
+          .incident()
+          .approve({ by, ...(comment ? { comment } : {}), ...(question === undefined ? {} : { question }) });
         if (json) printJson({ said });
         else printLine(`Approved by ${by} (${said}). Follow it: ${prefix} watch`);
       });

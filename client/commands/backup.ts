@@ -17,7 +17,8 @@ export function register(program: Command): void {
     .option('--incremental', 'what changed since the last backup')
     .action(async (options: { database?: string; full?: boolean; differential?: boolean; incremental?: boolean }, command: Command) => {
       const kinds = (['full', 'differential', 'incremental'] as const).filter((kind) => options[kind]);
-      if (kinds.length > 1) throw new Expected(`One kind at a time, not ${kinds.join(' and ')}.`, 'For example: lifeboat backup create --incremental');
+      if (kinds.length > 1)
+        throw new Expected(`One kind at a time, not ${kinds.join(' and ')}.`, 'For example: lifeboat backup create --incremental');
       await create(command, options.database, kinds[0] ?? 'full');
     });
 
@@ -84,7 +85,9 @@ async function list(command: Command, options: { database?: string; location?: s
     for (const backup of backups) {
       const age = formatDuration(Date.now() / 1000 - backup.stoppedAt);
       const kind = { full: 'full', diff: 'differential', incr: 'incremental' }[backup.type];
-      printLine(`${backup.label.padEnd(34)} ${kind.padEnd(12)} ${backup.location.padEnd(12)} ${formatBytes(backup.repositoryBytes).padStart(9)}  ${age} old${backup.pageErrors ? '  DAMAGED PAGES' : ''}`);
+      printLine(
+        `${backup.label.padEnd(34)} ${kind.padEnd(12)} ${backup.location.padEnd(12)} ${formatBytes(backup.repositoryBytes).padStart(9)}  ${age} old${backup.pageErrors ? '  DAMAGED PAGES' : ''}`,
+      );
     }
   });
 }

@@ -15,7 +15,8 @@ export function register(program: Command): void {
     .option('--to <target>', 'for restore: the target')
     .option('--question <number>', 'only if this is the question that is open', Number)
     .action(async (choice: string, { reason, to, question }: { reason?: string; to?: string; question?: number }, command: Command) => {
-      if (!choices.some((one) => one === choice)) throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
+      if (!choices.some((one) => one === choice))
+        throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
       refusePlaceholder(reason);
       if (to) (await import('../../plan/target.js')).parseTarget(to);
       await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
@@ -34,5 +35,6 @@ export function register(program: Command): void {
 
 /** The three dots of the printed command are not a reason. */
 export function refusePlaceholder(reason: string | undefined): void {
-  if (reason !== undefined && /^(…|\.\.\.)?$/.test(reason.trim())) throw new Expected('That is not a reason yet.', 'Say why in your own words: --reason "..."');
+  if (reason !== undefined && /^(…|\.\.\.)?$/.test(reason.trim()))
+    throw new Expected('That is not a reason yet.', 'Say why in your own words: --reason "..."');
 }

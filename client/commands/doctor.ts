@@ -23,7 +23,11 @@ export function register(program: Command): void {
           if (result !== 'pass' && hint) printLine(`${' '.repeat(16)}→ ${hint}`);
         }
         printLine(estimate);
-        printLine(failed > 0 ? `${failed} failed, ${warned} to look at.` : `Nothing failed, ${warned} to look at. Rehearse it: lifeboat drill start database-corruption`);
+        printLine(
+          failed > 0
+            ? `${failed} failed, ${warned} to look at.`
+            : `Nothing failed, ${warned} to look at. Rehearse it: lifeboat drill start database-corruption`,
+        );
       });
     });
 }

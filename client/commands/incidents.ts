@@ -13,7 +13,9 @@ export function register(program: Command): void {
         if (globals(command).json) return printJson(incidents);
         if (incidents.length === 0) printLine(`No incident and no drill yet. Rehearse one: ${prefix} drill start database-corruption`);
         for (const { id, scenario, phase, declaredAt, endedAt } of incidents) {
-          printLine(`${endedAt ? ' ' : '▶'} ${id.padEnd(36)} ${scenario.padEnd(20)} ${phase.padEnd(12)} ${declaredAt.slice(0, 19).replace('T', ' ')} UTC`);
+          printLine(
+            `${endedAt ? ' ' : '▶'} ${id.padEnd(36)} ${scenario.padEnd(20)} ${phase.padEnd(12)} ${declaredAt.slice(0, 19).replace('T', ' ')} UTC`,
+          );
         }
       });
     });

@@ -5,7 +5,11 @@ import { globals, withLifeboat } from '../session.js';
 /** `lifeboat schedules apply|list|pause|resume`: the plan's backups and drills, as Temporal Schedules. */
 export function register(program: Command): void {
   const schedules = program.command('schedules').description('the schedules of backups and drills');
-  const on = (name: string, description: string, work: (schedules: import('../schedules.js').Schedules, reason: string) => Promise<unknown[]>) =>
+  const on = (
+    name: string,
+    description: string,
+    work: (schedules: import('../schedules.js').Schedules, reason: string) => Promise<unknown[]>,
+  ) =>
     schedules
       .command(name)
       .description(description)

@@ -24,7 +24,9 @@ export function register(program: Command): void {
     .option('--dry-run', 'prove that every step could be done, and change nothing')
     .option('--detach', 'return as soon as the request was checked')
     .addOption(new Option('--wait', 'go on following while a person is asked').hideHelp())
-    .action(async (scenario: string, options: StartOptions & { wait?: boolean }, command: Command) => declare(command, scenario, options, options.dryRun ? 'dry-run' : 'real'));
+    .action(async (scenario: string, options: StartOptions & { wait?: boolean }, command: Command) =>
+      declare(command, scenario, options, options.dryRun ? 'dry-run' : 'real'),
+    );
 }
 
 /** Declares, says which incident it is, and follows it. Shared with `drill start`. */
@@ -34,13 +36,16 @@ export async function declare(command: Command, scenario: string, options: Start
     const { parseTarget } = await import('../../plan/target.js');
     const target = parseTarget(options.to);
     if (target.kind === 'time' && Date.parse(target.iso) > Date.now()) {
-      throw new Expected(`The target ${options.to} is in the future; it is ${new Date().toISOString()} now.`, 'Give a moment before the damage. Nothing was changed.');
+      throw new Expected(
+        `The target ${options.to} is in the future; it is ${new Date().toISOString()} now.`,
+        'Give a moment before the damage. Nothing was changed.',
+      );
     }
   }
   await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
     if (by === '') throw new Expected('Who declares this incident?', 'Say who you are: --as NAME, or set LIFEBOAT_USER.');
     const database = theDatabase(lifeboat.plan, options.database);
-    const { incident, attached } = await lifeboat.declare(name, {
+    const { incident, declared, attached } = await lifeboat.declare(name, {
       database,
       declaredBy: by,
       mode,
@@ -48,14 +53,20 @@ export async function declare(command: Command, scenario: string, options: Start
       ...(options.vacuumFull ? { vacuumFull: true } : {}),
     });
     const say = json ? (line: string) => process.stderr.write(`${line}\n`) : printLine;
-    const declared = await incident.declared();
     if (attached) {
       const { declaredBy, database: theirs, scenario: running } = await incident.state();
-      say(`An incident is open already: ${declared.id} (${running} of ${theirs}, declared by ${declaredBy}). A system has one at a time: nothing new was started, this is that one.`);
-    } else if (mode === 'real') say(`Incident ${declared.id} is declared. It goes on by itself, also when this terminal is closed; come back with: ${prefix} watch`);
+      say(
+        `An incident is open already: ${declared.id} (${running} of ${theirs}, declared by ${declaredBy}). A system has one at a time: nothing new was started, this is that one.`,
+      );
+    } else if (mode === 'real')
+      say(`Incident ${declared.id} is declared. It goes on by itself, also when this terminal is closed; come back with: ${prefix} watch`);
     else say(`${mode === 'drill' ? 'Drill' : 'Dry run'} ${declared.id} has begun: nothing of production is changed.`);
     if (declared.answer === 'refused') {
-      throw new Expected(`Refused, and nothing was changed: ${declared.problem?.message ?? ''}`, declared.problem?.hint ?? '', exitCodes.refused);
+      throw new Expected(
+        `Refused, and nothing was changed: ${declared.problem?.message ?? ''}`,
+        declared.problem?.hint ?? '',
+        exitCodes.refused,
+      );
     }
     if (options.detach) {
       if (json) printJson({ ...declared, attached });

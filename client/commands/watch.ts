@@ -22,7 +22,16 @@ export function register(program: Command): void {
         const { json, prefix } = globals(command);
         const [state, progress] = await Promise.all([incident.state(), incident.progress().catch(() => [])]);
         if (json) printJson({ state, progress });
-        else for (const line of renderView({ state, progress, now: new Date(), width: process.stdout.columns ?? 100, color: colors(), commandPrefix: prefix })) printLine(line);
+        else
+          for (const line of renderView({
+            state,
+            progress,
+            now: new Date(),
+            width: process.stdout.columns ?? 100,
+            color: colors(),
+            commandPrefix: prefix,
+          }))
+            printLine(line);
         process.exitCode = codeOf(state);
       });
     });

@@ -9,10 +9,17 @@ export async function reprotect(incident: Incident): Promise<void> {
     otherwise: () => ({ summary: 'the database is NOT protected until a backup is taken' }),
   });
   // The hold on the data directory ends here: scheduled backups go on although the incident stays open for its tasks.
-  await incident.step('Release', () => incident.host(primary, 'change').release({ form: incident.form('production'), database: incident.input.database, incident: incident.state.id }), {
-    host: primary,
-    otherwise: () => ({ summary: 'still held', closed: false }),
-  });
+  await incident.step(
+    'Release',
+    () =>
+      incident
+        .host(primary, 'change')
+        .release({ form: incident.form('production'), database: incident.input.database, incident: incident.state.id }),
+    {
+      host: primary,
+      otherwise: () => ({ summary: 'still held', closed: false }),
+    },
+  );
   for (const standby of standbys) {
     await incident.step(`Rebuild standby ${standby}`, () => rebuild(incident, standby), {
       host: standby,
@@ -37,6 +44,12 @@ async function rebuild(incident: Incident, standby: string) {
     database: incident.input.database,
     incident: incident.state.id,
   });
-  if (rebuilt.quarantine) incident.state.quarantine.push({ host: rebuilt.host, path: rebuilt.quarantine, bytes: rebuilt.bytes, what: 'the standby of the damaged database' });
+  if (rebuilt.quarantine)
+    incident.state.quarantine.push({
+      host: rebuilt.host,
+      path: rebuilt.quarantine,
+      bytes: rebuilt.bytes,
+      what: 'the standby of the damaged database',
+    });
   return rebuilt;
 }

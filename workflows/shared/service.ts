@@ -8,14 +8,16 @@ const serviceNames = (incident: Incident) => incident.plan.services.map(({ name 
 
 /** Stops every service of the database on all of its hosts at once. Returns a line for each. */
 export async function stopServices(incident: Incident): Promise<string[]> {
-  return eachService(incident, async (service, host) =>
-    (await incident.host(host, 'change').stopService({ form: incident.form('production'), service })).summary,
+  return eachService(
+    incident,
+    async (service, host) => (await incident.host(host, 'change').stopService({ form: incident.form('production'), service })).summary,
   );
 }
 
 export async function startServices(incident: Incident): Promise<string[]> {
-  return eachService(incident, async (service, host) =>
-    (await incident.host(host, 'change').startService({ form: incident.form('production'), service })).summary,
+  return eachService(
+    incident,
+    async (service, host) => (await incident.host(host, 'change').startService({ form: incident.form('production'), service })).summary,
   );
 }
 
@@ -41,25 +43,40 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
   const agent = incident.host(primary, 'tidy');
   const said: string[] = [];
   const attempt = async (work: () => Promise<string>, otherwise: string) => {
-    said.push(await work().catch((error: unknown) => `${otherwise} (${isFailureOf(error, 'Busy', 'ServerFailed', 'CommandFailed') ?? 'its agent did not answer'})`));
+    said.push(
+      await work().catch(
+        (error: unknown) => `${otherwise} (${isFailureOf(error, 'Busy', 'ServerFailed', 'CommandFailed') ?? 'its agent did not answer'})`,
+      ),
+    );
   };
   if (!incident.real) {
     // The copy is a drill's own; production was not touched, so nothing else is to be put back.
-    await attempt(async () => (await agent.discardCopy({ form: incident.form('scratch'), ...names(incident) })).summary, `the scratch copy on ${primary} could not be removed: lifeboat doctor shows it`);
+    await attempt(
+      async () => (await agent.discardCopy({ form: incident.form('scratch'), ...names(incident) })).summary,
+      `the scratch copy on ${primary} could not be removed: lifeboat doctor shows it`,
+    );
     return `${incident.input.mode} ended: production was not touched; ${said.join('; ')}`;
   }
   if (incident.state.phase !== 'recovered' && !incident.state.canRollBack) {
-    await attempt(async () => (await agent.stopCopy({ form: 'execute', ...names(incident) })).summary, `the restored copy on ${primary} may still run`);
+    await attempt(
+      async () => (await agent.stopCopy({ form: 'execute', ...names(incident) })).summary,
+      `the restored copy on ${primary} may still run`,
+    );
   }
   const aborted = incident.state.phase !== 'recovered';
   if (resume && aborted) {
-    await attempt(async () => (await resumeService(incident)).summary, 'the service could not be resumed: open the database and start it by hand');
+    await attempt(
+      async () => (await resumeService(incident)).summary,
+      'the service could not be resumed: open the database and start it by hand',
+    );
   }
   await attempt(async () => {
     const { summary } = await agent.release({ form: 'execute', ...names(incident) });
     return summary;
   }, `the hold on the data directory of ${primary} could not be released`);
-  const where = incident.state.canRollBack ? 'the restored copy is in place, the damaged one in quarantine' : 'the damaged database is where it was';
+  const where = incident.state.canRollBack
+    ? 'the restored copy is in place, the damaged one in quarantine'
+    : 'the damaged database is where it was';
   const writes = resume ? '' : '; services that were stopped stay stopped: to resume as it stands, lifeboat abort --resume';
   return `${aborted ? 'aborted' : 'ended'}: ${where}; ${said.join('; ')}${writes}`;
 }
@@ -68,21 +85,35 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
 export async function rollBack(incident: Incident): Promise<void> {
   const { primary } = incident.plan;
   const agent = () => incident.host(primary, 'change');
-  await incident.step('Stop the service again', async () => {
-    const stopped = await stopServices(incident);
-    const closed = await agent().stopWrites({ form: 'execute', ...names(incident) });
-    return { summary: [...stopped, closed.summary].join('; ') };
-  }, { host: primary });
-  await incident.step('Put the old copy back', async () => {
-    const back = await agent().putBack({ form: 'execute', ...names(incident) });
-    incident.state.quarantine = [
-      ...incident.state.quarantine.filter(({ host, what }) => host !== primary || what !== 'the damaged data directory'),
-      { host: primary, path: back.quarantine, bytes: back.bytes, what: 'the restored copy that was rolled back' },
-    ];
-    incident.state.canRollBack = false;
-    return back;
-  }, { host: primary });
-  await incident.step('Resume on the old copy', () => resumeService(incident), { host: primary, otherwise: () => ({ summary: 'resumed by hand' }) });
-  await incident.step('Release', () => agent().release({ form: 'execute', ...names(incident) }), { host: primary, otherwise: () => ({ summary: '', closed: false }) });
+  await incident.step(
+    'Stop the service again',
+    async () => {
+      const stopped = await stopServices(incident);
+      const closed = await agent().stopWrites({ form: 'execute', ...names(incident) });
+      return { summary: [...stopped, closed.summary].join('; ') };
+    },
+    { host: primary },
+  );
+  await incident.step(
+    'Put the old copy back',
+    async () => {
+      const back = await agent().putBack({ form: 'execute', ...names(incident) });
+      incident.state.quarantine = [
+        ...incident.state.quarantine.filter(({ host, what }) => host !== primary || what !== 'the damaged data directory'),
+        { host: primary, path: back.quarantine, bytes: back.bytes, what: 'the restored copy that was rolled back' },
+      ];
+      incident.state.canRollBack = false;
+      return back;
+    },
+    { host: primary },
+  );
+  await incident.step('Resume on the old copy', () => resumeService(incident), {
+    host: primary,
+    otherwise: () => ({ summary: 'resumed by hand' }),
+  });
+  await incident.step('Release', () => agent().release({ form: 'execute', ...names(incident) }), {
+    host: primary,
+    otherwise: () => ({ summary: '', closed: false }),
+  });
   incident.warn('the standbys followed the restored copy: rebuild them when you know which copy stays');
 }
