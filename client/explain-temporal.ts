@@ -6,7 +6,7 @@ import {
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import { ApplicationFailure, TimeoutFailure } from '@temporalio/common';
-import { exitCodes } from './output.js';
+import { exitCodes } from './exit-codes.js';
 
 /** Puts an error of Temporal's client in words; undefined when it is none. */
 export function explainTemporal(error: unknown): { message: string; hint?: string; code: number } | undefined {

@@ -41,7 +41,7 @@ export async function follow(incident: Incident, { json, prefix }: Globals, { wa
             state,
             progress,
             now: new Date(),
-            width: process.stdout.columns ?? 80,
+            width: process.stdout.columns || 80,
             color: colors(),
             commandPrefix: prefix,
           }).join('\n'),

@@ -5,7 +5,7 @@ import { NativeConnection, type NativeConnectionOptions } from '@temporalio/work
 export function connectionSettings(): { options: NativeConnectionOptions; namespace: string; address: string } {
   const { connectionOptions, namespace } = loadClientConnectConfig();
   const address = connectionOptions.address ?? 'localhost:7233';
-  return { options: connectionOptions as NativeConnectionOptions, namespace: namespace ?? 'default', address };
+  return { options: connectionOptions, namespace: namespace ?? 'default', address };
 }
 
 /** Connects to Temporal; says in one line when it cannot, and keeps trying until `signal` says stop. Undefined: it was told to stop. */
@@ -19,7 +19,11 @@ export async function connectPatiently(signal: AbortSignal, say: (line: string) 
         say(`Temporal does not answer at ${address} (${firstLine(error)}). Trying again until it does; start one here with: lifeboat up`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.min(3000, 500 * 2 ** attempt));
-        signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+        const woken = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        signal.addEventListener('abort', woken, { once: true });
       });
     }
   }

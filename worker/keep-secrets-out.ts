@@ -13,16 +13,16 @@ export function keepSecretsOut(plan: Plan, planDirectory: string): ActivityInter
       async execute(input, next) {
         const hide = await hider(plan, planDirectory);
         try {
-          return hide(await next(input));
+          return hide<unknown>(await next(input));
         } catch (error) {
           if (error instanceof ApplicationFailure) {
-            const { message, type, nonRetryable, details, nextRetryDelay } = error;
+            const { message, type, nonRetryable } = error;
+            const details = error.details ?? [];
             throw ApplicationFailure.create({
               message: hide(message),
-              details: hide(details) ?? [],
+              details: hide(details),
               ...(type ? { type } : {}),
               nonRetryable: nonRetryable === true,
-              ...(nextRetryDelay ? { nextRetryDelay } : {}),
             });
           }
           if (error instanceof Error) {

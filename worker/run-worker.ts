@@ -36,7 +36,8 @@ export async function runWorker({ what, signal, worker: options, ready }: RunOpt
     telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
   });
   const { namespace, address } = connectionSettings();
-  while (!signal.aborted) {
+  const told = () => signal.aborted;
+  while (!told()) {
     const connection = await connectPatiently(signal, say);
     if (!connection) return;
     try {
@@ -51,11 +52,11 @@ export async function runWorker({ what, signal, worker: options, ready }: RunOpt
       signal.addEventListener('abort', stop, { once: true });
       say(`ready (Temporal at ${address}, namespace ${namespace})`);
       await ready?.(connection);
-      if (signal.aborted) stop();
+      if (told()) stop();
       await worker.run();
       signal.removeEventListener('abort', stop);
     } catch (error) {
-      if (signal.aborted) break;
+      if (told()) break;
       say(`stopped: ${(error as Error).message.split('\n')[0]}. Starting again in 2 s.`);
       await new Promise((resolve) => setTimeout(resolve, 2000));
     } finally {

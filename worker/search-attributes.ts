@@ -14,7 +14,7 @@ export async function ensureSearchAttributes(connection: NativeConnection, names
     [searchAttributeNames.drill]: bool,
   };
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-  const missing = Object.fromEntries(Object.entries(wanted).filter(([name]) => !(name in (customAttributes ?? {}))));
+  const missing = Object.fromEntries(Object.entries(wanted).filter(([name]) => !(name in customAttributes)));
   if (Object.keys(missing).length === 0) return;
   try {
     await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: missing });

@@ -135,8 +135,12 @@ function connects(address: string): Promise<boolean> {
   const [, host = '127.0.0.1', port = '7233'] = /^(.*):(\d+)$/.exec(address) ?? [];
   return new Promise((resolve) => {
     const socket = createConnection({ host, port: Number(port), timeout: 2000 });
-    socket.once('connect', () => (socket.destroy(), resolve(true)));
-    socket.once('error', () => resolve(false));
-    socket.once('timeout', () => (socket.destroy(), resolve(false)));
+    const answer = (connected: boolean) => {
+      socket.destroy();
+      resolve(connected);
+    };
+    socket.once('connect', () => answer(true));
+    socket.once('error', () => answer(false));
+    socket.once('timeout', () => answer(false));
   });
 }

@@ -1,6 +1,8 @@
 import { problemOf } from './problems.js';
 import { onControl, onHost } from './activities.js';
+import type { HostFacts } from '../activities/doctor/host-facts.js';
 import type { Check, DoctorInput, DoctorResult } from './messages.js';
+import type { Problem } from './state.js';
 
 /** Asks every host of the plan for everything that the plan promises of it. Whoever does not answer is a failed check. */
 export async function doctor({ system, database, planDigest }: DoctorInput): Promise<DoctorResult> {
@@ -8,17 +10,14 @@ export async function doctor({ system, database, planDigest }: DoctorInput): Pro
   const checks: Check[] = [digest('control worker', plan.planDigest, planDigest)];
   const bytes: Record<string, number> = {};
   const answers = await Promise.all(plan.hosts.map((host) => ask(system, host)));
-  for (const { host, asked, answered, facts, problem } of answers) {
-    if (!facts) {
-      checks.push({
-        what: 'agent',
-        host,
-        result: 'fail',
-        says: problem?.message ?? 'it does not answer',
-        ...(problem?.hint ? { hint: problem.hint } : {}),
-      });
+  for (const answer of answers) {
+    const { host } = answer;
+    if ('problem' in answer) {
+      const { message, hint } = answer.problem;
+      checks.push({ what: 'agent', host, result: 'fail', says: message, ...(hint ? { hint } : {}) });
       continue;
     }
+    const { facts, asked, answered } = answer;
     checks.push({ ...digest('agent', facts.planDigest, planDigest), host }, clock(host, asked, answered, facts.now), ...facts.checks);
     Object.assign(bytes, facts.bytes);
   }
@@ -36,13 +35,15 @@ export async function doctor({ system, database, planDigest }: DoctorInput): Pro
   return { checks: [...checks, health], bytes };
 }
 
-async function ask(system: string, host: string) {
+type Answer = { host: string; asked: number; answered: number } & ({ facts: HostFacts } | { problem: Problem });
+
+async function ask(system: string, host: string): Promise<Answer> {
   const asked = Date.now();
   try {
     const facts = await onHost(system, host, 'look', 'doctor').hostFacts({ form: 'execute' });
     return { host, asked, answered: Date.now(), facts };
   } catch (error) {
-    return { host, asked, answered: Date.now(), facts: undefined, problem: problemOf(error, host) };
+    return { host, asked, answered: Date.now(), problem: problemOf(error, host) };
   }
 }
 

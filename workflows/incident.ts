@@ -19,6 +19,9 @@ import { onControl, onHost, type Patience } from './activities.js';
 import { describe } from './details.js';
 import {
   type Abort,
+  type Approval,
+  type Close,
+  type Note,
   abortUpdate,
   approveUpdate,
   closeUpdate,
@@ -53,8 +56,8 @@ interface Said {
   summary: string;
 }
 
-/** A person decided against going on; caught by {@link scenario}. */
-class Interrupted extends Error {
+/** A person decided against going on; caught by `scenario`. */
+export class Interrupted extends Error {
   constructor(readonly what: 'abort' | 'roll-back') {
     super(what);
     this.name = 'Interrupted';
@@ -76,7 +79,7 @@ export class Incident {
   private answer: Decision | undefined;
   private checked: Declared | undefined;
   private interruption: { what: 'abort' | 'roll-back'; by: string; reason: string; resume: boolean } | undefined;
-  private closing: { by: string; leaveTasksOpen?: string } | undefined;
+  private closing: Close | undefined;
   private scope: CancellationScope | undefined;
 
   private facts: PlanFacts | undefined;
@@ -320,8 +323,10 @@ export class Incident {
     return this.interruption;
   }
 
-  clearInterruption(): void {
+  /** What was interrupted is dealt with; from here on it can be interrupted anew. */
+  resumed(): void {
     this.interruption = undefined;
+    this.setPhase('open');
   }
 
   settle(phase: Phase, ending: string): void {
@@ -330,14 +335,13 @@ export class Incident {
     this.setPhase(phase);
   }
 
-  /** Waits, with the service recovered, until a person closes the incident or rolls it back. */
-  async untilClosed(): Promise<'closed' | 'roll-back'> {
-    await condition(() => this.closing !== undefined || this.interruption?.what === 'roll-back');
-    return this.closing ? 'closed' : 'roll-back';
+  /** Waits, with the service recovered, until a person closes the incident (or rolls it back, which ends the wait). */
+  async untilClosed(): Promise<void> {
+    await condition(() => this.closing !== undefined);
   }
 
   get closedBy(): string {
-    return this.closing?.by ?? '';
+    return this.closing?.by ?? 'a cancellation';
   }
 
   /** No update may be left without its answer when the workflow ends. */
@@ -376,21 +380,23 @@ export class Incident {
       await condition(() => this.checked !== undefined);
       return this.checked!;
     });
-    setHandler(approveUpdate, (approval) => this.decided({ ...approval, choice: 'approve' }), {
-      validator: (approval) => validateDecision(this.state, { ...approval, choice: 'approve' }),
+    setHandler(approveUpdate, (approval: Approval) => this.decided({ ...approval, choice: 'approve' }), {
+      validator: (approval: Approval) => validateDecision(this.state, { ...approval, choice: 'approve' }),
     });
-    setHandler(decideUpdate, (decision) => this.decided(decision), { validator: (decision) => validateDecision(this.state, decision) });
-    setHandler(noteUpdate, (note) => this.noted(note), { validator: (note) => validateNote(this.state, note) });
-    setHandler(abortUpdate, (abort) => this.aborted(abort), { validator: (abort) => validateAbort(this.state, abort) });
+    setHandler(decideUpdate, (decision: Decision) => this.decided(decision), {
+      validator: (decision: Decision) => validateDecision(this.state, decision),
+    });
+    setHandler(noteUpdate, (note: Note) => this.noted(note), { validator: (note: Note) => validateNote(this.state, note) });
+    setHandler(abortUpdate, (abort: Abort) => this.aborted(abort), { validator: (abort: Abort) => validateAbort(this.state, abort) });
     setHandler(
       closeUpdate,
-      (close) => {
+      (close: Close) => {
         this.closing = close;
         if (close.leaveTasksOpen)
           this.state.notes.push({ at: now(), by: close.by, text: `closed with open tasks: ${close.leaveTasksOpen}` });
         return 'closed';
       },
-      { validator: (close) => validateClose(this.state, close) },
+      { validator: (close: Close) => validateClose(this.state, close) },
     );
   }
 
@@ -412,10 +418,10 @@ export class Incident {
   private interrupt(interruption: NonNullable<Incident['interruption']>): void {
     this.interruption = interruption;
     this.state.notes.push({ at: now(), by: interruption.by, text: `${interruption.what}: ${interruption.reason}` });
-    if (this.state.phase !== 'recovered') this.scope?.cancel();
+    this.scope?.cancel();
   }
 
-  private noted({ by, text, task }: { by: string; text: string; task?: string }): string {
+  private noted({ by, text, task }: Note): string {
     this.state.notes.push({ at: now(), by, text: task ? `${task}: ${text}` : text });
     const open = this.state.tasks.find(({ name }) => name === task);
     if (open) Object.assign(open, { doneAt: now(), by });
@@ -428,79 +434,3 @@ const abortChoice: Choice = { name: 'abort', meaning: 'end the incident; writes 
 const rollBackChoice: Choice = { name: 'roll-back', meaning: 'put the quarantined copy back and resume on it', needs: ['reason'] };
 
 export const now = (): string => new Date().toISOString();
-
-/** A scenario: how it recovers, how it is made safe when a person ends it, and how it is rolled back. */
-export interface Scenario {
-  recover(incident: Incident): Promise<void>;
-  /** Leaves everything in a safe state and says in one sentence which. Never throws for what it cannot reach: it says that too. */
-  makeSafe(incident: Incident, resume: boolean): Promise<string>;
-  rollBack(incident: Incident): Promise<void>;
-}
-
-/** Turns a scenario into the workflow of an incident. */
-export function scenario({ recover, makeSafe, rollBack }: Scenario) {
-  return async (input: IncidentInput): Promise<IncidentState> => {
-    const incident = new Incident(input);
-    try {
-      await incident.readPlan();
-      await recoverOrEnd(incident, { recover, makeSafe, rollBack });
-    } finally {
-      await incident.nonCancellable(() => incident.finished());
-    }
-    return incident.state;
-  };
-}
-
-async function recoverOrEnd(incident: Incident, { recover, makeSafe, rollBack }: Scenario): Promise<void> {
-  try {
-    await incident.run(() => recover(incident));
-    if (!incident.real) {
-      const ending = await incident.nonCancellable(() => makeSafe(incident, false));
-      incident.settle('closed', ending);
-      await report(incident);
-      return;
-    }
-    incident.settle('recovered', 'recovered: the service is verified; the incident is open until its tasks are done and it is closed');
-    await report(incident);
-    if ((await incident.untilClosed()) === 'closed') {
-      await incident.nonCancellable(async () => {
-        await makeSafe(incident, true);
-        incident.settle('closed', `closed by ${incident.closedBy}; what is quarantined stays until a person removes it`);
-        await report(incident);
-      });
-      return;
-    }
-  } catch (error) {
-    if (error instanceof ApplicationFailure) throw error;
-    if (
-      !isCancellation(error) &&
-      !(error instanceof Interrupted) &&
-      !(error instanceof Chosen && ['abort', 'roll-back'].includes(error.decision.choice))
-    )
-      throw error;
-    if (incident.interrupted?.what !== 'roll-back') {
-      const ending = await incident.nonCancellable(() => makeSafe(incident, incident.interrupted?.resume === true));
-      await incident.nonCancellable(async () => {
-        incident.settle('aborted', ending);
-        await report(incident);
-      });
-      // Cancelled from Temporal's own UI or CLI: it shows as cancelled there.
-      if (isCancellation(error) && !incident.interrupted) throw error;
-      return;
-    }
-  }
-  incident.clearInterruption();
-  await incident.nonCancellable(async () => {
-    await rollBack(incident);
-    incident.settle('rolled back', 'rolled back: the quarantined copy is in place again, and the service resumed on it');
-    await report(incident);
-  });
-}
-
-async function report(incident: Incident): Promise<void> {
-  const { path } = await incident
-    .control('tidy')
-    .writeReport({ form: 'execute', state: incident.state })
-    .catch(() => ({ path: undefined }));
-  if (path) incident.state.report = path;
-}

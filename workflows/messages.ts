@@ -47,14 +47,27 @@ export interface Declared {
   problem?: Problem;
 }
 
+export interface Note {
+  by: string;
+  text: string;
+  /** A post-recovery task that is done with this. */
+  task?: string;
+}
+
+export interface Close {
+  by: string;
+  /** Why, when tasks are still open. */
+  leaveTasksOpen?: string;
+}
+
 export const stateQuery = defineQuery<IncidentState>('state');
 /** Returns when the request was checked: nothing has been changed before that. */
 export const declaredUpdate = defineUpdate<Declared>('declared');
 export const approveUpdate = defineUpdate<string, [Approval]>('approve');
 export const decideUpdate = defineUpdate<string, [Decision]>('decide');
-export const noteUpdate = defineUpdate<string, [{ by: string; text: string; task?: string }]>('note');
+export const noteUpdate = defineUpdate<string, [Note]>('note');
 export const abortUpdate = defineUpdate<string, [Abort]>('abort');
-export const closeUpdate = defineUpdate<string, [{ by: string; leaveTasksOpen?: string }]>('close');
+export const closeUpdate = defineUpdate<string, [Close]>('close');
 
 export type BackupType = 'full' | 'differential' | 'incremental';
 export interface BackupInput {

@@ -1,5 +1,5 @@
 import { parseTarget } from '../plan/target.js';
-import type { Abort, Decision } from './messages.js';
+import type { Abort, Close, Decision, Note } from './messages.js';
 import type { IncidentState } from './state.js';
 
 /** What a person may say to an incident. Synchronous, so that what is refused leaves no trace in history. Each throws a sentence for that person. */
@@ -54,14 +54,14 @@ export function validateAbort(state: IncidentState, { by, reason }: Abort): void
   if (!reason || reason.trim() === '') throw new Error('Say why, for the record: --reason "..."');
 }
 
-export function validateNote(state: IncidentState, { by, text, task }: { by: string; text: string; task?: string }): void {
+export function validateNote(state: IncidentState, { by, text, task }: Note): void {
   demandName(by);
   if (text.trim() === '') throw new Error('A note needs a text.');
   if (task && !state.tasks.some(({ name }) => name === task))
     throw new Error(`There is no task "${task}"; there are ${state.tasks.map(({ name }) => name).join(', ')}.`);
 }
 
-export function validateClose(state: IncidentState, { by, leaveTasksOpen }: { by: string; leaveTasksOpen?: string }): void {
+export function validateClose(state: IncidentState, { by, leaveTasksOpen }: Close): void {
   demandName(by);
   if (state.phase !== 'recovered')
     throw new Error(

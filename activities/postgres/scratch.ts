@@ -27,8 +27,8 @@ export function scratchOf(cluster: Cluster, incident: string): Scratch {
 /** Settings of every start of a scratch copy, stronger than anything that its own files say. */
 export async function scratchSettings(cluster: Cluster, scratch: Scratch): Promise<Record<string, string>> {
   const owner = await dataOwner(cluster);
-  await mkdir(scratch.socketDirectory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
+  await mkdir(scratch.socketDirectory, { mode: 0o700 }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   });
   await ownFor(scratch.socketDirectory, owner);
   const found = await lstat(scratch.socketDirectory);

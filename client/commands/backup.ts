@@ -53,7 +53,10 @@ async function create(command: Command, named: string | undefined, type: BackupT
     const running = lifeboat.backup(database, type);
     const stop = globals(command).json ? () => undefined : showProgress(() => lifeboat.backupProgress(database));
     const result = await running.finally(stop);
-    if (globals(command).json) return printJson(result);
+    if (globals(command).json) {
+      printJson(result);
+      return;
+    }
     printLine(`${result.says}, in ${result.seconds} s`);
     if (result.failed.length > 0) process.exitCode = exitCodes.problems;
   });
@@ -79,7 +82,10 @@ async function list(command: Command, options: { database?: string; location?: s
     const { formatBytes, formatDuration } = await import('../../plan/values.js');
     const found = await lifeboat.listBackups(theDatabase(lifeboat.plan, options.database));
     const backups = found.backups.filter(({ location }) => !options.location || location === options.location);
-    if (globals(command).json) return printJson({ ...found, backups });
+    if (globals(command).json) {
+      printJson({ ...found, backups });
+      return;
+    }
     for (const [location, why] of Object.entries(found.unreadable)) printLine(`Location ${location} cannot be read: ${why}`);
     if (backups.length === 0) printLine('There is no backup. Take one: lifeboat backup create --full');
     for (const backup of backups) {

@@ -13,7 +13,10 @@ export function register(program: Command): void {
         const incident = lifeboat.incident();
         const { quarantine } = await incident.state();
         await incident.closeIt({ by, ...(leaveTasksOpen ? { leaveTasksOpen } : {}) });
-        if (json) return printJson({ closed: true, quarantine });
+        if (json) {
+          printJson({ closed: true, quarantine });
+          return;
+        }
         printLine(`Closed. The report: ${prefix} report`);
         for (const { host, path, what } of quarantine) printLine(`Kept on ${host} until you remove it: ${path} (${what})`);
       });

@@ -17,7 +17,10 @@ export function register(program: Command): void {
         const failed = checks.filter(({ result }) => result === 'fail').length;
         const warned = checks.filter(({ result }) => result === 'warn').length;
         if (failed > 0) process.exitCode = exitCodes.problems;
-        if (globals(command).json) return printJson({ checks, estimate });
+        if (globals(command).json) {
+          printJson({ checks, estimate });
+          return;
+        }
         for (const { what, host, result, says, hint } of checks) {
           printLine(`${{ pass: '✔', warn: '!', fail: '✖' }[result]} ${result.padEnd(4)} ${(host ?? '').padEnd(8)} ${what}: ${says}`);
           if (result !== 'pass' && hint) printLine(`${' '.repeat(16)}→ ${hint}`);

@@ -10,7 +10,10 @@ export function register(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       await withLifeboat(command, async (lifeboat, { prefix }) => {
         const incidents = await lifeboat.incidents();
-        if (globals(command).json) return printJson(incidents);
+        if (globals(command).json) {
+          printJson(incidents);
+          return;
+        }
         if (incidents.length === 0) printLine(`No incident and no drill yet. Rehearse one: ${prefix} drill start database-corruption`);
         for (const { id, scenario, phase, declaredAt, endedAt } of incidents) {
           printLine(

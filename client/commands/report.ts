@@ -18,7 +18,10 @@ export function register(program: Command): void {
         const options = { now: new Date(), timezone: lifeboat.plan.plan.timezone, ...(ui ? { temporalUi: ui } : {}) };
         const kind = globals(command).json ? 'json' : format;
         const text = kind === 'json' ? renderJson(state) : kind === 'html' ? renderHtml(state, options) : renderMarkdown(state, options);
-        if (!out) return printLine(text);
+        if (!out) {
+          printLine(text);
+          return;
+        }
         await (await import('node:fs/promises')).writeFile(out, text);
         printLine(`Written: ${out}`);
       });

@@ -27,7 +27,7 @@ export function register(program: Command): void {
             state,
             progress,
             now: new Date(),
-            width: process.stdout.columns ?? 100,
+            width: process.stdout.columns || 100,
             color: colors(),
             commandPrefix: prefix,
           }))

@@ -1,0 +1,79 @@
+import { isCancellation } from '@temporalio/workflow';
+import { Incident } from './incident.js';
+import type { IncidentInput } from './messages.js';
+import type { IncidentState } from './state.js';
+
+/** A scenario: how it recovers, how it is made safe when a person ends it, and how it is rolled back. */
+export interface Scenario {
+  recover(incident: Incident): Promise<void>;
+  /** Leaves everything in a safe state and says in one sentence which. Never throws for what it cannot reach: it says that too. */
+  makeSafe(incident: Incident, resume: boolean): Promise<string>;
+  rollBack(incident: Incident): Promise<void>;
+}
+
+/** Turns a scenario into the workflow of an incident. */
+export function scenario(of: Scenario) {
+  return async (input: IncidentInput): Promise<IncidentState> => {
+    const incident = new Incident(input);
+    try {
+      await incident.readPlan();
+      await carryOut(incident, of);
+    } finally {
+      await incident.nonCancellable(() => incident.finished());
+    }
+    return incident.state;
+  };
+}
+
+/** Recovers, then waits until it is closed; a person may end it at any moment, or roll it back once something was put in place. */
+async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Scenario): Promise<void> {
+  let outcome = await attempt(incident, () => recover(incident));
+  if (outcome.how === 'done' && incident.real) {
+    incident.settle('recovered', 'recovered: the service is verified; the incident is open until its tasks are done and it is closed');
+    await report(incident);
+    outcome = await attempt(incident, () => incident.untilClosed());
+  }
+  if (outcome.how === 'roll-back') {
+    incident.resumed();
+    outcome = await attempt(incident, () => rollBack(incident));
+    if (outcome.how === 'done') {
+      incident.settle('rolled back', 'rolled back: the quarantined copy is in place again, and the service resumed on it');
+      await report(incident);
+      return;
+    }
+  }
+  await incident.nonCancellable(() => end(incident, outcome, makeSafe));
+  // Cancelled from Temporal's own UI or CLI: it shows as cancelled there, after everything was made safe.
+  if (outcome.how === 'cancelled') throw outcome.error;
+}
+
+type Outcome = { how: 'done' | 'abort' | 'roll-back' } | { how: 'cancelled'; error: unknown };
+
+async function attempt(incident: Incident, work: () => Promise<void>): Promise<Outcome> {
+  try {
+    await incident.run(work);
+    return { how: 'done' };
+  } catch (error) {
+    if (incident.interrupted) return { how: incident.interrupted.what };
+    if (isCancellation(error)) return { how: 'cancelled', error };
+    throw error;
+  }
+}
+
+async function end(incident: Incident, { how }: Outcome, makeSafe: Scenario['makeSafe']): Promise<void> {
+  const recovered = incident.state.phase === 'recovered';
+  const ending = await makeSafe(incident, recovered || incident.interrupted?.resume === true);
+  if (!incident.real) incident.settle(how === 'done' ? 'closed' : 'aborted', ending);
+  else if (!recovered) incident.settle('aborted', ending);
+  else incident.settle('closed', `closed by ${incident.closedBy}; what is quarantined stays until a person removes it`);
+  await report(incident);
+}
+
+/** The report is written again whenever something ended; that it cannot be written ends nothing. */
+async function report(incident: Incident): Promise<void> {
+  const written = await incident
+    .control('tidy')
+    .writeReport({ form: 'execute', state: incident.state })
+    .catch(() => undefined);
+  if (written) incident.state.report = written.path;
+}
