@@ -38,14 +38,24 @@ export const patience = {
 export type Patience = keyof typeof patience;
 
 export function onHost(system: string, host: string, kind: Patience, summary: string): HostActivities {
-  return proxyActivities<HostActivities>({
+  const activities = proxyActivities<HostActivities>({
     ...patience[kind],
     scheduleToStartTimeout,
     cancellationType,
     taskQueue: hostQueue(system, host),
     summary: `${summary} · ${host}`,
   });
+  return new Proxy(activities, {
+    get: (of, name: keyof HostActivities) => (input: never) =>
+      (of[name] as (input: never) => Promise<unknown>)(input).catch(failedOn(host)),
+  });
 }
+
+/** A failure does not say on which host: a person must know where to look. */
+const failedOn = (host: string) => (error: unknown) => {
+  if (error instanceof Error) Object.assign(error, { host });
+  throw error;
+};
 
 export function onControl(system: string, kind: Patience, summary: string): ControlActivities {
   return proxyActivities<ControlActivities>({ ...patience[kind], cancellationType, taskQueue: controlQueue(system), summary });

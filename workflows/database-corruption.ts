@@ -57,10 +57,14 @@ async function checkRequest(incident: Incident) {
   return checked;
 }
 
+/** The database is what must be closed: a service that cannot be stopped is a warning, since it can no longer write. */
 async function stopWrites(incident: Incident) {
-  const services = await stopServices(incident);
-  const closed = await incident.host(incident.plan.primary, 'change').stopWrites({ form: incident.form('production'), ...names(incident) });
-  return { summary: [...services, closed.summary, ...closed.proofs].join('; ') };
+  const [services, closed] = await Promise.all([
+    stopServices(incident),
+    incident.host(incident.plan.primary, 'change').stopWrites({ form: incident.form('production'), ...names(incident) }),
+  ]);
+  incident.warn(...services.failed.map((why) => `${why}; it cannot write, since the database is closed`));
+  return { summary: [...services.stopped, closed.summary, ...closed.proofs].join('; ') };
 }
 
 async function saveEvidence(incident: Incident) {

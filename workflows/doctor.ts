@@ -43,7 +43,7 @@ async function ask(system: string, host: string): Promise<Answer> {
     const facts = await onHost(system, host, 'look', 'doctor').hostFacts({ form: 'execute' });
     return { host, asked, answered: Date.now(), facts };
   } catch (error) {
-    return { host, asked, answered: Date.now(), problem: problemOf(error, host) };
+    return { host, asked, answered: Date.now(), problem: problemOf(error) };
   }
 }
 

@@ -203,7 +203,7 @@ export class Incident {
           throw this.interruption ? new Interrupted(this.interruption.what) : error;
         }
         if (error instanceof Chosen) throw error;
-        record.problem = problemOf(error, options.host);
+        record.problem = problemOf(error);
         record.status = 'failed';
         record.endedAt = now();
         refuse?.(record.problem);

@@ -2,7 +2,8 @@ import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio
 import type { Problem } from './state.js';
 
 /** Turns what an activity failed with into words for the person on call. */
-export function problemOf(error: unknown, host?: string): Problem {
+export function problemOf(error: unknown): Problem {
+  const { host } = (error ?? {}) as { host?: string };
   const cause = error instanceof ActivityFailure ? error.cause : error;
   const where = host ?? 'the host';
   if (cause instanceof TimeoutFailure) {

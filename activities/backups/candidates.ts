@@ -1,5 +1,5 @@
 import type { Target } from '../../plan/target.js';
-import { type Cluster, controlData } from '../postgres/cluster.js';
+import { type Cluster, type ControlData, controlData, defaultSegmentBytes } from '../postgres/cluster.js';
 import { type BackupSet, locationsOf, repositoryInfo } from './pgbackrest.js';
 import { type Archive, type Branch, follow, history, lastCommitIn, lastCommitOnDisk, listArchive, lsnValue, timelineOf } from './wal.js';
 import { withClient } from '../postgres/connect.js';
@@ -22,10 +22,9 @@ export interface Candidates {
 }
 
 /** The timeline that the production database is on: a restore follows exactly this one, never an older or a stray newer one. */
-export async function productionTimeline(cluster: Cluster, dataDirectory: string, archive: Archive): Promise<number> {
-  const control = await controlData(cluster, dataDirectory).catch(() => undefined);
+function productionTimeline(control: ControlData | undefined, archive: Archive): number {
   // A control file that cannot be read leaves what the archive knows.
-  return control && control.timeline > 0 ? control.timeline : Math.max(1, ...archive.histories, ...archive.segments.map(timelineOf));
+  return control?.timeline || Math.max(1, ...archive.histories, ...archive.segments.map(timelineOf));
 }
 
 /**
@@ -33,12 +32,10 @@ export async function productionTimeline(cluster: Cluster, dataDirectory: string
  * Source: field-notes, "Target": backup stop < target < last archived commit, WAL contiguous, timeline history there.
  */
 export async function findCandidates(cluster: Cluster, target: Target, dataDirectory: string): Promise<Candidates> {
-  const info = await repositoryInfo(cluster);
-  const archive = await listArchive(
-    cluster,
-    locationsOf(cluster).filter((location) => !(location in info.unreadable)),
-  );
-  const timeline = await productionTimeline(cluster, dataDirectory, archive);
+  const [info, control] = await Promise.all([repositoryInfo(cluster), controlData(cluster, dataDirectory).catch(() => undefined)]);
+  const readable = locationsOf(cluster).filter((location) => !(location in info.unreadable));
+  const archive = await listArchive(cluster, readable, control?.segmentBytes ?? defaultSegmentBytes);
+  const timeline = productionTimeline(control, archive);
   const branches = await history(cluster, timeline, dataDirectory);
   const passedOver = Object.entries(info.unreadable).map(([location, why]) => `location ${location} cannot be read: ${why}`);
   const candidates: Candidate[] = [];

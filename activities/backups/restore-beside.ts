@@ -53,17 +53,16 @@ export const restoreBeside = (context: HostContext): Capability<RestoreInput, Re
     const scratch = scratchOf(cluster, input.incident);
     const began = Date.now();
     const mark = await readMark(scratch);
-    if (
-      mark &&
-      mark.incident === input.incident &&
-      mark.label === input.candidate.label &&
-      mark.location === input.candidate.location &&
-      mark.restored
-    )
-      return mark.restored;
-    // Another candidate was tried before: its copy is ours, and of no more use.
-    if (mark && (mark.label !== input.candidate.label || mark.location !== input.candidate.location))
-      await discardScratch(cluster, scratch);
+    const own = {
+      incident: input.incident,
+      label: input.candidate.label,
+      location: input.candidate.location,
+      target: input.target,
+    };
+    const same = mark !== undefined && isDeepStrictEqual({ ...own, stage: undefined }, { ...mark, stage: undefined, restored: undefined });
+    if (same && mark.restored) return mark.restored;
+    // Another candidate or another target was tried before: its copy is ours, and of no more use.
+    if (mark && !same) await discardScratch(cluster, scratch);
     await fetchFiles(cluster, input, target, scratch);
     const recovered = await recover(cluster, target, scratch, input.candidate);
     const restored: Restored = { ...recovered, bytes: input.candidate.databaseBytes, seconds: Math.round((Date.now() - began) / 100) / 10 };

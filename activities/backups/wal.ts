@@ -13,12 +13,14 @@ export interface Archive {
   segments: string[];
   /** Timelines whose history file is archived. */
   histories: number[];
+  /** The size of a segment: 16 MB, unless initdb was told otherwise. */
+  segmentBytes: number;
 }
 
 export const timelineOf = (segment: string): number => parseInt(segment.slice(0, 8), 16);
 
 /** Lists the archived WAL of these locations together: recovery takes a segment from whichever has it. */
-export async function listArchive(cluster: Cluster, locations: string[]): Promise<Archive> {
+export async function listArchive(cluster: Cluster, locations: string[], segmentBytes: number): Promise<Archive> {
   const segments = new Set<string>();
   const histories = new Set<number>();
   for (const location of locations) {
@@ -37,18 +39,18 @@ export async function listArchive(cluster: Cluster, locations: string[]): Promis
       if (history) histories.add(parseInt(history, 16));
     }
   }
-  return { segments: [...segments].sort(), histories: [...histories].sort((a, b) => a - b) };
+  return { segments: [...segments].sort(), histories: [...histories].sort((a, b) => a - b), segmentBytes };
 }
 
-/** A segment's place in the stream, whatever its timeline, for segments of 16 MB. */
-const numberOf = (segment: string): number => parseInt(segment.slice(8, 16), 16) * 256 + parseInt(segment.slice(16), 16);
-const segmentAt = (timeline: number, number: number): string => hex(timeline) + hex(Math.floor(number / 256)) + hex(number % 256);
+/** Segments count up to 4 GB of WAL in their last eight digits, whatever their size: 256 of them at PostgreSQL's default of 16 MB. */
+const perLog = (segmentBytes: number): number => 0x1_0000_0000 / segmentBytes;
 
-/** The segment that holds an LSN on a timeline, for segments of 16 MB. */
-export function segmentOf(timeline: number, lsn: string): string {
-  const [high = '0', low = '0'] = lsn.split('/');
-  return [hex(timeline), hex(parseInt(high, 16)), hex(parseInt(low, 16) >>> 24)].join('');
-}
+/** A segment's place in the stream, whatever its timeline. */
+const numberOf = (segment: string, segmentBytes: number): number =>
+  parseInt(segment.slice(8, 16), 16) * perLog(segmentBytes) + parseInt(segment.slice(16), 16);
+
+const segmentAt = (timeline: number, number: number, segmentBytes: number): string =>
+  [timeline, Math.floor(number / perLog(segmentBytes)), number % perLog(segmentBytes)].map(hex).join('');
 
 const hex = (n: number) => n.toString(16).toUpperCase().padStart(8, '0');
 
@@ -89,29 +91,27 @@ export interface Continuity {
  * in silence (pgbackrest#632), so it is looked for before anything is stopped. Where a timeline left its parent, either has the segment.
  */
 export function follow(archive: Archive, start: string, branches: Branch[], timeline: number): Continuity {
+  const { segmentBytes } = archive;
   const have = new Set(archive.segments);
   const path = [
-    ...branches.map(({ timeline: parent, until }) => ({ timeline: parent, last: numberOf(segmentOf(parent, until)) })),
+    ...branches.map(({ timeline: parent, until }) => ({ timeline: parent, last: Number(lsnValue(until) / BigInt(segmentBytes)) })),
     { timeline, last: Infinity },
   ];
-  const first = path.findIndex((part) => part.timeline === timelineOf(start));
+  const parts = path.slice(path.findIndex((part) => part.timeline === timelineOf(start)));
   const found = (number: number) =>
-    path
-      .slice(first)
-      .map((part, at, parts) => {
-        const from = at === 0 ? 0 : parts[at - 1]!.last;
-        return number >= from && number <= part.last ? segmentAt(part.timeline, number) : '';
-      })
+    parts
+      .filter((part, at) => number <= part.last && number >= (parts[at - 1]?.last ?? 0))
+      .map((part) => segmentAt(part.timeline, number, segmentBytes))
       .filter((segment) => have.has(segment))
       .at(-1);
-  let number = numberOf(start);
+  let number = numberOf(start, segmentBytes);
   let last = '';
   for (let segment = found(number); segment; segment = found(number)) {
     last = segment;
     number += 1;
   }
-  const later = archive.segments.some((segment) => timelineOf(segment) === timeline && numberOf(segment) > number);
-  return later ? { last, gap: segmentAt(timeline, number) } : { last };
+  const later = archive.segments.some((segment) => timelineOf(segment) === timeline && numberOf(segment, segmentBytes) > number);
+  return later ? { last, gap: segmentAt(timeline, number, segmentBytes) } : { last };
 }
 
 /** Fetches a file of the archive into a scratch folder for as long as `read` looks at it. Undefined when it cannot be had. */

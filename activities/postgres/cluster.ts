@@ -120,11 +120,15 @@ export async function bin(cluster: Cluster, program: string, directory = cluster
   );
 }
 
+export const defaultSegmentBytes = 16 * 1024 * 1024;
+
 export interface ControlData {
   systemIdentifier: string;
   state: string;
   timeline: number;
   checksums: boolean;
+  /** Bytes of a WAL segment. */
+  segmentBytes: number;
   text: string;
 }
 
@@ -137,6 +141,7 @@ export async function controlData(cluster: Cluster, directory: string): Promise<
     state: field('Database cluster state'),
     timeline: Number(field("Latest checkpoint's TimeLineID")),
     checksums: field('Data page checksum version') !== '0',
+    segmentBytes: Number(field('Bytes per WAL segment')) || defaultSegmentBytes,
     text: stdout,
   };
 }

@@ -23,7 +23,8 @@ export function register(program: Command): void {
     .option('--vacuum-full', 'when a repair suffices, rewrite the tables too')
     .option('--dry-run', 'prove that every step could be done, and change nothing')
     .option('--detach', 'return as soon as the request was checked')
-    .addOption(new Option('--wait', 'go on following while a person is asked').hideHelp())
+    .addOption(new Option('--wait', 'go on following while a person is asked: the default in a terminal').hideHelp())
+    .addOption(new Option('--no-wait', 'return when a person is asked: the default elsewhere').hideHelp())
     .action(async (scenario: string, options: StartOptions & { wait?: boolean }, command: Command) =>
       declare(command, scenario, options, options.dryRun ? 'dry-run' : 'real'),
     );
@@ -74,7 +75,7 @@ export async function declare(command: Command, scenario: string, options: Start
       return;
     }
     const { follow } = await import('../follow.js');
-    process.exitCode = await follow(incident, globals(command), { wait: options.wait === true || process.stdout.isTTY });
+    process.exitCode = await follow(incident, globals(command), { wait: options.wait ?? process.stdout.isTTY });
   });
 }
 

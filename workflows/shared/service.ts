@@ -1,28 +1,37 @@
+import { isCancellation } from '@temporalio/workflow';
 import type { Incident } from '../incident.js';
-import { isFailureOf } from './failures.js';
+import { problemOf } from '../problems.js';
 
 /** What scenarios on a database do with its services: stop, resume, make safe, roll back. */
 
 const names = (incident: Incident) => ({ database: incident.input.database, incident: incident.state.id });
 const serviceNames = (incident: Incident) => incident.plan.services.map(({ name }) => name);
 
-/** Stops every service of the database on all of its hosts at once. Returns a line for each. */
-export async function stopServices(incident: Incident): Promise<string[]> {
-  return eachService(
-    incident,
-    async (service, host) => (await incident.host(host, 'change').stopService({ form: incident.form('production'), service })).summary,
-  );
+/** Stops every service of the database on all of its hosts at once. Returns a line for each, and for each that could not be. */
+export async function stopServices(incident: Incident): Promise<{ stopped: string[]; failed: string[] }> {
+  const stopped: string[] = [];
+  const failed: string[] = [];
+  await eachService(incident, async (service, host) => {
+    try {
+      stopped.push((await incident.host(host, 'change').stopService({ form: incident.form('production'), service })).summary);
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      failed.push(`${service} on ${host} was not stopped: ${problemOf(error).message}`);
+    }
+  });
+  return { stopped, failed };
 }
 
 export async function startServices(incident: Incident): Promise<string[]> {
-  return eachService(
-    incident,
-    async (service, host) => (await incident.host(host, 'change').startService({ form: incident.form('production'), service })).summary,
-  );
+  const started: string[] = [];
+  await eachService(incident, async (service, host) => {
+    started.push((await incident.host(host, 'change').startService({ form: incident.form('production'), service })).summary);
+  });
+  return started;
 }
 
-async function eachService(incident: Incident, work: (service: string, host: string) => Promise<string>): Promise<string[]> {
-  return Promise.all(incident.plan.services.flatMap(({ name, hosts }) => hosts.map((host) => work(name, host))));
+async function eachService(incident: Incident, work: (service: string, host: string) => Promise<void>): Promise<void> {
+  await Promise.all(incident.plan.services.flatMap(({ name, hosts }) => hosts.map((host) => work(name, host))));
 }
 
 /** Opens the database, starts its services, and asks them from outside. */
@@ -43,11 +52,7 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
   const agent = incident.host(primary, 'tidy');
   const said: string[] = [];
   const attempt = async (work: () => Promise<string>, otherwise: string) => {
-    said.push(
-      await work().catch(
-        (error: unknown) => `${otherwise} (${isFailureOf(error, 'Busy', 'ServerFailed', 'CommandFailed') ?? 'its agent did not answer'})`,
-      ),
-    );
+    said.push(await work().catch((error: unknown) => `${otherwise} (${problemOf(error).message})`));
   };
   if (!incident.real) {
     // The copy is a drill's own; production was not touched, so nothing else is to be put back.
@@ -88,9 +93,9 @@ export async function rollBack(incident: Incident): Promise<void> {
   await incident.step(
     'Stop the service again',
     async () => {
-      const stopped = await stopServices(incident);
+      const { stopped, failed } = await stopServices(incident);
       const closed = await agent().stopWrites({ form: 'execute', ...names(incident) });
-      return { summary: [...stopped, closed.summary].join('; ') };
+      return { summary: [...stopped, ...failed, closed.summary].join('; ') };
     },
     { host: primary },
   );

@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { IncidentState } from '../workflows/state.js';
+import type { Lab } from './lab.js';
+import { cliEntry } from './root.js';
+import { key, type Telling } from './telling.js';
+
+/** The demo's recovery: the commands that a person on call types, in a terminal with the live view, elsewhere as lines. */
+
+/** Undefined when it did not recover; why was said. */
+export async function recover(lab: Lab, tell: Telling, target: string): Promise<IncidentState | undefined> {
+  tell.phase('The recovery');
+  tell.say(
+    'One command. Lifeboat checks the request, stops writes, saves evidence, restores a copy beside the damaged database, verifies it, and ' +
+      'asks a person before it puts the copy in place. The damaged data is kept aside, never deleted.',
+  );
+  const start = ['start', 'database-corruption', '--to', target];
+  tell.command(`lifeboat ${start.join(' ')}`);
+  if (tell.live) {
+    await runHere(lab, [...start, '--no-wait']);
+    if (!(await approvalIsAsked(lab, tell))) return undefined;
+    tell.say(
+      'Lifeboat waits for you: the figures above are those of the restored copy. Press any key to approve it, Ctrl-C to stop the demo.',
+    );
+    await key();
+    tell.command('lifeboat approve');
+    await runHere(lab, ['approve']);
+    tell.command('lifeboat watch');
+    await runHere(lab, ['watch']);
+  } else await runInLines(lab, tell, [...start, '--wait']);
+  const state = await stateOf(lab);
+  if (state?.phase === 'recovered') return state;
+  tell.bad(`It did not recover: the incident is ${state?.phase ?? 'unknown'}. ${state?.question?.problem?.message ?? state?.ending ?? ''}`);
+  return undefined;
+}
+
+async function approvalIsAsked(lab: Lab, tell: Telling): Promise<boolean> {
+  const state = await stateOf(lab);
+  if (state?.question?.kind === 'approval') return true;
+  tell.bad(`It did not get to the approval: ${state?.question?.problem?.message ?? state?.ending ?? 'no incident answers'}`);
+  return false;
+}
+
+/** On this terminal, as if the person had typed it. */
+function runHere(lab: Lab, args: string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [cliEntry, ...args], {
+      cwd: lab.directory,
+      env: lab.env,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? -1));
+  });
+}
+
+/** Nobody sits here: prints its lines, and approves when it asks. Any other question ends it: that is for a person. */
+function runInLines(lab: Lab, tell: Telling, args: string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [cliEntry, ...args], { cwd: lab.directory, env: lab.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let approving = Promise.resolve();
+    const line = (text: string): void => {
+      process.stdout.write(`   ${text}\n`);
+      if (text.includes('decision needed')) child.kill();
+    };
+    createInterface({ input: child.stderr }).on('line', line);
+    createInterface({ input: child.stdout }).on('line', (text) => {
+      line(text);
+      // The last line of what a question offers.
+      if (/^ +lifeboat abort /.test(text)) {
+        approving = (async () => {
+          tell.say('This is no terminal, so nobody can be asked: the demo approves by itself.');
+          tell.command('lifeboat approve');
+          const { code, stdout, stderr } = await lab.cli(['approve']);
+          if (code !== 0) child.kill();
+          line((stdout || stderr).trim());
+        })();
+      }
+    });
+    child.once('error', reject);
+    child.once('close', () => void approving.then(resolve, reject));
+  });
+}
+
+async function stateOf(lab: Lab): Promise<IncidentState | undefined> {
+  const { stdout } = await lab.cli(['watch', '--once', '--json']);
+  try {
+    return (JSON.parse(stdout) as { state?: IncidentState }).state;
+  } catch {
+    return undefined;
+  }
+}

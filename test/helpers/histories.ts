@@ -1,0 +1,85 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { expect } from 'vitest';
+import type { Lab } from '../../lab/lab.js';
+import { checkout } from '../../lab/root.js';
+import { lifeboatOf } from './incident.js';
+
+/** The histories of Temporal: stored, to be replayed against later code; and searched for what must never be in one. */
+
+export const historiesDirectory = join(checkout, 'test', 'histories');
+
+/**
+ * Stores the history of the incident (or drill) that is open or was the last, when `npm run histories` asks for it (LIFEBOAT_STORE_HISTORIES).
+ * Nothing of this machine goes into it but temporary paths of the lab.
+ */
+export async function storeHistory(lab: Lab, name: string, mode: 'real' | 'drill' = 'real'): Promise<void> {
+  if (!process.env['LIFEBOAT_STORE_HISTORIES']) return;
+  const lifeboat = await lifeboatOf(lab);
+  const { workflowId } = lifeboat.incident(mode);
+  const text = historyToJSON(await lifeboat.temporal.workflow.getHandle(workflowId).fetchHistory());
+  mkdirSync(historiesDirectory, { recursive: true });
+  writeFileSync(join(historiesDirectory, `${name}.json`), `${JSON.stringify(impersonal(JSON.parse(text)))}\n`);
+}
+
+/** Without the names of this machine: who polled, where the checkout is. What a replay looks at stays as it was. */
+function impersonal(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll(checkout, '/lifeboat').replaceAll(hostname(), 'host');
+  if (Array.isArray(value)) return value.map(impersonal);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, one]): [string, unknown][] => {
+      if (key === 'identity' || key === 'lastWorkerIdentity') return [[key, 'worker']];
+      if (key === 'stackTrace') return [];
+      return [[key, impersonal(one)]];
+    }),
+  );
+}
+
+/** Every history of a namespace as text, its payloads decoded. */
+export async function allHistories(lab: Lab): Promise<{ workflowId: string; text: string }[]> {
+  const { temporal } = await lifeboatOf(lab);
+  const found: { workflowId: string; text: string }[] = [];
+  for await (const { workflowId, runId } of temporal.workflow.list()) {
+    const text = historyToJSON(await temporal.workflow.getHandle(workflowId, runId).fetchHistory());
+    found.push({ workflowId, text: `${text}\n${payloads(JSON.parse(text)).join('\n')}` });
+  }
+  return found;
+}
+
+/** The data of every payload in a history, decoded. */
+export function payloads(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(payloads);
+  if (value === null || typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([key, one]) =>
+    key === 'data' && typeof one === 'string' ? [Buffer.from(one, 'base64').toString('utf8')] : payloads(one),
+  );
+}
+
+/** No history, no report and no log of the lab holds a secret, and no history a command of the plan. */
+export async function expectNoSecrets(lab: Lab): Promise<void> {
+  const histories = await allHistories(lab);
+  expect(histories.length, 'there are histories to search').toBeGreaterThan(0);
+  const commands = Object.values(lab.plan.services ?? {}).flatMap(({ control }) =>
+    'systemd' in control ? [] : [control.start, control.stop, control.status].flatMap((argv) => [argv.join(' '), JSON.stringify(argv), argv[1]!]),
+  );
+  for (const { workflowId, text } of histories) {
+    for (const secret of lab.secrets) expect(text.includes(secret), `a secret is in the history of ${workflowId}`).toBe(false);
+    for (const command of commands) expect(text.includes(command), `the command ${command} is in the history of ${workflowId}`).toBe(false);
+  }
+  const searched = [join(lab.directory, 'state', lab.system, 'reports'), join(lab.directory, 'logs')].flatMap(filesIn);
+  searched.push(...filesIn(join(lab.directory, 'state')).filter((file) => /\/(logs|evidence|reports)\//.test(file)), lab.primary.log);
+  for (const file of searched) {
+    const text = readFileSync(file, 'utf8');
+    for (const secret of lab.secrets) expect(text.includes(secret), `a secret is in ${file}`).toBe(false);
+  }
+}
+
+function filesIn(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(directory, name))
+    .filter((path) => statSync(path).isFile());
+}
