@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { Progress } from '../workflows/state.js';
-import { finalAfterAFew } from './attempts.js';
+import { attempt, signalOf } from './attempts.js';
 import { checkpoint } from './checkpoint.js';
 
 /**
@@ -25,12 +25,12 @@ export function activity<Input, Result>(capability: Capability<Input, Result>): 
     const beating = setInterval(beat, 1000);
     beat();
     try {
-      await checkpoint('begin');
-      const result = await (input.form === 'rehearse' ? capability.rehearse(input) : capability.execute(input));
-      await checkpoint('end');
-      return result;
-    } catch (error) {
-      throw finalAfterAFew(error);
+      return await attempt(async () => {
+        await checkpoint('begin');
+        const result = await (input.form === 'rehearse' ? capability.rehearse(input) : capability.execute(input));
+        await checkpoint('end');
+        return result;
+      });
     } finally {
       clearInterval(beating);
     }
@@ -43,11 +43,13 @@ const latest = new WeakMap<Context, Progress>();
 export function progress(now: Progress): void {
   const context = current();
   if (context) latest.set(context, now);
+  if (context && now.percent !== undefined) void checkpoint(`midway, ${now.what.split(' ', 2).join(' ')}`);
 }
 
-/** Aborts when the activity was cancelled or timed out: what still runs for it must end. */
+/** Aborts when the activity was cancelled, timed out, or is attempted anew: what still runs for it must end. */
 export function cancelled(): AbortSignal | undefined {
-  return current()?.cancellationSignal;
+  const context = current();
+  return context && signalOf(context);
 }
 
 function beat(): void {

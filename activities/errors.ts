@@ -17,6 +17,8 @@ const kinds = {
   NotEnoughSpace: { retry: false },
   /** No backup can reach the target. */
   NoBackup: { retry: false },
+  /** The WAL does not reach the target, from whichever backup. */
+  TargetUnreachable: { retry: false },
   /** This backup cannot be trusted; another one may be. */
   BackupDamaged: { retry: false },
   /** The restored copy is not what it should be. */

@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, chown, mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { access, chown, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { checkpoint } from './checkpoint.js';
+import { inTurn } from './in-turn.js';
 import type { Owner } from './run.js';
 import { run } from './run.js';
 
@@ -17,16 +18,34 @@ export async function ownFor(path: string, owner: Owner | undefined): Promise<vo
   if (owner) await chown(path, owner.uid, owner.gid);
 }
 
-/** Writes a file so that a crash leaves the old one or the new one, never a part. */
-export async function writeWhole(path: string, text: string, options: { owner?: Owner | undefined; mode?: number } = {}): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(temporary, text, { mode: options.mode ?? 0o644 });
-  await ownFor(temporary, options.owner);
-  const file = await open(temporary, 'r+');
-  await file.sync();
-  await file.close();
-  await rename(temporary, path);
+export interface WriteOptions {
+  owner?: Owner | undefined;
+  mode?: number;
+  /** For an effect that others build on: what it is, a step of its own for whoever kills us in between. */
+  what?: string;
+}
+
+/** Writes a file so that a crash leaves the old one or the new one, never a part. What a crash leaves beside it is gone after the next write. */
+export function writeWhole(path: string, text: string, options: WriteOptions = {}): Promise<void> {
+  return inTurn(path, async () => {
+    const point = (when: string) => (options.what ? checkpoint(`${when} ${options.what}`) : undefined);
+    const temporary = `${path}.lifeboat-new`;
+    await point('before');
+    await mkdir(dirname(path), { recursive: true });
+    await rm(temporary, { force: true });
+    // Never through a link that somebody else laid there.
+    const file = await open(temporary, 'wx', options.mode ?? 0o644);
+    try {
+      await file.writeFile(text);
+      if (options.owner) await file.chown(options.owner.uid, options.owner.gid);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await point('during');
+    await rename(temporary, path);
+    await point('after');
+  });
 }
 
 /** Renames and makes the new name durable. A step of its own for whoever kills us in between. */

@@ -1,7 +1,8 @@
 import { backupPhysical, listBackups, verifyBackups } from './backups/backup.js';
 import { listCandidates } from './backups/list-candidates.js';
 import { protect } from './backups/protect.js';
-import { discardCopy, restoreBeside, stopCopy } from './backups/restore-beside.js';
+import { discardCopy, stopCopy } from './backups/copies.js';
+import { restoreBeside } from './backups/restore-beside.js';
 import { activity } from './capability.js';
 import type { HostContext } from './context.js';
 import { hostFacts } from './doctor/host-facts.js';
@@ -9,10 +10,10 @@ import { assess } from './postgres/assess.js';
 import { checkRequest } from './postgres/check-request.js';
 import { saveEvidence } from './postgres/evidence.js';
 import { openDatabase, release } from './postgres/open.js';
-import { putBack, putInPlace } from './postgres/put-in-place.js';
+import { putBack, putInPlace, settlePlace } from './postgres/put-in-place.js';
 import { repair } from './postgres/repair.js';
 import { rebuildStandby } from './postgres/standby.js';
-import { stopWrites } from './postgres/stop-writes.js';
+import { attestStopped, stopWrites } from './postgres/stop-writes.js';
 import { verifyRestored } from './postgres/verify-restored.js';
 import { startService, stopService } from './services/control.js';
 
@@ -23,6 +24,8 @@ export function createHostActivities(context: HostContext) {
     stopService: activity(stopService(context)),
     startService: activity(startService(context)),
     stopWrites: activity(stopWrites(context)),
+    attestStopped: activity(attestStopped(context)),
+    settlePlace: activity(settlePlace(context)),
     saveEvidence: activity(saveEvidence(context)),
     assess: activity(assess(context)),
     repair: activity(repair(context)),

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import type { Writable } from 'node:stream';
 import { cancelled } from './capability.js';
 import { checkpoint } from './checkpoint.js';
 import { failure } from './errors.js';
+import { inTurn } from './in-turn.js';
+import { isAlive, startOf } from './processes.js';
 
 /** Whom a program runs as: the owner of the data it works on. Undefined: as ourselves. */
 export interface Owner {
@@ -31,8 +32,8 @@ export interface RunOptions {
   /** Milliseconds after which it is killed. */
   timeout?: number;
   /**
-   * For what changes data: where its process is written down, so that an attempt which comes after a crash first ends what the
-   * crashed one left running. Two programs in one directory would be worse than none.
+   * For what changes data: where its process is written down before it begins, so that an agent which comes after a crash first ends what
+   * the crashed one left running. Two programs in one directory would be worse than none.
    */
   ledger?: { directory: string; name: string };
   /** Lines of output are kept out of errors: it is the plan author's own command, and may print anything. */
@@ -50,13 +51,27 @@ export interface RunResult {
  * Runs a program to its end, in a process group of its own that ends with a cancelled activity.
  * Throws ToolMissing when it is not there, CommandFailed when it exits with a code that is neither 0 nor accepted.
  */
-export async function run(command: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
-  if (options.ledger) await endLeftover(options.ledger);
+export function run(command: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
+  if (!options.ledger) return runNow(command, args, options);
+  return inTurn(ledgerFile(options.ledger), () => runNow(command, args, options));
+}
+
+/**
+ * Holds a program back until its process is written down: a line on the third descriptor lets it begin. When we are killed before, that pipe
+ * closes and it never begins.
+ */
+const gate = 'read -r begin <&3 || exit 75; command -v "$1" >/dev/null || exit 127; exec "$@" 3<&-';
+
+async function runNow(command: string, args: string[], options: RunOptions): Promise<RunResult> {
+  const signal = cancelled();
+  signal?.throwIfAborted();
+  if (options.ledger) await endLeftover(ledgerFile(options.ledger));
   const what = basename(command);
   const point = `${what} ${options.ledger?.name ?? ''}`.trim();
   if (options.ledger) await checkpoint(`before ${point}`);
-  const child = spawn(command, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const gated = options.ledger ? { command: '/bin/sh', args: ['-c', gate, 'lifeboat', command, ...args] } : { command, args };
+  const child = spawn(gated.command, gated.args, {
+    stdio: ['ignore', 'pipe', 'pipe', ...(options.ledger ? (['pipe'] as const) : [])],
     detached: true,
     cwd: '/',
     // Programs must speak English to us, whatever the language of the host.
@@ -71,17 +86,16 @@ export async function run(command: string, args: string[], options: RunOptions =
     if (out) stdout.push(line);
     options.onLine?.(line);
   };
-  createInterface({ input: child.stdout }).on('line', (line) => keep(line, true));
-  createInterface({ input: child.stderr }).on('line', (line) => keep(line, false));
+  createInterface({ input: child.stdout! }).on('line', (line) => keep(line, true));
+  createInterface({ input: child.stderr! }).on('line', (line) => keep(line, false));
   const end = () => endGroup(child.pid);
-  const signal = cancelled();
   signal?.addEventListener('abort', end);
   const timer = options.timeout ? setTimeout(end, options.timeout) : undefined;
   const closed = new Promise<number>((resolve, reject) => {
     child.on('error', (error: NodeJS.ErrnoException) => {
       reject(
         error.code === 'ENOENT'
-          ? failure('ToolMissing', `${what} is not on this host`, `Install it, then retry. Looked for ${command}.`)
+          ? missing(command)
           : failure('CommandFailed', `${what} could not be started: ${error.message}`, 'Look at the log of the agent on this host.'),
       );
     });
@@ -90,11 +104,15 @@ export async function run(command: string, args: string[], options: RunOptions =
   try {
     if (options.ledger && child.pid) {
       await writeLedger(options.ledger, child.pid);
+      const begin = child.stdio[3] as Writable;
+      // It may have been ended meanwhile; then that is what `closed` says.
+      begin.on('error', () => undefined).end('begin\n');
       await checkpoint(`during ${point}`);
     }
     const code = await closed;
     if (options.ledger) await rm(ledgerFile(options.ledger), { force: true });
     signal?.throwIfAborted();
+    if (options.ledger && code === 127 && lines.length === 0) throw missing(command);
     if (code !== 0 && !options.accept?.includes(code)) {
       const said = options.private ? 'what it printed is in the log of the agent' : tail(lines);
       if (options.private) console.error(`${what} printed:\n${lines.slice(-20).join('\n')}`);
@@ -120,29 +138,30 @@ const ledgerFile = (ledger: { directory: string; name: string }) => join(ledger.
 
 async function writeLedger(ledger: { directory: string; name: string }, pid: number): Promise<void> {
   await mkdir(ledger.directory, { recursive: true });
-  await writeFile(ledgerFile(ledger), `${pid} ${await startedAt(pid)}`);
+  await writeFile(ledgerFile(ledger), `${pid} ${await startOf(pid)}`);
+}
+
+/** Ends everything that a killed agent left running. For the agent that comes next, before it does anything itself. */
+export async function endLeftovers(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  await Promise.all(names.filter((name) => name.endsWith('.running')).map((name) => endLeftover(join(directory, name))));
 }
 
 /** Ends the process group that an earlier, killed attempt left behind, and waits until it is gone. A reused PID is not touched. */
-async function endLeftover(ledger: { directory: string; name: string }): Promise<void> {
-  const text = await readFile(ledgerFile(ledger), 'utf8').catch(() => undefined);
-  if (!text) return;
+async function endLeftover(file: string): Promise<void> {
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  if (text === undefined) return;
   const pid = Number(text.split(' ')[0]);
   const then = text.slice(String(pid).length + 1);
-  for (let left = 200; left > 0 && then !== '' && (await startedAt(pid)) === then; left -= 1) {
+  for (let left = 200; left > 0 && (await isAlive(pid, then)); left -= 1) {
     endGroup(pid);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  await rm(ledgerFile(ledger), { force: true });
+  await rm(file, { force: true });
 }
 
-/** When a process started, as `ps` says it; empty when it is gone or a zombie. */
-async function startedAt(pid: number): Promise<string> {
-  const { stdout } = await promisify(execFile)('ps', ['-o', 'lstart=,stat=', '-p', String(pid)]).catch(() => ({ stdout: '' }));
-  const text = stdout.trim();
-  const state = text.split(/\s+/).at(-1) ?? '';
-  return text === '' || state.startsWith('Z') ? '' : text.slice(0, text.length - state.length).trim();
-}
+const missing = (command: string) =>
+  failure('ToolMissing', `${basename(command)} is not on this host`, `Install it, then retry. Looked for ${command}.`);
 
 function endGroup(pid: number | undefined): void {
   if (!pid) return;

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { fail } from './output.js';
+import { exitCodes, Expected, fail } from './output.js';
 import * as abort from './commands/abort.js';
 import * as agent from './commands/agent.js';
 import * as approve from './commands/approve.js';
@@ -59,9 +59,22 @@ for (const command of [
   command.register(program);
 }
 
+// What Commander says of a mistyped command line is for people; a program that asked for JSON gets JSON.
+const json = process.argv.includes('--json');
+if (json) inJson(program);
+
 try {
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-  else await fail(error, program.opts<{ json?: boolean }>().json === true);
+  if (!(error instanceof CommanderError)) await fail(error, json);
+  else if (error.exitCode === 0) process.exitCode = 0;
+  else if (json) {
+    const message = error.code === 'commander.help' ? 'No command was given.' : error.message.replace(/^error: /, '');
+    await fail(new Expected(message, 'Type lifeboat --help for what there is.'), json);
+  } else process.exitCode = exitCodes.badInput;
+}
+
+function inJson(command: Command): void {
+  command.configureOutput({ writeErr: () => undefined });
+  command.commands.forEach(inJson);
 }

@@ -1,5 +1,6 @@
 import {
   isGrpcServiceError,
+  ServiceError,
   WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
@@ -19,6 +20,7 @@ export function explainTemporal(error: unknown): { message: string; hint?: strin
     };
   }
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return noWorker;
+  if (error instanceof ServiceError && error.cause) return explainTemporal(error.cause);
   if (isGrpcServiceError(error) || /grpc|connection/i.test((error as Error).name)) {
     const { details, message } = error as { details?: string; message: string };
     if (/deadline|no poller/i.test(details ?? message)) return noWorker;

@@ -23,7 +23,8 @@ export async function follow(incident: Incident, { json, prefix }: Globals, { wa
   for (;;) {
     const look = await Promise.all([incident.state(), incident.progress().catch(() => [])]).catch((error: unknown) => error as Error);
     if (look instanceof Error) {
-      if (look.name === 'WorkflowNotFoundError' || look.name === 'QueryNotRegisteredError') throw look;
+      // Nobody waits for an answer of one that has not given any yet.
+      if (!last || look.name === 'WorkflowNotFoundError' || look.name === 'QueryNotRegisteredError') throw look;
       silentSince ||= Date.now();
       if (Date.now() - silentSince > 120_000) {
         throw new Expected(
@@ -35,23 +36,19 @@ export async function follow(incident: Incident, { json, prefix }: Globals, { wa
     } else {
       silentSince = 0;
       const [state, progress] = look;
-      if (draw)
-        draw(
-          renderView({
-            state,
-            progress,
-            now: new Date(),
-            width: process.stdout.columns || 80,
-            color: colors(),
-            commandPrefix: prefix,
-          }).join('\n'),
-        );
+      const view =
+        draw &&
+        renderView({ state, progress, now: new Date(), width: process.stdout.columns || 80, color: colors(), commandPrefix: prefix });
+      if (view) draw(view.join('\n'));
       else if (!json)
         for (const line of renderEvents(last, state, { before: lastProgress, now: progress }, { commandPrefix: prefix, now: new Date() }))
           printLine(line);
       last = state;
       lastProgress = progress;
       if (settled(state.phase) || (state.question && !wait)) {
+        // A view that is higher than the terminal was cut at its top while it was redrawn; what stays is whole.
+        draw?.clear();
+        for (const line of view ?? []) printLine(line);
         draw?.done();
         if (json) printJson(state);
         return codeOf(state);
@@ -66,6 +63,7 @@ export const colors = (): boolean => process.stdout.isTTY && !process.env['NO_CO
 export function codeOf(state: IncidentState): number {
   if (state.question) return exitCodes.waiting;
   if (state.phase === 'refused') return exitCodes.refused;
+  if (state.mode !== 'real' && state.doubts.length > 0) return exitCodes.problems;
   if (state.phase === 'aborted' || state.phase === 'rolled back') return exitCodes.notRecovered;
   return exitCodes.done;
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Client, Connection, type WorkflowHandle, WithStartWorkflowOperation } from '@temporalio/client';
-import { defaultPayloadConverter, defineSearchAttributeKey } from '@temporalio/common';
+import { Client, Connection, WorkflowExecutionAlreadyStartedError, type WorkflowHandle, WithStartWorkflowOperation } from '@temporalio/client';
+import { defaultPayloadConverter, defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { LoadedPlan } from '../plan/load.js';
 import {
@@ -17,6 +17,7 @@ import type { Abort, Approval, BackupResult, BackupType, Decision, Declared, Doc
 import type { IncidentState, Mode, Phase, Progress } from '../workflows/state.js';
 import type { RepositoryInfo } from '../activities/backups/pgbackrest.js';
 import { Expected, exitCodes } from './output.js';
+import { atOnce, nobody, onceBegun, wasWithdrawn, withdrawUnlessBegun } from './patience.js';
 
 export interface IncidentSummary {
   id: string;
@@ -76,18 +77,20 @@ export class Lifeboat {
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       staticSummary: `${scenario} of ${input.database}${input.mode === 'real' ? '' : ` (${input.mode})`}, declared by ${input.declaredBy}`,
-      typedSearchAttributes: [
-        { key: keys.system, value: this.system },
-        { key: keys.scenario, value: scenario },
-        { key: keys.phase, value: 'open' },
-        { key: keys.drill, value: input.mode !== 'real' },
-      ],
+      typedSearchAttributes: searchAttributes(this.system, scenario, input.mode !== 'real'),
     });
+    start.workflowHandle().catch(() => undefined);
     // Started and asked in one call: an incident that is refused at once could be over before a second call came.
-    const declared = await this.temporal.workflow.executeUpdateWithStart<(input: IncidentInput) => Promise<unknown>, Declared, []>(
-      'declared',
-      { startWorkflowOperation: start },
-    );
+    const asked = await atOnce(this.temporal, () =>
+      this.temporal.workflow.startUpdateWithStart<(input: IncidentInput) => Promise<unknown>, Declared, []>('declared', {
+        startWorkflowOperation: start,
+        waitForStage: 'ACCEPTED',
+      }),
+    ).catch(async (error: unknown) => {
+      const withdrawn = await withdrawUnlessBegun(this.temporal.workflow.getHandle(workflowId)).catch(() => false);
+      throw withdrawn ? nobody : error;
+    });
+    const declared = await asked.result();
     const { firstExecutionRunId } = (await start.workflowHandle()) as { firstExecutionRunId?: string };
     return { incident: new Incident(this.temporal, workflowId, firstExecutionRunId), declared, attached: declared.request !== request };
   }
@@ -117,34 +120,38 @@ export class Lifeboat {
   /** All incidents and drills of the system that Temporal still has, the newest first; those that run come first of all. */
   async incidents(): Promise<IncidentSummary[]> {
     const found: IncidentSummary[] = [];
-    for (const workflowId of [incidentWorkflowId(this.system), drillWorkflowId(this.system)]) {
-      for await (const { runId, startTime, closeTime, typedSearchAttributes } of this.temporal.workflow.list({
-        query: `WorkflowId = '${workflowId}'`,
-      })) {
-        const drill = workflowId === drillWorkflowId(this.system);
-        found.push({
-          id: incidentName(this.system, startTime, drill ? 'drill' : 'incident'),
-          workflowId,
-          runId,
-          scenario: typedSearchAttributes.get(keys.scenario) ?? '?',
-          phase: typedSearchAttributes.get(keys.phase) ?? '?',
-          drill,
-          declaredAt: startTime.toISOString(),
-          endedAt: closeTime?.toISOString() ?? null,
-        });
-      }
+    const drills = drillWorkflowId(this.system);
+    // What resumes a service after an incident holds its lock, and is none. A schedule adds the time to the workflow ID of its drills.
+    const query = `(WorkflowId = '${incidentWorkflowId(this.system)}' AND WorkflowType != 'resume') OR WorkflowId STARTS_WITH '${drills}'`;
+    for await (const { workflowId, runId, startTime, closeTime, typedSearchAttributes, ...execution } of this.temporal.workflow.list({
+      query,
+    })) {
+      if (wasWithdrawn(execution)) continue;
+      const drill = workflowId.startsWith(drills);
+      found.push({
+        id: incidentName(this.system, startTime, drill ? 'drill' : 'incident'),
+        workflowId,
+        runId,
+        scenario: typedSearchAttributes.get(keys.scenario) ?? '?',
+        phase: typedSearchAttributes.get(keys.phase) ?? '?',
+        drill,
+        declaredAt: startTime.toISOString(),
+        endedAt: closeTime?.toISOString() ?? null,
+      });
     }
     return found.sort((a, b) => Number(a.endedAt !== null) - Number(b.endedAt !== null) || b.declaredAt.localeCompare(a.declaredAt));
   }
 
   async backup(database: string, type: BackupType): Promise<BackupResult> {
-    return this.temporal.workflow.execute('backup', {
-      workflowId: backupWorkflowId(this.system, database),
-      taskQueue: controlQueue(this.system),
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      args: [{ system: this.system, database, type }],
-      staticSummary: `${type} backup of ${database}`,
-    }) as Promise<BackupResult>;
+    return onceBegun(
+      await this.temporal.workflow.start('backup', {
+        workflowId: backupWorkflowId(this.system, database),
+        taskQueue: controlQueue(this.system),
+        workflowIdConflictPolicy: 'USE_EXISTING',
+        args: [{ system: this.system, database, type }],
+        staticSummary: `${type} backup of ${database}`,
+      }),
+    );
   }
 
   /** What a backup that runs now says of how far it is. */
@@ -163,20 +170,27 @@ export class Lifeboat {
   }
 
   /** Opens what an ended incident left closed. Throws when an incident is open: it decides then. */
-  resume(database: string, incident: string): Promise<string> {
-    return this.temporal.workflow.execute('resume', {
-      workflowId: incidentWorkflowId(this.system),
-      taskQueue: controlQueue(this.system),
-      args: [{ system: this.system, database, incident }],
-    }) as Promise<string>;
+  async resume(database: string, incident: string): Promise<string> {
+    return onceBegun(
+      await this.temporal.workflow.start('resume', {
+        workflowId: incidentWorkflowId(this.system),
+        taskQueue: controlQueue(this.system),
+        args: [{ system: this.system, database, incident }],
+      }).catch((error: unknown) => {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+        throw new Expected('An incident is open: it decides when the service is resumed.', 'See it: lifeboat watch', exitCodes.refused);
+      }),
+    );
   }
 
-  private ask<T>(workflow: string, input: object): Promise<T> {
-    return this.temporal.workflow.execute(workflow, {
-      workflowId: doctorWorkflowId(this.system, `${workflow}-${Date.now()}`),
-      taskQueue: controlQueue(this.system),
-      args: [{ system: this.system, ...input }],
-    }) as Promise<T>;
+  private async ask<T>(workflow: string, input: object): Promise<T> {
+    return onceBegun(
+      await this.temporal.workflow.start(workflow, {
+        workflowId: doctorWorkflowId(this.system, `${workflow}-${Date.now()}`),
+        taskQueue: controlQueue(this.system),
+        args: [{ system: this.system, ...input }],
+      }),
+    );
   }
 }
 
@@ -193,22 +207,22 @@ export class Incident {
   }
 
   state(): Promise<IncidentState> {
-    return this.handle.query<IncidentState>('state');
+    return atOnce(this.temporal, () => this.handle.query<IncidentState>('state'));
   }
   approve(approval: Approval): Promise<string> {
-    return this.handle.executeUpdate<string, [Approval]>('approve', { args: [approval] });
+    return atOnce(this.temporal, () => this.handle.executeUpdate<string, [Approval]>('approve', { args: [approval] }));
   }
   decide(decision: Decision): Promise<string> {
-    return this.handle.executeUpdate<string, [Decision]>('decide', { args: [decision] });
+    return atOnce(this.temporal, () => this.handle.executeUpdate<string, [Decision]>('decide', { args: [decision] }));
   }
   note(note: { by: string; text: string; task?: string }): Promise<string> {
-    return this.handle.executeUpdate<string, [typeof note]>('note', { args: [note] });
+    return atOnce(this.temporal, () => this.handle.executeUpdate<string, [typeof note]>('note', { args: [note] }));
   }
   abort(abort: Abort): Promise<string> {
-    return this.handle.executeUpdate<string, [Abort]>('abort', { args: [abort] });
+    return atOnce(this.temporal, () => this.handle.executeUpdate<string, [Abort]>('abort', { args: [abort] }));
   }
   closeIt(close: { by: string; leaveTasksOpen?: string }): Promise<string> {
-    return this.handle.executeUpdate<string, [typeof close]>('close', { args: [close] });
+    return atOnce(this.temporal, () => this.handle.executeUpdate<string, [typeof close]>('close', { args: [close] }));
   }
   progress(): Promise<Progress[]> {
     return progressOf(this.temporal, this.workflowId, this.runId);
@@ -239,6 +253,14 @@ async function progressOf(temporal: Client, workflowId: string, runId?: string):
 }
 
 const camel = (scenario: string): string => scenario.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+/** What an incident is found by in Temporal's own UI, from its first moment on. */
+export const searchAttributes = (system: string, scenario: ScenarioName, drill: boolean): SearchAttributePair[] => [
+  { key: keys.system, value: system },
+  { key: keys.scenario, value: scenario },
+  { key: keys.phase, value: 'open' },
+  { key: keys.drill, value: drill },
+];
 
 const keys = {
   system: defineSearchAttributeKey(searchAttributeNames.system, 'KEYWORD'),

@@ -42,6 +42,9 @@ interface Explained {
 async function explain(error: unknown): Promise<Explained> {
   if (error instanceof Expected) return { message: error.message, hint: error.hint, code: error.code };
   const named = error as Error & { problems?: unknown[]; hint?: string };
+  // Of a worker that does not start; it knows nothing of the CLI.
+  if (named.name === 'CannotStart')
+    return { message: named.message, ...(named.hint ? { hint: named.hint } : {}), code: exitCodes.badInput };
   if (named.name === 'PlanError') {
     const { formatProblems, PlanError } = await import('../plan/load.js');
     if (error instanceof PlanError) return { message: formatProblems(error).trimEnd(), code: exitCodes.badInput, problems: error.problems };

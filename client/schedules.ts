@@ -1,5 +1,5 @@
 import { ScheduleNotFoundError, ScheduleOverlapPolicy, type ScheduleOptions } from '@temporalio/client';
-import { backupWorkflowId, controlQueue, drillWorkflowId, scheduleId } from '../plan/names.js';
+import { backupWorkflowId, controlQueue, scheduleId } from '../plan/names.js';
 import { onlyDatabase } from '../plan/access.js';
 import type { BackupInput, BackupType, IncidentInput } from '../workflows/messages.js';
 import type { Lifeboat } from './lifeboat.js';
@@ -125,12 +125,18 @@ export class Schedules {
           planDigest: digest,
         },
       ];
-      const workflowType = scenario.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+      const id = `drill/${scenario}/${args[0].database}`;
       return {
-        scheduleId: scheduleId(plan.system, `drill/${scenario}`),
+        scheduleId: scheduleId(plan.system, id),
         spec: spec(schedule),
         policies,
-        action: { type: 'startWorkflow', workflowType, workflowId: drillWorkflowId(plan.system), taskQueue, args },
+        action: {
+          type: 'startWorkflow',
+          workflowType: 'scheduledDrill',
+          workflowId: scheduleId(plan.system, `scheduled-${id}`),
+          taskQueue,
+          args,
+        },
       };
     });
     return [...backups, ...drills];

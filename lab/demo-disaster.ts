@@ -50,8 +50,8 @@ export async function destroyData(lab: Lab, tell: Telling, monitor: Monitor): Pr
   tell.say(
     'And the database writes down every commit, so pg_waldump finds the one that dropped a table ("rels" are files that it removed):',
   );
-  tell.copy('', `${await dropInTheLog(lab, start, end)}`);
-  tell.say(`Just before the first of both: ${target}`);
+  tell.copy('', await dropInTheLog(lab, start, end));
+  tell.say(`The last good answer is before both. So the moment to go back to is ${target}`);
   return { target, lostCustomers };
 }
 
@@ -97,5 +97,7 @@ async function dropInTheLog(lab: Lab, start: string, end: string): Promise<strin
     { TZ: 'UTC' },
   );
   const commit = /tx: +\d+.*(COMMIT [^;]*); rels: ([^;]*)/.exec(out);
-  return commit ? `${commit[1]!}; rels: ${commit[2]!.trim()}` : '(no commit that removed a file was found)';
+  if (!commit) return '(no commit that removed a file was found)';
+  const [first, ...others] = commit[2]!.trim().split(/ +/);
+  return `${commit[1]!}; rels: ${first!}${others.length > 0 ? ` and ${others.length} more` : ''}`;
 }

@@ -15,14 +15,17 @@ export async function recover(lab: Lab, tell: Telling, target: string): Promise<
       'asks a person before it puts the copy in place. The damaged data is kept aside, never deleted.',
   );
   const start = ['start', 'database-corruption', '--to', target];
+  if (tell.live) tell.say('(What follows is the live view of any incident. Here, Ctrl-C ends the demo.)');
   tell.command(`lifeboat ${start.join(' ')}`);
   if (tell.live) {
     await runHere(lab, [...start, '--no-wait']);
+    tell.gap();
     if (!(await approvalIsAsked(lab, tell))) return undefined;
     tell.say(
       'Lifeboat waits for you: the figures above are those of the restored copy. Press any key to approve it, Ctrl-C to stop the demo.',
     );
     await key();
+    tell.gap();
     tell.command('lifeboat approve');
     await runHere(lab, ['approve']);
     tell.command('lifeboat watch');
@@ -59,15 +62,18 @@ function runInLines(lab: Lab, tell: Telling, args: string[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [cliEntry, ...args], { cwd: lab.directory, env: lab.env, stdio: ['ignore', 'pipe', 'pipe'] });
     let approving = Promise.resolve();
+    let approval = false;
     const line = (text: string): void => {
       process.stdout.write(`   ${text}\n`);
+      if (text.includes('approval needed')) approval = true;
       if (text.includes('decision needed')) child.kill();
     };
     createInterface({ input: child.stderr }).on('line', line);
     createInterface({ input: child.stdout }).on('line', (text) => {
       line(text);
       // The last line of what a question offers.
-      if (/^ +lifeboat abort /.test(text)) {
+      if (approval && /^ +lifeboat abort /.test(text)) {
+        approval = false;
         approving = (async () => {
           tell.say('This is no terminal, so nobody can be asked: the demo approves by itself.');
           tell.command('lifeboat approve');

@@ -47,13 +47,13 @@ export async function compare(
   const health = await ask(`${lab.serviceUrl}/health`);
   judge(health.ok, `GET /health: ${health.says}`);
   const order = await ask(`${lab.serviceUrl}/orders`, 'POST');
-  judge(order.ok, order.ok ? `the web service takes orders again: number ${String(order.body['id'])}` : `POST /orders: ${order.says}`);
+  judge(order.ok, `POST /orders: ${order.says}`);
   judge(await isStreaming(lab.primary, lab.standby!.host), `the standby on ${lab.standby!.host} was rebuilt, and streams`);
-  const damaged = state.quarantine.find(({ what }) => what === 'the damaged data directory');
+  const damaged = state.quarantine.find(({ host }) => host === lab.primary.host);
   tell.say(
     `What was lost: the ${lostCustomers} customers who registered after the moment that was restored. They are still in the quarantined copy, for whoever wants to fetch them.`,
   );
-  for (const text of state.lost) tell.say(`As the incident says it: ${text}.`);
+  for (const text of state.lost) tell.say(`In the words of the report: ${text}.`);
   for (const { objective, met, says } of verdicts(state, new Date())) judge(met === true, `${objective} ${says}`);
   judge(
     damaged !== undefined && existsSync(damaged.path),

@@ -8,6 +8,8 @@ export interface Telling {
   phase(title: string): void;
   /** A paragraph, for somebody who sees this for the first time. */
   say(text: string): void;
+  /** An empty line, after what somebody else has printed. */
+  gap(): void;
   /** One fact that was just measured. */
   fact(text: string): void;
   /** Something that went wrong, on purpose or not. */
@@ -23,7 +25,7 @@ export interface Telling {
 export function createTelling(): Telling {
   const live = process.stdout.isTTY && process.stdin.isTTY;
   const { bold, cyan, dim, green, red } = picocolors.createColors(process.stdout.isTTY && !process.env['NO_COLOR']);
-  const width = Math.min(process.stdout.columns ?? 100, 100);
+  const width = Math.min(process.stdout.columns || 100, 100);
   const begun = Date.now();
   let phases = 0;
   const print = (line = ''): boolean => process.stdout.write(`${line}\n`);
@@ -36,6 +38,7 @@ export function createTelling(): Telling {
       print(`\n${bold(`${phases}  ${title}`)}  ${dim(`${Math.round((Date.now() - begun) / 1000)} s`)}`);
     },
     say: (text) => block(text, '   ', '   '),
+    gap: () => print(),
     fact: (text) => block(text, `   ${green('✔')} `, '     '),
     bad: (text) => block(text, `   ${red('✖')} `, '     '),
     command: (line) => print(`   ${dim('$')} ${bold(cyan(line))}`),
@@ -51,7 +54,7 @@ export function createTelling(): Telling {
       try {
         const value = await work();
         erase();
-        block(`${result(value)}  ${dim(`${((Date.now() - since) / 1000).toFixed(1)} s`)}`, `   ${green('✔')} `, '     ');
+        block(`${result(value)} (${((Date.now() - since) / 1000).toFixed(1)} s)`, `   ${green('✔')} `, '     ');
         return value;
       } catch (error) {
         erase();

@@ -1,4 +1,4 @@
-// `npm run schema`: writes plan/lifeboat.schema.json from plan/schema.ts. `npm run schema -- --check`: exits 1 when it is not current.
+// `npm run schema`: writes plan/lifeboat.schema.json and docs/plan.md from plan/schema.ts. With --check: exits 1 when one is not current.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 
@@ -10,11 +10,16 @@ registerHooks({
   },
 });
 const { planJsonSchema } = await import('../plan/json-schema.js');
+const { planReference } = await import('../plan/reference.js');
 
-const file = new URL('../plan/lifeboat.schema.json', import.meta.url);
-if (!process.argv.includes('--check')) {
-  writeFileSync(file, planJsonSchema());
-} else if (readFileSync(file, 'utf8') !== planJsonSchema()) {
-  console.error('plan/lifeboat.schema.json is not current. Type: npm run schema');
-  process.exitCode = 1;
+for (const [path, text] of [
+  ['plan/lifeboat.schema.json', planJsonSchema()],
+  ['docs/plan.md', planReference()],
+] as const) {
+  const file = new URL(`../${path}`, import.meta.url);
+  if (!process.argv.includes('--check')) writeFileSync(file, text);
+  else if (readFileSync(file, 'utf8') !== text) {
+    console.error(`${path} is not current. Type: npm run schema`);
+    process.exitCode = 1;
+  }
 }

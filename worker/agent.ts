@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { createHostActivities } from '../activities/host.js';
 import { hostState, type HostContext } from '../activities/context.js';
 import type { LoadedPlan } from '../plan/load.js';
@@ -6,12 +7,15 @@ import { runWorker } from './run-worker.js';
 import { keepProtected } from './keep-protected.js';
 import { keepSecretsOut } from './keep-secrets-out.js';
 import { failPredecessors, noteTasks } from './predecessor.js';
+import { clearLeftovers } from './leftovers.js';
 import { onlyAgent } from './only-agent.js';
 
 /** The agent of a host: it does what a workflow asks of this host, and keeps its databases' canaries and archiving alive by itself. */
 export async function runAgent({ plan, digest, directory }: LoadedPlan, host: string, signal: AbortSignal): Promise<void> {
   const context: HostContext = { plan, planDirectory: directory, planDigest: digest, host, state: await hostState(plan.system, host) };
+  const attempts = join(context.state, 'attempts');
   await onlyAgent(context);
+  await clearLeftovers(context);
   const protecting = keepProtected(context, signal);
   await runWorker({
     what: `agent of ${host}`,
@@ -20,10 +24,12 @@ export async function runAgent({ plan, digest, directory }: LoadedPlan, host: st
       Promise.resolve({
         taskQueue: hostQueue(plan.system, host),
         activities: createHostActivities(context),
-        interceptors: { activity: [noteTasks(context), keepSecretsOut(plan, directory)] },
+        interceptors: { activity: [noteTasks(attempts), keepSecretsOut(plan, directory)] },
         maxConcurrentActivityTaskExecutions: 20,
+        // Heartbeats bring progress to `watch` and an abort to the agent: by default they are held back for most of their time-out, 24 s.
+        maxHeartbeatThrottleInterval: '1 second',
       }),
-    ready: (connection) => failPredecessors(context, connection),
+    ready: (connection) => failPredecessors(attempts, `the agent of ${host}`, connection),
   });
   await protecting;
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createControlActivities } from '../activities/control.js';
 import { stateRoot } from '../activities/context.js';
@@ -7,10 +8,13 @@ import { runWorker, workflowBundle } from './run-worker.js';
 import { ensureSearchAttributes } from './search-attributes.js';
 import { connectionSettings } from './connect.js';
 import { keepSecretsOut } from './keep-secrets-out.js';
+import { failPredecessors, noteTasks } from './predecessor.js';
 
 /** The control worker: it runs the workflows of a system, reads its plan for them, asks its services from outside and writes reports. */
 export async function runControl({ plan, digest, directory }: LoadedPlan, signal: AbortSignal): Promise<void> {
   const context = { plan, planDigest: digest, state: join(stateRoot(), plan.system), ...temporalUi() };
+  // Control workers in containers may share a directory; which of their processes is alive, each knows of its own only.
+  const attempts = join(context.state, 'attempts', hostname());
   await runWorker({
     what: 'control worker',
     signal,
@@ -20,12 +24,14 @@ export async function runControl({ plan, digest, directory }: LoadedPlan, signal
         taskQueue: controlQueue(plan.system),
         workflowBundle: workflowBundle(),
         activities: createControlActivities(context),
-        interceptors: { activity: [keepSecretsOut(plan, directory)] },
+        interceptors: { activity: [noteTasks(attempts), keepSecretsOut(plan, directory)] },
         // A dead worker's workflows are taken up by the next one after this.
         stickyQueueScheduleToStartTimeout: '3 seconds',
         maxCachedWorkflows: 50,
+        maxHeartbeatThrottleInterval: '1 second',
       };
     },
+    ready: (connection) => failPredecessors(attempts, 'a control worker', connection),
   });
 }
 

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { CannotStart } from './cannot-start.js';
 
 /** The `temporal` program: on PATH, else where the set-up keeps it. Throws a sentence when it is nowhere. */
 export async function findTemporal(): Promise<string> {
@@ -16,7 +17,8 @@ export async function findTemporal(): Promise<string> {
     )
       return path;
   }
-  throw new Error(
-    'The temporal program is not on this machine. Install it with: npm run setup (or from temporal.io), or set TEMPORAL_ADDRESS to a Temporal that runs.',
+  throw new CannotStart(
+    'The temporal program is not on this machine.',
+    'Install it with: npm run setup (or from temporal.io), or set TEMPORAL_ADDRESS to a Temporal that runs.',
   );
 }

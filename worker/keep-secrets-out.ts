@@ -3,6 +3,8 @@ import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import type { Plan } from '../plan/schema.js';
 import { allSecretReferences, resolveSecret } from '../plan/secrets.js';
 
+const shortest = 4;
+
 /**
  * The last gate before history: wherever the value of one of the plan's secrets stands in a result or a failure, its reference stands
  * instead. Nothing should put it there; tools print surprising things when they fail.
@@ -25,10 +27,7 @@ export function keepSecretsOut(plan: Plan, planDirectory: string): ActivityInter
               nonRetryable: nonRetryable === true,
             });
           }
-          if (error instanceof Error) {
-            error.message = hide(error.message);
-            if (error.stack) error.stack = hide(error.stack);
-          }
+          hideIn(error, hide);
           throw error;
         }
       },
@@ -36,13 +35,25 @@ export function keepSecretsOut(plan: Plan, planDirectory: string): ActivityInter
   });
 }
 
+/** An error and what caused it, to the last: Temporal writes all of them down. */
+function hideIn(error: unknown, hide: <T>(value: T) => T): void {
+  for (let one = error, depth = 0; one instanceof Error && depth < 20; one = one.cause, depth += 1) {
+    one.message = hide(one.message);
+    if (one.stack) one.stack = hide(one.stack);
+  }
+}
+
 async function hider(plan: Plan, planDirectory: string): Promise<<T>(value: T) => T> {
   const known: [string, string][] = [];
   for (const { reference } of allSecretReferences(plan)) {
     const value = await resolveSecret(reference, planDirectory).catch(() => '');
-    // A very short secret would blank out ordinary words.
-    if (value.length >= 4) known.push([value, `(${reference})`]);
+    // A very short secret would blank out ordinary words; doctor warns of it.
+    if (value.length < shortest) continue;
+    for (const written of new Set([value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)]))
+      known.push([written, `(${reference})`]);
   }
+  // The longest first: of a secret that begins with another one, nothing may be left over.
+  known.sort(([a], [b]) => b.length - a.length);
   const text = (given: string) => known.reduce((so, [value, reference]) => so.replaceAll(value, reference), given);
   const hide = <T>(value: T): T => {
     if (typeof value === 'string') return text(value) as T;

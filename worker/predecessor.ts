@@ -1,52 +1,64 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
-import { AsyncCompletionClient } from '@temporalio/client';
+import { ActivityNotFoundError, AsyncCompletionClient } from '@temporalio/client';
 import type { ActivityInterceptorsFactory, NativeConnection } from '@temporalio/worker';
-import { hostQueue } from '../plan/names.js';
-import type { HostContext } from '../activities/context.js';
+import { isAlive, startOf } from '../activities/processes.js';
 import { connectionSettings } from './connect.js';
 
 /**
- * An agent that was killed leaves attempts behind which Temporal would miss only after their heartbeat time-out. The agent that comes back
- * says so at once, and the recovery goes on seconds after a crash instead of half a minute.
+ * A worker that was killed leaves attempts behind which Temporal would miss only after their heartbeat time-out. The one that comes back on
+ * this machine says so at once, and the recovery goes on a second after a crash instead of half a minute.
  */
-const folder = (context: HostContext) => join(context.state, 'attempts');
+/** An attempt stays noted for this long after its end: killed in this moment, nobody knows whether Temporal has heard of the end. */
+const notedAfterItsEnd = 10_000;
 
-/** Writes down each attempt's task token for as long as it runs. */
-export const noteTasks =
-  (context: HostContext): ActivityInterceptorsFactory =>
-  ({ info }) => ({
+/** Writes down each attempt's task token, and which process works on it. */
+export function noteTasks(folder: string): ActivityInterceptorsFactory {
+  const ready = mkdir(folder, { recursive: true });
+  const start = startOf(process.pid);
+  return ({ info }) => ({
     inbound: {
       async execute(input, next) {
-        const file = join(folder(context), `${info.workflowExecution?.runId ?? 'none'}-${info.activityId}-${info.attempt}`);
-        await mkdir(folder(context), { recursive: true });
-        await writeFile(file, info.base64TaskToken);
+        const file = join(folder, `${info.workflowExecution?.runId ?? 'none'}-${info.activityId}-${info.attempt}`);
+        await ready;
+        await writeFile(file, [info.base64TaskToken, process.pid, await start].join('\n'));
         try {
           return await next(input);
         } finally {
-          await rm(file, { force: true });
+          setTimeout(() => void rm(file, { force: true }), notedAfterItsEnd).unref();
         }
       },
     },
   });
+}
 
-/** Fails the attempts of a predecessor that died, so that they are retried now. Those that are over already are none of our business. */
-export async function failPredecessors(context: HostContext, connection: NativeConnection): Promise<void> {
+/** Fails the attempts of processes that died, so that they are retried now. Temporal knows those that were over already, and refuses. */
+export async function failPredecessors(folder: string, who: string, connection: NativeConnection): Promise<void> {
   const client = new AsyncCompletionClient({ connection, namespace: connectionSettings().namespace });
-  for (const name of await readdir(folder(context)).catch(() => [])) {
-    const file = join(folder(context), name);
-    // The token is read before our own attempts begin: this runs once, before the worker polls.
-    const token = Buffer.from(await readFile(file, 'utf8'), 'base64');
-    await client
-      .fail(
-        token,
-        ApplicationFailure.create({
-          type: 'AgentRestarted',
-          message: `the agent of ${context.host} was killed and came back (queue ${hostQueue(context.plan.system, context.host)})`,
-        }),
-      )
-      .catch(() => undefined);
-    await rm(file, { force: true });
+  const names = await readdir(folder).catch(() => []);
+  await Promise.all(
+    names.map(async (name) => {
+      const file = join(folder, name);
+      const [token = '', pid, start = ''] = (await readFile(file, 'utf8').catch(() => '')).split('\n');
+      if (await isAlive(Number(pid), start)) return;
+      if (token !== '') await fail(client, Buffer.from(token, 'base64'), `${who} was killed and came back`);
+      await rm(file, { force: true });
+    }),
+  );
+}
+
+/** A Temporal that has only just come back itself may need a moment. */
+async function fail(client: AsyncCompletionClient, token: Uint8Array, message: string): Promise<void> {
+  for (let left = 20; left > 0; left -= 1) {
+    try {
+      // The activity has waited long enough.
+      await client.fail(token, ApplicationFailure.create({ type: 'WorkerRestarted', message, nextRetryDelay: '50 milliseconds' }));
+      return;
+    } catch (error) {
+      if (error instanceof ActivityNotFoundError) return;
+      await pause(250);
+    }
   }
 }

@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { DefaultLogger, type LogEntry, type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { CannotStart } from './cannot-start.js';
 import { connectionSettings, connectPatiently } from './connect.js';
 
 /** Where the prebuilt workflow bundle lies: `npm install` makes it. */
 export function workflowBundle(): { codePath: string } {
   const places = ['../workflow-bundle.js', '../dist/workflow-bundle.js'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
   const codePath = places.find((path) => existsSync(path));
-  if (!codePath) throw new Error('The workflow bundle is not built. Run: npm install');
+  if (!codePath) throw new CannotStart('The workflow bundle is not built.', 'Build it: npm install');
   return { codePath };
 }
 
@@ -29,6 +31,8 @@ export interface RunOptions {
 
 /** Runs a worker until the signal. A Temporal that goes away is waited for; what runs meanwhile goes on. */
 export async function runWorker({ what, signal, worker: options, ready }: RunOptions): Promise<void> {
+  // A worker is idle most of its life, beside a database that needs the memory: V8 collects early instead of letting its heaps grow.
+  setFlagsFromString('--optimize-for-size');
   const say = (line: string) => console.error(`${new Date().toISOString()} ${what}: ${line}`);
   Runtime.install({
     logger: new DefaultLogger('WARN', quietLog(say)),

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { networkInterfaces, hostname } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import type { LoadedPlan } from '../plan/load.js';
 import { stateRoot } from '../activities/context.js';
 import { connectionSettings } from './connect.js';
 import { findTemporal } from './find-temporal.js';
+import { startOnLeash } from './leash.js';
 
 export interface UpOptions {
   host?: string[];
@@ -19,7 +20,8 @@ export interface UpOptions {
 
 /**
  * Everything on one machine, each part a process of its own: what dies is started again, and nothing is lost, since Temporal's data is in a
- * file. A Temporal that answers already is used as it is. Returns when the signal came and everything was shut down.
+ * file. The parts do not outlive this process: when it is killed, so are they, and the next one starts them anew. A Temporal that answers
+ * already is used as it is. Returns when the signal came and everything was shut down.
  */
 export async function runUp({ plan, path }: LoadedPlan, { host, listen, uiPort, signal }: UpOptions): Promise<void> {
   const { address } = connectionSettings();
@@ -101,10 +103,10 @@ function keepRunning({
   let ended = Promise.resolve();
   const start = () => {
     const startedAt = Date.now();
-    child = spawn(command, args, { env, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    child = startOnLeash(command, args, env);
     ended = new Promise((resolve) => {
       child.once('error', (error) => say(`${name} cannot be started: ${error.message}`));
-      child.once('close', (code, killedBy) => {
+      child.once('exit', (code, killedBy) => {
         resolve();
         if (signal.aborted) return;
         wait = Date.now() - startedAt > 60_000 ? 500 : Math.min(wait * 2, 15_000);

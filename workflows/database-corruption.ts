@@ -1,11 +1,12 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Assessment } from '../activities/postgres/assess.js';
 import type { Candidate } from '../activities/backups/candidates.js';
+import { parseTarget } from '../plan/target.js';
 import { formatDuration } from '../plan/values.js';
 import { Chosen, type Incident } from './incident.js';
 import { scenario } from './scenario.js';
 import type { Choice } from './state.js';
-import { makeSafe, resumeService, rollBack, stopServices } from './shared/service.js';
+import { damagedDirectory, makeSafe, resumeService, rollBack, stopServices } from './shared/service.js';
 import { reprotect } from './shared/reprotect.js';
 import { isFailureOf } from './shared/failures.js';
 
@@ -17,7 +18,7 @@ async function recover(incident: Incident): Promise<void> {
   await incident.check('Check the request', () => checkRequest(incident), { host: primary, touches: 'nothing' });
   await incident.step('Stop writes', () => stopWrites(incident), {
     host: primary,
-    otherwise: () => ({ summary: 'writes were not stopped by Lifeboat' }),
+    byHand: () => incident.host(primary, 'change').attestStopped({ form: 'execute', ...names(incident) }),
   });
   await incident.step('Save evidence', () => saveEvidence(incident), {
     host: primary,
@@ -25,11 +26,11 @@ async function recover(incident: Incident): Promise<void> {
   });
   const damage = await incident.step('Assess the damage', () => assess(incident, 1), { host: primary, otherwise: notAssessed });
   if (!(await repaired(incident, damage))) await restoreAndPutInPlace(incident);
-  await incident.step('Resume the service', () => resumeService(incident), {
+  const resumed = await incident.step('Resume the service', () => resumeService(incident), {
     host: primary,
-    otherwise: () => ({ summary: 'resumed by hand' }),
+    otherwise: () => ({ summary: 'Lifeboat did not resume it', verified: false }),
   });
-  incident.serviceVerified();
+  incident.serviceResumed(resumed.verified);
   await incident.step(
     'Watch',
     () => incident.control('long').watchServices({ form: incident.form('production'), services: serviceNames(incident) }),
@@ -54,6 +55,8 @@ async function checkRequest(incident: Incident) {
     ...(incident.input.target ? { target: incident.input.target } : {}),
   });
   incident.warn(...checked.warnings);
+  if (checked.planDigest !== incident.state.planDigest)
+    incident.warn(`the agent of ${incident.plan.primary} has plan ${checked.planDigest}, the control worker ${incident.state.planDigest}`);
   return checked;
 }
 
@@ -213,6 +216,7 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
   });
   const { state } = incident;
   state.rows = verified.rows;
+  state.doubts = verified.doubts;
   state.evidence.push(...verified.files);
   state.measured.rpoSeconds = verified.rpoSeconds;
   if (verified.rpoSeconds === null)
@@ -220,14 +224,19 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
       incident.form('scratch') === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
   else delete state.measured.rpoNote;
   state.lost = lost(incident, verified.rpoSeconds);
-  incident.warn(...verified.warnings);
+  incident.warn(...verified.warnings, ...verified.doubts);
   return verified;
 }
 
 function lost(incident: Incident, rpoSeconds: number | null): string[] {
   if (rpoSeconds === null) return ['how much was lost could not be measured'];
-  const since = new Date(Date.parse(incident.state.declaredAt) - rpoSeconds * 1000).toISOString();
-  return [`what was committed after ${since} (${formatDuration(rpoSeconds)} before the incident was declared)`];
+  const declared = Date.parse(incident.state.declaredAt);
+  const target = parseTarget(incident.state.target);
+  // Recovery stops exactly at a time that was asked for; otherwise the canary, which is up to two seconds older, bounds what is missing.
+  const exact = target.kind === 'time';
+  const since = exact ? Date.parse(target.iso) : declared - rpoSeconds * 1000;
+  const before = `${formatDuration(Math.max(0, (declared - since) / 1000))} before the incident was declared`;
+  return [`${exact ? '' : 'at most '}what was committed after ${new Date(since).toISOString()} (${before})`];
 }
 
 /** On-call sees the figures and approves, or restores again to another target. */
@@ -240,10 +249,15 @@ async function approved(incident: Incident): Promise<boolean> {
       ? `RPO not measured: ${state.measured.rpoNote ?? ''}`
       : `RPO reached ${formatDuration(rpoSeconds)}, objective ${formatDuration(state.objectives.rpoSeconds)}`,
     ...state.rows.map((row) => `${row.table}: ${row.found ?? 'missing'} rows, ${row.expected ?? 'unknown'} last known`),
+    ...state.doubts.map((doubt) => `NOT AS IT SHOULD BE: ${doubt}`),
     `the damaged copy is kept, on ${incident.plan.primary}`,
   ];
   const decision = await incident.approve('Approve', 'Put the restored copy in place and resume the service on it?', facts, [
-    { name: 'approve', meaning: 'put it in place', needs: [] },
+    {
+      name: 'approve',
+      meaning: state.doubts.length > 0 ? 'put it in place although not all is as it should be' : 'put it in place',
+      needs: state.doubts.length > 0 ? ['reason'] : [],
+    },
     anotherTarget,
   ]);
   if (decision.choice === 'approve') return true;
@@ -260,7 +274,7 @@ async function putInPlace(incident: Incident) {
         host: placed.host,
         path: placed.quarantine,
         bytes: placed.bytes,
-        what: 'the damaged data directory',
+        what: damagedDirectory,
       });
       incident.state.canRollBack = true;
     }

@@ -3,17 +3,17 @@ import {
   ApplicationFailure,
   CancellationScope,
   condition,
+  getExternalWorkflowHandle,
   isCancellation,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { defineSearchAttributeKey } from '@temporalio/common';
 import type { HostActivities } from '../activities/host.js';
 import type { ControlActivities } from '../activities/control.js';
 import type { PlanFacts } from '../activities/read-plan.js';
-import { incidentName, searchAttributeNames } from '../plan/names.js';
+import { drillWorkflowId, incidentName } from '../plan/names.js';
 import { postRecoveryTasks, scenarioTexts } from '../plan/scenarios.js';
 import { onControl, onHost, type Patience } from './activities.js';
 import { describe } from './details.js';
@@ -34,6 +34,7 @@ import {
   stateQuery,
 } from './messages.js';
 import { problemOf, refuses } from './problems.js';
+import { phaseKey } from './search-attributes.js';
 import type { Choice, IncidentState, Phase, Problem, Question, StepRecord } from './state.js';
 import { validateAbort, validateClose, validateDecision, validateNote } from './validators.js';
 
@@ -48,6 +49,8 @@ export interface StepOptions<T> {
   touches?: Touches;
   /** What the scenario goes on with when a person skips the step or does it by hand; without it, neither is offered. */
   otherwise?: () => T;
+  /** What is still to be done when a person did the step by hand; only then is that offered, and never to skip it. */
+  byHand?: () => Promise<T>;
   /** Choices of this step besides retry, skip, done and abort. */
   choices?: Choice[];
 }
@@ -71,8 +74,6 @@ export class Chosen extends Error {
     this.name = 'Chosen';
   }
 }
-
-const phaseKey = defineSearchAttributeKey(searchAttributeNames.phase, 'KEYWORD');
 
 export class Incident {
   readonly state: IncidentState;
@@ -104,6 +105,7 @@ export class Incident {
       notes: [],
       lost: [],
       rows: [],
+      doubts: [],
       measured: { rtoSeconds: null, rtoNote: 'the service is not verified yet', rpoSeconds: null, rpoNote: 'nothing was restored' },
       quarantine: [],
       tasks: input.mode === 'real' ? postRecoveryTasks.map((task) => ({ ...task })) : [],
@@ -122,9 +124,17 @@ export class Incident {
       .readPlan({ form: 'execute', database: input.database })
       .catch((error: unknown) => this.refuse(problemOf(error)));
     this.facts = plan;
+    if (this.real) await this.endDrill();
     Object.assign(state, { objectives: plan.objectives, approvals: plan.approvals, planDigest: plan.planDigest });
     if (plan.planDigest !== input.planDigest)
       this.warn(`the control worker has plan ${plan.planDigest}, the incident was declared with ${input.planDigest}`);
+  }
+
+  /** A drill that runs gives way: it would take disk, time and the databases' attention from a real incident. */
+  private async endDrill(): Promise<void> {
+    await getExternalWorkflowHandle(drillWorkflowId(this.input.system))
+      .cancel()
+      .catch(() => undefined);
   }
 
   /** What the plan says, in names and numbers. */
@@ -189,11 +199,14 @@ export class Incident {
     this.state.steps.push(record);
     const all = scenarioTexts[this.input.scenario].steps.map((step) => step.name);
     if (all.includes(name)) this.state.ahead = all.slice(all.indexOf(name) + 1);
+    let todo = work;
+    let attested: Decision | undefined;
     for (;;) {
       this.show();
       try {
-        const result = await work();
-        this.finish(record, 'done', result.summary);
+        const result = await todo();
+        this.finish(record, attested ? 'by hand' : 'done', result.summary);
+        if (attested) this.warn(`${name}: attested by ${attested.by}, not proven: ${attested.reason ?? ''}`);
         return result;
       } catch (error) {
         if (isCancellation(error) || error instanceof Interrupted) {
@@ -208,14 +221,31 @@ export class Incident {
         record.endedAt = now();
         refuse?.(record.problem);
         const decision = await this.ask(record.problem, options);
-        record.decision = { by: decision.by, choice: decision.choice, at: now(), ...(decision.reason ? { reason: decision.reason } : {}) };
+        record.decision = {
+          by: decision.by,
+          choice: decision.choice,
+          askedAt: this.askedAt,
+          at: now(),
+          ...(decision.reason ? { reason: decision.reason } : {}),
+        };
         if (decision.choice === 'retry') {
+          todo = work;
+          attested = undefined;
           record.attempts += 1;
           record.status = 'running';
           delete record.endedAt;
         } else if (options.otherwise && (decision.choice === 'skip' || decision.choice === 'done')) {
           this.finish(record, decision.choice === 'skip' ? 'skipped' : 'by hand', decision.reason);
-          return options.otherwise();
+          const otherwise = options.otherwise();
+          // What was not done stays in sight when everything else is: a recovery without it is no plain success.
+          if (decision.choice === 'skip') this.warn(`${name} was skipped by ${decision.by}: ${otherwise.summary || 'it was not done'}`);
+          return otherwise;
+        } else if (options.byHand && decision.choice === 'done') {
+          // What Lifeboat has to add to it is tried like the step itself.
+          todo = options.byHand;
+          attested = decision;
+          record.status = 'running';
+          delete record.endedAt;
         } else throw new Chosen(decision);
       }
     }
@@ -225,14 +255,8 @@ export class Incident {
   private ask<T>(problem: Problem, options: StepOptions<T>): Promise<Decision> {
     const choices: Choice[] = [
       { name: 'retry', meaning: 'try the step again', needs: [] },
-      ...(options.otherwise
-        ? (
-            [
-              { name: 'skip', meaning: 'go on without it', needs: ['reason'] },
-              { name: 'done', meaning: 'you did it by hand, and say what', needs: ['reason'] },
-            ] as const satisfies readonly Choice[]
-          ).map((choice) => ({ ...choice, needs: [...choice.needs] }))
-        : []),
+      ...(options.otherwise ? [skipChoice] : []),
+      ...(options.otherwise || options.byHand ? [doneChoice] : []),
       ...(options.choices ?? []),
       ...(this.state.canRollBack ? [rollBackChoice] : []),
       abortChoice,
@@ -243,6 +267,7 @@ export class Incident {
   /** Asks a person, and waits for as long as it takes. */
   async question(kind: Question['kind'], text: string, facts: string[], choices: Choice[], problem?: Problem): Promise<Decision> {
     const id = (this.asked += 1);
+    this.askedAt = now();
     this.state.question = {
       id,
       kind,
@@ -257,16 +282,48 @@ export class Incident {
     this.setPhase('waiting');
     this.answer = undefined;
     try {
-      await condition(() => this.answer !== undefined);
+      const answered = () => this.answer !== undefined;
+      if (this.real) await condition(answered);
+      else if (!(await condition(answered, '1 hour'))) {
+        this.interrupt({ what: 'abort', by: 'the drill', reason: 'nobody answered within an hour', resume: false });
+        throw new Interrupted('abort');
+      }
     } finally {
       delete this.state.question;
       this.setPhase('open');
     }
     const answer = this.answer as unknown as Decision;
     this.answer = undefined;
+    await this.readPlanAgain();
     return answer;
   }
   private asked = 0;
+  private askedAt = '';
+
+  /**
+   * While a person was asked, the plan may have been mended: the incident goes on with it, and says so. Who declared it and how many people
+   * approve stays as it was, and so does the host that it works on.
+   */
+  private async readPlanAgain(): Promise<void> {
+    const { input, state, plan } = this;
+    const now = await onControl(input.system, 'look', `${input.scenario}: reading the plan again`)
+      .readPlan({ form: 'execute', database: input.database })
+      .catch((error: unknown) => {
+        if (isCancellation(error)) throw error;
+        this.warn(`the plan cannot be read any more, and the incident goes on with ${plan.planDigest}: ${problemOf(error).message}`);
+        return undefined;
+      });
+    if (!now || now.planDigest === state.planDigest) return;
+    if (now.primary !== plan.primary) {
+      this.warn(
+        `plan ${now.planDigest} names ${now.primary} as the primary: this incident goes on on ${plan.primary}, as plan ${plan.planDigest} says`,
+      );
+      return;
+    }
+    this.warn(`the plan was changed in the middle of this incident: it was ${state.planDigest}, and goes on with ${now.planDigest}`);
+    this.facts = now;
+    Object.assign(state, { objectives: now.objectives, planDigest: now.planDigest });
+  }
 
   /** A step that is a person's approval. A drill and a dry run approve themselves, and say so. */
   async approve(name: string, text: string, facts: string[], choices: Choice[]): Promise<Decision> {
@@ -293,14 +350,15 @@ export class Incident {
     return decision;
   }
 
-  /** The moment from which the service is verified: the RTO. */
-  serviceVerified(): void {
-    if (this.input.mode === 'dry-run') {
-      this.state.measured.rtoNote = 'a dry run restores nothing';
-      return;
+  /** The moment from which the service is verified: the RTO. Without a verification there is none to measure. */
+  serviceResumed(verified: boolean): void {
+    const { measured } = this.state;
+    if (this.input.mode === 'dry-run') measured.rtoNote = 'a dry run restores nothing';
+    else if (!verified) measured.rtoNote = 'the service was resumed by hand, and Lifeboat did not verify it';
+    else {
+      measured.rtoSeconds = (Date.now() - Date.parse(this.state.declaredAt)) / 1000;
+      delete measured.rtoNote;
     }
-    this.state.measured.rtoSeconds = (Date.now() - Date.parse(this.state.declaredAt)) / 1000;
-    delete this.state.measured.rtoNote;
   }
 
   warn(...warnings: string[]): void {
@@ -431,6 +489,8 @@ export class Incident {
 }
 
 const abortChoice: Choice = { name: 'abort', meaning: 'end the incident; writes stay stopped unless you say --resume', needs: ['reason'] };
+const skipChoice: Choice = { name: 'skip', meaning: 'go on without it', needs: ['reason'] };
+const doneChoice: Choice = { name: 'done', meaning: 'you did it by hand, and say what', needs: ['reason'] };
 const rollBackChoice: Choice = { name: 'roll-back', meaning: 'put the quarantined copy back and resume on it', needs: ['reason'] };
 
 export const now = (): string => new Date().toISOString();

@@ -3,3 +3,4 @@ export { backup, listBackups, verifyBackups } from './backup.js';
 export { databaseCorruption } from './database-corruption.js';
 export { doctor } from './doctor.js';
 export { resume } from './resume.js';
+export { scheduledDrill } from './scheduled-drill.js';

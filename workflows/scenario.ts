@@ -29,7 +29,9 @@ export function scenario(of: Scenario) {
 async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Scenario): Promise<void> {
   let outcome = await attempt(incident, () => recover(incident));
   if (outcome.how === 'done' && incident.real) {
-    incident.settle('recovered', 'recovered: the service is verified; the incident is open until its tasks are done and it is closed');
+    const verified =
+      incident.state.measured.rtoSeconds !== null ? 'the service is verified' : 'the service was resumed by hand and is NOT verified';
+    incident.settle('recovered', `recovered: ${verified}; the incident is open until its tasks are done and it is closed`);
     await report(incident);
     outcome = await attempt(incident, () => incident.untilClosed());
   }

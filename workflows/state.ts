@@ -37,7 +37,7 @@ export interface StepRecord {
   details?: string[];
   problem?: Problem;
   /** Set when a person decided: who, what and why. */
-  decision?: { by: string; choice: string; reason?: string; at: string };
+  decision?: { by: string; choice: string; reason?: string; at: string; askedAt?: string };
   /** Shown to prove, not done: a drill's or a dry run's step that touches production. */
   rehearsed?: boolean;
 }
@@ -119,6 +119,8 @@ export interface IncidentState {
   /** What was lost, in sentences. */
   lost: string[];
   rows: RowCheck[];
+  /** What the plan's own checks (rows, queries) found wrong with the restored copy: a person decides with them on screen. */
+  doubts: string[];
   measured: Measured;
   quarantine: Quarantine[];
   tasks: PostRecoveryTask[];

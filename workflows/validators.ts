@@ -27,21 +27,23 @@ export function validateDecision(state: IncidentState, decision: Decision): void
   const { question } = state;
   if (!question) throw new Error('Nothing is being asked now. See where it is: lifeboat watch');
   if (decision.question !== undefined && decision.question !== question.id) {
-    throw new Error(`Question ${decision.question} was answered already; question ${question.id} is open now: ${question.text}`);
+    throw new Error(
+      `Question ${decision.question} ${decision.question < question.id ? 'was answered already' : 'was not asked yet'}; question ${question.id} is open now: ${question.text}`,
+    );
   }
   const choice = question.choices.find(({ name }) => name === decision.choice);
   if (!choice) throw new Error(`"${decision.choice}" is not offered here; choose ${question.choices.map(({ name }) => name).join(', ')}.`);
   if (question.kind === 'approval' && decision.choice === 'approve' && state.approvals > 1 && same(decision.by, state.declaredBy)) {
     throw new Error(`The plan asks for two people: ${state.declaredBy} declared this incident, so somebody else must approve.`);
   }
-  if (choice.needs.includes('reason')) demandReason(decision);
+  if (choice.needs.includes('reason')) demandReason({ ...decision, reason: decision.reason ?? decision.comment });
   if (choice.needs.includes('target')) {
     if (!decision.target) throw new Error(`"${decision.choice}" needs a target: --to TIME, --to LSN, or --to BACKUP.`);
     parseTarget(decision.target);
   }
 }
 
-function demandReason({ choice, reason }: Decision): void {
+function demandReason({ choice, reason }: { choice: string; reason?: string | undefined }): void {
   if (!reason || reason.trim() === '') throw new Error(`"${choice}" needs a reason, for the record: --reason "..."`);
 }
 

@@ -2,6 +2,7 @@ import { type Capability, progress } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import { claimedBy } from '../postgres/claim.js';
+import { isClosed } from '../postgres/fence.js';
 import { type Cluster, clusterOf } from '../postgres/cluster.js';
 import { takeKnownRows } from '../postgres/known-rows.js';
 import { ledger } from '../postgres/server.js';
@@ -48,6 +49,13 @@ export const backupPhysical = (context: HostContext): Capability<BackupInput, Om
         'It is taken when the incident re-protects the database; or close the incident.',
       );
     }
+    if (!incident && (await isClosed(cluster))) {
+      throw failure(
+        'BadRequest',
+        `no backup is taken of ${database} while it is closed: an incident ended and left it so`,
+        'Recover it (lifeboat start database-corruption), or resume on it as it stands: lifeboat abort --resume',
+      );
+    }
     const began = Date.now();
     await ensureArchiving(cluster);
     const rows = await takeKnownRows(cluster).catch(() => undefined);
@@ -55,11 +63,17 @@ export const backupPhysical = (context: HostContext): Capability<BackupInput, Om
     const failed: string[] = [];
     for (const location of locationsOf(cluster)) {
       try {
-        taken.push((await takenBy(cluster, run, location)) ?? (await take(cluster, { type, run, location, rows: rows?.counts })));
+        taken.push(sound((await takenBy(cluster, run, location)) ?? (await take(cluster, { type, run, location, rows: rows?.counts }))));
       } catch (error) {
         failed.push(`${location}: ${(error as Error).message}`);
       }
     }
+    // While an incident is open nothing is expired: it may yet be restored from.
+    if (!incident)
+      for (const { location } of taken)
+        await expire(cluster, location).catch((error: unknown) =>
+          failed.push(`${location}: old backups were not expired: ${(error as Error).message}`),
+        );
     const first = taken[0];
     if (!first) throw failure('CommandFailed', `no location took the backup: ${failed.join('; ')}`, 'Check the locations: lifeboat doctor');
     const result = {
@@ -91,6 +105,8 @@ async function take(
       `--type=${pgType[type]}`,
       `--annotation=lifeboat-run=${run}`,
       ...(rows ? [`--annotation=lifeboat-rows=${JSON.stringify(rows)}`] : []),
+      // pgBackRest would expire older backups before anybody has looked whether this one is sound.
+      '--no-expire-auto',
       '--log-level-console=detail',
       'backup',
     ],
@@ -109,13 +125,25 @@ async function take(
       `pgBackRest says that it took the backup, and it is not listed at ${location}`,
       'Check the location: lifeboat backup list',
     );
-  if (backup.pageErrors)
-    throw failure(
-      'BackupDamaged',
-      `pgBackRest found damaged pages in the database while it took ${backup.label}`,
-      'The database itself is damaged: lifeboat start database-corruption',
-    );
   return backup;
+}
+
+/** Expires what the plan no longer keeps at a location, and only while it holds as many sound full backups as the plan keeps. */
+async function expire(cluster: Cluster, location: string): Promise<void> {
+  const { backups } = await repositoryInfo(cluster);
+  const full = backups.filter((backup) => backup.location === location && backup.type === 'full');
+  const kept = full.slice(0, cluster.plan.backups.physical.keep.full);
+  if (kept.some(({ pageErrors }) => pageErrors)) return;
+  await pgbackrest(cluster, [`--repo=${repoNumber(cluster, location)}`, 'expire'], { ledger: ledger(cluster, 'pgbackrest-expire') });
+}
+
+function sound(backup: BackupSet): BackupSet {
+  if (!backup.pageErrors) return backup;
+  throw failure(
+    'BackupDamaged',
+    `pgBackRest found damaged pages in the database while it took ${backup.label}`,
+    'The database itself is damaged: lifeboat start database-corruption',
+  );
 }
 
 /** Reads every file of every backup at every location and compares its checksum. Returns what does not match, by location. */

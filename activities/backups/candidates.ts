@@ -1,7 +1,18 @@
 import type { Target } from '../../plan/target.js';
 import { type Cluster, type ControlData, controlData, defaultSegmentBytes } from '../postgres/cluster.js';
 import { type BackupSet, locationsOf, repositoryInfo } from './pgbackrest.js';
-import { type Archive, type Branch, follow, history, lastCommitIn, lastCommitOnDisk, listArchive, lsnValue, timelineOf } from './wal.js';
+import {
+  type Archive,
+  type Branch,
+  endOf,
+  follow,
+  history,
+  lastCommitIn,
+  lastCommitOnDisk,
+  listArchive,
+  lsnValue,
+  timelineOf,
+} from './wal.js';
 import { withClient } from '../postgres/connect.js';
 import { readCanary } from '../postgres/canary.js';
 
@@ -81,14 +92,19 @@ async function whyNot(backup: BackupSet, target: Target, { archive, branches, ti
     return `the WAL that it needs is not archived: ${continuity.gap ?? backup.walStop} is missing`;
   if (target.kind === 'backup' || !continuity.gap) return undefined;
   if (target.kind === 'latest') return `the WAL after it has a gap: ${continuity.gap} is missing, and recovery would end there in silence`;
+  if (target.kind === 'lsn' && lsnValue(target.lsn) < endOf(continuity.last, archive.segmentBytes)) return undefined;
   const reached = await reachOf(continuity.last);
   if (target.kind === 'time' && reached && Date.parse(target.iso) <= reached.getTime()) return undefined;
   const until = reached ? `; it reaches ${reached.toISOString()}` : '';
   return `the WAL between it and the target has a gap: ${continuity.gap} is missing${until}`;
 }
 
-/** The last moment at which production is known to have committed: its canary, or, when it is down, what its WAL says. */
+/** The last moment at which production is known to have committed: its canary, or what its WAL says, whichever is later. */
 export async function lastKnownCommit(cluster: Cluster, dataDirectory: string): Promise<Date | undefined> {
-  const canary = await withClient(cluster, {}, readCanary).catch(() => undefined);
-  return canary ? new Date(canary.ts) : lastCommitOnDisk(cluster, dataDirectory);
+  const [canary, onDisk] = await Promise.all([
+    withClient(cluster, {}, readCanary).catch(() => undefined),
+    lastCommitOnDisk(cluster, dataDirectory).catch(() => undefined),
+  ]);
+  const moments = [canary && Date.parse(canary.ts), onDisk?.getTime()].filter((moment) => moment !== undefined);
+  return moments.length > 0 ? new Date(Math.max(...moments)) : undefined;
 }

@@ -2,6 +2,7 @@ import { describeTarget, parseTarget } from '../../plan/target.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
+import { demandReachable } from '../postgres/check-request.js';
 import { clusterOf } from '../postgres/cluster.js';
 import { type Candidates, findCandidates } from './candidates.js';
 
@@ -10,6 +11,8 @@ export const listCandidates = (context: HostContext) =>
   looking<{ database: string; target: string }, Candidates & { summary: string }>(async ({ database, target: text }) => {
     const cluster = clusterOf(context, database);
     const target = parseTarget(text);
+    // A target that a person gives in the middle of an incident was not looked at when it was declared.
+    await demandReachable(cluster, cluster.dataDirectory, target);
     const found = await findCandidates(cluster, target, cluster.dataDirectory);
     const [first] = found.candidates;
     if (!first) {

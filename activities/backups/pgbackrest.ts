@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path';
 import { onHost } from '../../plan/access.js';
 import { secretOf } from '../context.js';
-import { failure } from '../errors.js';
 import { exists, makeDirectory, ownFor, writeWhole } from '../files.js';
 import { run, type RunOptions, type RunResult } from '../run.js';
 import { type Cluster, dataOwner } from '../postgres/cluster.js';
+import { ledger } from '../postgres/server.js';
 
 /** Driving pgBackRest: its configuration is written from the plan, never by hand. Source: pgbackrest.org/configuration.html */
 
@@ -16,13 +16,16 @@ export const locationsOf = (cluster: Cluster): string[] => cluster.plan.backups.
 export const repoNumber = (cluster: Cluster, location: string): number => locationsOf(cluster).indexOf(location) + 1;
 
 /** Writes the configuration, readable by the owner of the data alone since it holds the passphrases. Returns its path. */
-export async function writeConfig(cluster: Cluster): Promise<string> {
+export async function writeConfig(
+  cluster: Cluster,
+  { file = configFile(cluster), locations = locationsOf(cluster) } = {},
+): Promise<string> {
   const owner = await dataOwner(cluster);
   const { context, plan } = cluster;
   const repos: string[] = [];
-  for (const [at, name] of locationsOf(cluster).entries()) {
+  for (const name of locations) {
     const location = context.plan.locations[name]!;
-    const repo = `repo${at + 1}`;
+    const repo = `repo${repoNumber(cluster, name)}`;
     repos.push(`${repo}-path=${location.directory}`, `${repo}-retention-full=${plan.backups.physical.keep.full}`);
     if (location.encryption) {
       repos.push(`${repo}-cipher-type=aes-256-cbc`, `${repo}-cipher-pass=${await secretOf(context, location.encryption)}`);
@@ -53,15 +56,15 @@ export async function writeConfig(cluster: Cluster): Promise<string> {
     `pg1-database=postgres`,
     '',
   ].join('\n');
-  await writeWhole(configFile(cluster), text, { owner, mode: 0o600 });
-  return configFile(cluster);
+  await writeWhole(file, text, { owner, mode: 0o600 });
+  return file;
 }
 
 /** Runs pgBackRest for a database as the owner of its data. Throws ToolMissing, CommandFailed. */
-export async function pgbackrest(cluster: Cluster, args: string[], options: RunOptions = {}): Promise<RunResult> {
-  await writeConfig(cluster);
+export async function pgbackrest(cluster: Cluster, args: string[], options: RunOptions = {}, config?: string): Promise<RunResult> {
+  const file = config ?? (await writeConfig(cluster));
   const { password } = cluster.plan.postgres;
-  return run('pgbackrest', [`--config=${configFile(cluster)}`, `--stanza=${cluster.stanza}`, ...args], {
+  return run('pgbackrest', [`--config=${file}`, `--stanza=${cluster.stanza}`, ...args], {
     owner: await dataOwner(cluster),
     ...options,
     env: { ...(password ? { PGPASSWORD: await secretOf(cluster.context, password) } : {}), ...options.env },
@@ -74,21 +77,35 @@ export const archiveCommand = (cluster: Cluster): string =>
 export const restoreCommand = (cluster: Cluster): string =>
   `pgbackrest --config=${configFile(cluster)} --stanza=${cluster.stanza} archive-get %f "%p"`;
 
-/** Creates the directories of the locations (their last part only: a missing mount must not be filled by mistake) and the stanza. */
-export async function createStanza(cluster: Cluster): Promise<void> {
+/** Written once a stanza was made at a location: one that is missing there later is a disk that is not mounted, and never to be filled. */
+const seenFile = (cluster: Cluster, location: string) => join(home(cluster), `${cluster.database}-${location}.seen`);
+
+/**
+ * Creates the stanza at the locations that have none yet. Returns, for each that cannot be used, why: a missing mount must not be filled by
+ * mistake, and the others go on without it.
+ */
+export async function createStanzas(cluster: Cluster, locations: string[]): Promise<Record<string, string>> {
   const owner = await dataOwner(cluster);
-  for (const name of locationsOf(cluster)) {
+  const unusable: Record<string, string> = {};
+  for (const name of locations) {
     const { directory } = cluster.context.plan.locations[name]!;
-    if (!(await exists(dirname(directory)))) {
-      throw failure(
-        'BadRequest',
-        `location ${name}: ${dirname(directory)} is not there on ${cluster.context.host}`,
-        'Is its disk mounted? Create the directory, or correct the location in the plan.',
-      );
-    }
-    await makeDirectory(directory, owner, 0o750);
+    if (await exists(seenFile(cluster, name))) {
+      unusable[name] = `its backups are not there any more: is ${directory} mounted on ${cluster.context.host}?`;
+    } else if (!(await exists(dirname(directory)))) {
+      unusable[name] = `${dirname(directory)} is not there on ${cluster.context.host}: is its disk mounted?`;
+    } else await makeDirectory(directory, owner, 0o750);
   }
-  await pgbackrest(cluster, ['stanza-create']);
+  const usable = locations.filter((name) => !(name in unusable));
+  if (usable.length === 0) return unusable;
+  // stanza-create works on every location of its configuration, and one that cannot be reached would fail it for all.
+  const config = await writeConfig(cluster, { file: join(home(cluster), `${cluster.database}-new.conf`), locations: usable });
+  await pgbackrest(cluster, ['stanza-create'], { ledger: ledger(cluster, 'pgbackrest-stanza-create') }, config);
+  return unusable;
+}
+
+/** Remembers that these locations have this database's backups. */
+export async function noteSeen(cluster: Cluster, locations: string[]): Promise<void> {
+  for (const name of locations) if (!(await exists(seenFile(cluster, name)))) await writeWhole(seenFile(cluster, name), '');
 }
 
 /** One backup, as pgBackRest lists it. Times in seconds since 1970, sizes in bytes. */
@@ -171,7 +188,11 @@ export async function repositoryInfo(cluster: Cluster): Promise<RepositoryInfo> 
     }
   }
   const order = (backup: BackupSet) => locationsOf(cluster).indexOf(backup.location);
-  info.backups.sort((a, b) => b.stoppedAt - a.stoppedAt || order(a) - order(b));
+  // One run takes a backup at each location, one after the other: they count as equally new, and the plan's order of locations decides.
+  const runs = new Map<string, number>();
+  const runOf = (backup: BackupSet) => backup.annotations['lifeboat-run'] ?? `${backup.location} ${backup.label}`;
+  for (const backup of info.backups) runs.set(runOf(backup), Math.max(backup.stoppedAt, runs.get(runOf(backup)) ?? 0));
+  info.backups.sort((a, b) => runs.get(runOf(b))! - runs.get(runOf(a))! || order(a) - order(b) || b.stoppedAt - a.stoppedAt);
   return info;
 }
 

@@ -1,11 +1,13 @@
 import { type Capability, progress } from '../capability.js';
 import type { HostContext } from '../context.js';
+import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
 import { beatOnce } from '../postgres/canary.js';
 import { type Cluster, clusterOf } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
+import { ledger } from '../postgres/server.js';
 import { currentTimeline } from '../postgres/standby.js';
-import { archiveCommand, createStanza, pgbackrest, repositoryInfo } from './pgbackrest.js';
+import { archiveCommand, createStanzas, locationsOf, noteSeen, pgbackrest, repositoryInfo } from './pgbackrest.js';
 
 /**
  * Makes WAL archiving work: the stanza exists at every location and PostgreSQL archives by Lifeboat's command. A command that somebody else
@@ -25,23 +27,41 @@ export async function ensureArchiving(cluster: Cluster): Promise<string> {
     const now = (await one<string>(client, `select current_setting('archive_command')`)) ?? '';
     const ours = archiveCommand(cluster);
     if (now === ours) return 'archiving';
-    if (now !== '' && now !== '(disabled)' && !/pgbackrest .*archive-push %p$/.test(now)) {
+    // Of another place of its configuration, it is still ours; of another stanza, it is somebody else's pgBackRest.
+    if (now !== '' && now !== '(disabled)' && !now.endsWith(` --stanza=${cluster.stanza} archive-push %p`)) {
       throw failure(
         'BadRequest',
         `archive_command on ${cluster.context.host} is somebody else's, and was left alone`,
         'Remove it if Lifeboat is to archive: alter system reset archive_command',
       );
     }
+    await checkpoint('before setting archive_command');
     await client.query(`alter system set archive_command = '${ours.replaceAll("'", "''")}'`);
     await client.query('select pg_reload_conf()');
+    await checkpoint('after setting archive_command');
     return 'archiving, by the command of Lifeboat';
   });
 }
 
 /** Creates the stanza where it is missing; pgBackRest would wait for its own lock otherwise, while a backup runs. */
 async function demandStanza(cluster: Cluster): Promise<void> {
-  const info = await repositoryInfo(cluster);
-  if (info.systemIdentifier === undefined || Object.keys(info.unreadable).length > 0) await createStanza(cluster);
+  const { unreadable } = await repositoryInfo(cluster);
+  const missing = Object.keys(unreadable);
+  await noteSeen(
+    cluster,
+    locationsOf(cluster).filter((location) => !missing.includes(location)),
+  );
+  if (missing.length === 0) return;
+  const unusable = Object.entries(await createStanzas(cluster, missing)).map(([location, why]) => `location ${location}: ${why}`);
+  if (unusable.length < locationsOf(cluster).length) {
+    for (const line of unusable) console.error(`${cluster.database}: ${line}`);
+    return;
+  }
+  throw failure(
+    'BadRequest',
+    `no location takes backups of ${cluster.database}: ${unusable.join('; ')}`,
+    'Mount its disk, create the directory, or correct the location in the plan.',
+  );
 }
 
 export interface ProtectResult {
@@ -61,7 +81,7 @@ export const protect = (context: HostContext): Capability<{ database: string; in
     await ensureArchiving(cluster);
     const canary = await beatOnce(cluster);
     progress({ what: 'waiting for a WAL segment to arrive at every location' });
-    await pgbackrest(cluster, ['--archive-timeout=120', 'check']);
+    await pgbackrest(cluster, ['--archive-timeout=120', 'check'], { ledger: ledger(cluster, 'pgbackrest-check') });
     const timeline = await currentTimeline(cluster);
     return { summary: `canary ${canary?.seq ?? 'unknown'} beats, WAL arrives at every location, timeline ${timeline}`, timeline };
   },

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
 import { ownFor } from '../files.js';
 import { run } from '../run.js';
@@ -49,6 +48,8 @@ const perLog = (segmentBytes: number): number => 0x1_0000_0000 / segmentBytes;
 const numberOf = (segment: string, segmentBytes: number): number =>
   parseInt(segment.slice(8, 16), 16) * perLog(segmentBytes) + parseInt(segment.slice(16), 16);
 
+/** Where a segment ends, as {@link lsnValue} counts. */
+export const endOf = (segment: string, segmentBytes: number): bigint => BigInt(numberOf(segment, segmentBytes) + 1) * BigInt(segmentBytes);
 const segmentAt = (timeline: number, number: number, segmentBytes: number): string =>
   [timeline, Math.floor(number / perLog(segmentBytes)), number % perLog(segmentBytes)].map(hex).join('');
 
@@ -114,9 +115,12 @@ export function follow(archive: Archive, start: string, branches: Branch[], time
   return later ? { last, gap: segmentAt(timeline, number, segmentBytes) } : { last };
 }
 
+/** How the folders begin, in the agent's own state, that hold a file of the archive for a moment. */
+export const fetchedPrefix = 'fetched-';
+
 /** Fetches a file of the archive into a scratch folder for as long as `read` looks at it. Undefined when it cannot be had. */
 async function withArchived<T>(cluster: Cluster, name: string, read: (path: string) => Promise<T>): Promise<T | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), 'lifeboat-wal-'));
+  const folder = await mkdtemp(join(cluster.context.state, fetchedPrefix));
   try {
     await ownFor(folder, await dataOwner(cluster));
     const path = join(folder, name);

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { databasesOn } from '../../plan/access.js';
 import { allSecretReferences } from '../../plan/secrets.js';
 import { formatBytes, formatDuration } from '../../plan/values.js';
-import { archiveCommand, repositoryInfo } from '../backups/pgbackrest.js';
+import { archiveCommand, locationsOf, repositoryInfo } from '../backups/pgbackrest.js';
 import { looking } from '../capability.js';
 import { type HostContext, secretOf } from '../context.js';
 import { freeBytes, treeBytes } from '../files.js';
@@ -82,8 +82,18 @@ export const hostFacts = (context: HostContext) =>
 async function readableSecrets(context: HostContext): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const mine = allSecretReferences(context.plan);
   const missing: string[] = [];
+  const short: string[] = [];
   if (databasesOn(context.plan, context.host).length === 0) return 'none are needed here';
-  for (const { reference } of mine) await secretOf(context, reference).catch(() => missing.push(reference));
+  for (const { reference } of mine) {
+    const value = await secretOf(context, reference).catch(() => void missing.push(reference));
+    if (value !== undefined && value.length < 4) short.push(reference);
+  }
+  if (missing.length === 0 && short.length > 0)
+    return {
+      result: 'warn',
+      says: `shorter than 4 characters: ${short.join(', ')}`,
+      hint: 'Too short to be kept out of messages: choose longer ones.',
+    };
   return missing.length === 0
     ? `${mine.length} can be read`
     : { result: 'fail', says: `cannot be read: ${missing.join(', ')}`, hint: 'Give the agent what they refer to, and start it again.' };
@@ -158,6 +168,18 @@ async function backupAge(cluster: Cluster): Promise<string | Pick<Check, 'result
     };
   const newest = backups[0];
   if (!newest) return { result: 'fail', says: 'there is no backup', hint: 'lifeboat backup create --full' };
+  // A location that fails in silence is missed only when it is needed (GitLab, 2017).
+  const without = locationsOf(cluster).filter((location) => !backups.some((backup) => backup.location === location));
+  if (without.length > 0)
+    return { result: 'fail', says: `there is no backup at ${without.join(', ')}`, hint: 'lifeboat backup create --full' };
+  const behind = locationsOf(cluster).flatMap((location) => {
+    const { label, stoppedAt } = backups.find((backup) => backup.location === location)!;
+    return newest.stoppedAt - stoppedAt > 2 * 86_400
+      ? [`the newest at ${location} is ${label}, ${formatDuration(Date.now() / 1000 - stoppedAt)} old`]
+      : [];
+  });
+  if (behind.length > 0)
+    return { result: 'fail', says: behind.join('; '), hint: 'Backups fail there. See why: lifeboat backup create --full' };
   const age = Date.now() / 1000 - newest.stoppedAt;
   const says = `${newest.label} is ${formatDuration(age)} old`;
   return age > 2 * 86_400 ? { result: 'warn', says, hint: 'Are the schedules applied? lifeboat schedules list' } : says;

@@ -4,7 +4,7 @@ import { isFailure } from '../errors.js';
 import { amcheck } from './amcheck.js';
 import { clusterOf, provenDataDirectory, type Cluster } from './cluster.js';
 import { compareRows, countRows, readCatalog, runQueries } from './checks.js';
-import { answers, one, withClient } from './connect.js';
+import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
 import { type EvidenceFile, keepEvidence } from './evidence.js';
 import { knownRowsAt } from './known-rows.js';
 import { launch, untilReady } from './server.js';
@@ -100,10 +100,9 @@ async function bringUp(cluster: Cluster, directory: string): Promise<string | un
   try {
     if (await answers(cluster)) return undefined;
     await launch(cluster);
-    await untilReady(cluster, { directory, scratch: false, seconds: 300, what: 'starting it to assess it' }, async () =>
-      (await answers(cluster)) ? true : undefined,
-    );
-    return undefined;
+    return await untilReady(cluster, { directory, seconds: 300, what: 'starting it to assess it' }, async () =>
+      (await answers(cluster)) ? { why: undefined } : tooDamagedToConnect(cluster).then((why) => (why ? { why } : undefined)),
+    ).then(({ why }) => why);
   } catch (error) {
     if (isFailure(error, 'ServerFailed') || isFailure(error, 'CommandFailed')) return error.message;
     throw error;

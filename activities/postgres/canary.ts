@@ -1,3 +1,4 @@
+import { checkpoint } from '../checkpoint.js';
 import type { Cluster } from './cluster.js';
 import { type Client, connect, withClient } from './connect.js';
 
@@ -38,8 +39,10 @@ export async function readCanary(client: Client): Promise<CanaryRow | undefined>
 /** Creates the canary where it is missing and beats once. Returns it. */
 export async function beatOnce(cluster: Cluster): Promise<CanaryRow | undefined> {
   return withClient(cluster, {}, async (client) => {
+    await checkpoint('before the canary beats');
     await client.query(setUp);
     await client.query(beat);
+    await checkpoint('after the canary beat');
     return readCanary(client);
   });
 }

@@ -3,12 +3,14 @@ import { formatBytes } from '../../plan/values.js';
 import { describeTarget, parseTarget, type Target, TargetError } from '../../plan/target.js';
 import { findCandidates, lastKnownCommit } from '../backups/candidates.js';
 import { repositoryInfo } from '../backups/pgbackrest.js';
+import { lsnValue } from '../backups/wal.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import { freeBytes } from '../files.js';
-import { claimedBy } from './claim.js';
+import { claimedBy, claimFile } from './claim.js';
 import { bin, clusterOf, type Cluster, controlData, provenDataDirectory } from './cluster.js';
+import { one, withClient } from './connect.js';
 
 export interface CheckRequestInput {
   database: string;
@@ -20,6 +22,8 @@ export interface CheckedRequest {
   summary: string;
   /** What is not as it should be and does not hold up the recovery. */
   warnings: string[];
+  /** Of the plan that the agent has. */
+  planDigest: string;
 }
 
 /**
@@ -37,11 +41,11 @@ export const checkRequest = (context: HostContext) =>
       throw failure(
         'BadRequest',
         `the data directory of ${database} is held by incident ${holder}`,
-        'Close or abort that incident first: lifeboat incidents',
+        `Close or abort that incident first: lifeboat incidents. If it no longer exists anywhere, remove ${claimFile(cluster)} on ${context.host}.`,
       );
     }
     const warnings = await sameCluster(cluster, directory);
-    await reachable(cluster, directory, target);
+    await demandReachable(cluster, directory, target);
     const { candidates, passedOver } = await findCandidates(cluster, target, directory);
     const first = candidates[0];
     if (!first) {
@@ -57,6 +61,7 @@ export const checkRequest = (context: HostContext) =>
     return {
       summary: `target ${describeTarget(target)}: ${candidates.length} ${candidates.length === 1 ? 'backup fits' : 'backups fit'}, the newest ${first.label} at ${first.location}; ${needed}`,
       warnings: [...warnings, ...passedOver],
+      planDigest: context.planDigest,
     };
   });
 
@@ -84,8 +89,21 @@ async function sameCluster(cluster: Cluster, directory: string): Promise<string[
   return control.checksums ? [] : ['data checksums are off: damaged pages may go unnoticed'];
 }
 
-/** A target must lie before the last commit, else PostgreSQL would refuse to start at the end of the restore (barman#881). */
-async function reachable(cluster: Cluster, directory: string, target: Target): Promise<void> {
+/** A target must lie before the last commit, else PostgreSQL would refuse to start at the end of the restore (barman#881). Throws BadRequest. */
+export async function demandReachable(cluster: Cluster, directory: string, target: Target): Promise<void> {
+  if (target.kind === 'lsn') {
+    // Of a server that is down nobody knows how far it wrote.
+    const end = await withClient(cluster, { database: 'postgres' }, (client) =>
+      one<string>(client, 'select pg_current_wal_flush_lsn()::text'),
+    ).catch(() => undefined);
+    if (end && lsnValue(target.lsn) >= lsnValue(end)) {
+      throw failure(
+        'BadRequest',
+        `the target ${describeTarget(target)} is after everything that ${cluster.database} has written: it is at ${end}`,
+        'Give an LSN before that, or leave --to out for the latest.',
+      );
+    }
+  }
   if (target.kind !== 'time') return;
   const wanted = Date.parse(target.iso);
   if (wanted > Date.now()) {

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { access, readFile, realpath, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { access, lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { onHost } from '../../plan/access.js';
 import type { DatabasePlan } from '../../plan/schema.js';
 import { type HostContext, secretOf } from '../context.js';
@@ -55,18 +55,23 @@ export function passwordOf(cluster: Cluster): Promise<string | undefined> {
 }
 
 /**
- * The data directory with links resolved, proven to be one. Throws WrongTarget when it is missing, is not a data directory, or is a mount
- * point (which could never be renamed aside).
+ * The data directory with links resolved, proven to be one. Throws WrongTarget when it is missing, is not a data directory, or is a link or a
+ * mount point (which could never be renamed aside).
  */
 export async function provenDataDirectory(cluster: Cluster, directory = cluster.dataDirectory): Promise<string> {
   const where = `${directory} on ${cluster.context.host}`;
-  const real = await realpath(directory).catch(() => {
+  const own = await lstat(directory).catch(() => {
     throw failure(
       'WrongTarget',
       `there is no directory ${where}`,
       'Correct dataDirectory in the plan; SHOW data_directory on the server says it.',
     );
   });
+  const real = await realpath(directory);
+  if (own.isSymbolicLink()) {
+    // Renaming the link would quarantine nothing, and two plans with two names for one directory would not see each other's hold on it.
+    throw failure('WrongTarget', `${where} is a link to ${real}`, `Name the directory itself as dataDirectory in the plan: ${real}`);
+  }
   for (const file of ['PG_VERSION', 'global/pg_control']) {
     await access(join(real, file), constants.F_OK).catch(() => {
       throw failure(
@@ -76,8 +81,7 @@ export async function provenDataDirectory(cluster: Cluster, directory = cluster.
       );
     });
   }
-  const [own, parent] = await Promise.all([stat(real), stat(dirname(real))]);
-  if (own.dev !== parent.dev) {
+  if (own.dev !== (await stat(dirname(real))).dev || (await isMounted(real))) {
     throw failure(
       'WrongTarget',
       `${where} is a mount point, and cannot be renamed aside`,
@@ -87,9 +91,22 @@ export async function provenDataDirectory(cluster: Cluster, directory = cluster.
   return real;
 }
 
-/** Who owns the data: PostgreSQL's programs run as that user. */
+/** A directory that is mounted over another one of the same file system has no device of its own: only the list of mounts says so. */
+async function isMounted(real: string): Promise<boolean> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
+  const escaped = real.replace(/[ \t\n\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
+  return mounts.split('\n').some((line) => line.split(' ')[4] === escaped);
+}
+
+/** Who owns the data: PostgreSQL's programs run as that user. While the directory is renamed, what lies beside it under its name says who. */
 export async function dataOwner(cluster: Cluster): Promise<Owner | undefined> {
-  return ownerOf(cluster.dataDirectory).catch(() => ownerOf(dirname(cluster.dataDirectory)));
+  return ownerOf(cluster.dataDirectory).catch(async () => {
+    const parent = dirname(cluster.dataDirectory);
+    const beside = (await readdir(parent, { withFileTypes: true })).find(
+      (entry) => entry.isDirectory() && entry.name.startsWith(`${basename(cluster.dataDirectory)}.`),
+    );
+    return ownerOf(beside ? join(parent, beside.name) : parent);
+  });
 }
 
 /** The path of one of PostgreSQL's programs, of the version of this data directory. Throws ToolMissing. */
@@ -134,7 +151,16 @@ export interface ControlData {
 
 /** What pg_controldata says of a data directory. Throws CommandFailed when the control file cannot be read. */
 export async function controlData(cluster: Cluster, directory: string): Promise<ControlData> {
-  const { stdout } = await run(await bin(cluster, 'pg_controldata', directory), ['-D', directory], { owner: await dataOwner(cluster) });
+  const { stdout, lines } = await run(await bin(cluster, 'pg_controldata', directory), ['-D', directory], {
+    owner: await dataOwner(cluster),
+  });
+  // It prints what it reads all the same: numbers of a damaged file, which would name another cluster and another timeline.
+  if (lines.some((line) => /Calculated CRC checksum does not match/.test(line)))
+    throw failure(
+      'CommandFailed',
+      `the control file of ${directory} is damaged`,
+      'It is not asked any more: the backups say what it said.',
+    );
   const field = (label: string) => new RegExp(`^${label}:\\s+(.*)$`, 'm').exec(stdout)?.[1] ?? '';
   return {
     systemIdentifier: field('Database system identifier'),

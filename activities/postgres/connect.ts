@@ -1,5 +1,6 @@
 import pg from 'pg';
-import { failure } from '../errors.js';
+import { cancelled } from '../capability.js';
+import { failure, isFailure } from '../errors.js';
 import { type Cluster, passwordOf } from './cluster.js';
 
 export interface ConnectOptions {
@@ -18,12 +19,25 @@ export type Client = pg.Client;
  * Throws ServerFailed when there is no connection to be had; errors of SQL come as they are.
  */
 export async function withClient<T>(cluster: Cluster, options: ConnectOptions, work: (client: Client) => Promise<T>): Promise<T> {
+  const signal = cancelled();
+  signal?.throwIfAborted();
   const client = await connect(cluster, options);
+  const end = () => void endSession(cluster, options, client);
+  signal?.addEventListener('abort', end);
   try {
     return await work(client);
   } finally {
+    signal?.removeEventListener('abort', end);
     await client.end().catch(() => undefined);
   }
+}
+
+/** What runs for a cancelled activity ends on the server too: it may hold locks, and go on for hours. */
+async function endSession(cluster: Cluster, options: ConnectOptions, client: Client): Promise<void> {
+  const { processID } = client as unknown as { processID: number | null };
+  const other = await connect(cluster, { ...options, database: 'postgres' }).catch(() => undefined);
+  await other?.query('select pg_terminate_backend($1)', [processID]).catch(() => undefined);
+  await other?.end().catch(() => undefined);
 }
 
 /** The same, for who closes it later. */
@@ -49,6 +63,7 @@ export async function connect(cluster: Cluster, options: ConnectOptions = {}): P
       'ServerFailed',
       `no connection to ${cluster.database} on ${cluster.context.host}: ${(error as Error).message}`,
       "Is the server running there, and may Lifeboat's user connect? Check: lifeboat doctor",
+      { code: (error as { code?: string }).code ?? '' },
     );
   }
 }
@@ -56,6 +71,18 @@ export async function connect(cluster: Cluster, options: ConnectOptions = {}): P
 /** True when a connection is accepted now. */
 export async function answers(cluster: Cluster, options: ConnectOptions = {}): Promise<boolean> {
   return withClient(cluster, { ...options, database: 'postgres' }, () => Promise.resolve(true)).catch(() => false);
+}
+
+/** Why a server that runs lets nobody in, when it is damage that keeps it from it (a catalog that cannot be read); undefined otherwise. */
+export async function tooDamagedToConnect(cluster: Cluster): Promise<string | undefined> {
+  try {
+    await withClient(cluster, { database: 'postgres' }, (client) => client.query('select 1'));
+    return undefined;
+  } catch (error) {
+    const { code = '' } = isFailure(error, 'ServerFailed') ? (error.details![0] as { code: string }) : (error as { code?: string });
+    // Classes of SQLSTATE: XX, internal error and data corrupted; 58, a file that cannot be read. Not: starting up, refused, wrong password.
+    return /^(XX|58)/.test(code) ? (error as Error).message : undefined;
+  }
 }
 
 /** The one value of a query's one row. */

@@ -1,6 +1,7 @@
 import { mkdir, open, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Capability } from '../capability.js';
+import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { exists, fileBytes, freeBytes, sha256 } from '../files.js';
 import { clusterOf, type Cluster, controlData, provenDataDirectory } from './cluster.js';
@@ -27,6 +28,7 @@ export async function keepEvidence(context: HostContext, incident: string, name:
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, name);
   await writeFile(file, content, { mode: 0o600 });
+  await checkpoint('after keeping evidence');
   return { file, bytes: await fileBytes(file), sha256: await sha256(file) };
 }
 
@@ -89,7 +91,7 @@ async function findServerLog(cluster: Cluster): Promise<string | undefined> {
       await readlink(`/proc/${pid}/fd/2`).catch(() => undefined),
     );
   }
-  candidates.push(logFile(cluster, false));
+  candidates.push(logFile(cluster));
   const debian = /\/var\/lib\/postgresql\/([^/]+)\/([^/]+)$/.exec(cluster.dataDirectory);
   if (debian) candidates.push(`/var/log/postgresql/postgresql-${debian[1]}-${debian[2]}.log`);
   for (const path of candidates) if (path?.startsWith('/') && !path.startsWith('/dev/') && (await exists(path))) return path;

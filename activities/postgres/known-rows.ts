@@ -1,5 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkpoint } from '../checkpoint.js';
 import type { Cluster } from './cluster.js';
 import { withClient } from './connect.js';
 import { countRows } from './checks.js';
@@ -23,6 +24,7 @@ export async function takeKnownRows(cluster: Cluster): Promise<KnownRows | undef
   const at = new Date().toISOString();
   const { counts } = await withClient(cluster, { statementTimeout: 30_000 }, (client) => countRows(cluster, client));
   await appendFile(file(cluster), `${JSON.stringify({ at, counts })}\n`);
+  await checkpoint('after noting the rows');
   const lines = (await readFile(file(cluster), 'utf8')).split('\n').filter(Boolean);
   if (lines.length > kept) await writeWhole(file(cluster), `${lines.slice(-kept / 2).join('\n')}\n`);
   return { at, counts };

@@ -1,11 +1,13 @@
+import { rmdir } from 'node:fs/promises';
 import type { Capability } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import { exists, removeTree } from '../files.js';
 import { claimedBy, releaseClaim } from './claim.js';
 import { clusterOf } from './cluster.js';
-import { answers, one, withClient } from './connect.js';
+import { answers } from './connect.js';
 import { hbaFile, isClosed, liftFence } from './fence.js';
+import { resumeSubscriptions } from './subscriptions.js';
 import { launch, untilReady } from './server.js';
 import { beatOnce } from './canary.js';
 import { scratchOf } from './scratch.js';
@@ -27,10 +29,11 @@ export const openDatabase = (context: HostContext): Capability<OpenInput, { summ
     if (holder && holder !== incident)
       throw failure('Busy', `incident ${holder} holds the data directory of ${database}`, 'Close or abort that incident first.');
     await launch(cluster);
-    await untilReady(cluster, { directory: cluster.dataDirectory, scratch: false, seconds: 300, what: 'starting it' }, async () =>
+    await liftFence(cluster);
+    await untilReady(cluster, { directory: cluster.dataDirectory, seconds: 300, what: 'starting it' }, async () =>
       (await answers(cluster)) ? true : undefined,
     );
-    await liftFence(cluster);
+    await resumeSubscriptions(cluster);
     const canary = await beatOnce(cluster);
     return { summary: `open, and takes writes (canary ${canary?.seq ?? 'unknown'})` };
   },
@@ -45,18 +48,18 @@ export const release = (context: HostContext): Capability<OpenInput, { summary: 
     const scratch = scratchOf(cluster, incident);
     if (!(await exists(scratch.directory))) {
       await removeTree(`${scratch.directory}.json`);
+      // Only when it is empty: a copy that is in place now may have its tablespaces there.
+      await rmdir(`${scratch.directory}.tablespaces`).catch(() => undefined);
       await removeTree(scratch.socketDirectory);
+      await removeTree(scratch.hba);
     }
-    const closed = await isClosed(cluster).catch(() => false);
-    return { summary: closed ? 'the database is closed' : 'the database is open', closed };
+    const closed = await isClosed(cluster).catch(() => undefined);
+    const summary =
+      closed === undefined
+        ? 'whether the database is closed could not be seen'
+        : closed
+          ? 'the database is closed'
+          : 'the database is open';
+    return { summary, closed: closed === true };
   },
 });
-
-/** Proves that the database takes no writes from this host's own point of view; used before a backup. */
-export async function inRecovery(context: HostContext, database: string): Promise<boolean> {
-  return withClient(
-    clusterOf(context, database),
-    { database: 'postgres' },
-    async (client) => (await one<boolean>(client, 'select pg_is_in_recovery()')) === true,
-  );
-}

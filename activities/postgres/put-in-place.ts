@@ -1,20 +1,22 @@
-import { access, constants, readdir, readFile, writeFile } from 'node:fs/promises';
+import { access, constants, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { quarantineDirectory } from '../../plan/names.js';
-import { demandRestored } from '../backups/restore-beside.js';
+import { demandRestored, markPlaced, wasPlaced } from '../backups/restored-mark.js';
+import { endOf, history, lsnValue } from '../backups/wal.js';
 import type { Capability } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
-import { exists, move, ownFor, treeBytes, writeWhole } from '../files.js';
+import { exists, move, treeBytes, writeWhole } from '../files.js';
 import { demandClaim } from './claim.js';
 import { readCanary } from './canary.js';
 import { readCatalog, runQueries } from './checks.js';
 import { type Cluster, clusterOf, controlData, dataOwner, provenDataDirectory } from './cluster.js';
 import { answers, one, withClient } from './connect.js';
-import { proveFence, putFence } from './fence.js';
+import { putFence } from './fence.js';
+import { proveFence } from './fence-proof.js';
 import { scratchOf } from './scratch.js';
-import { launch, stopServer, untilReady } from './server.js';
+import { launch, postmasterPid, stopServer, untilReady } from './server.js';
 
 export interface PlaceInput {
   database: string;
@@ -33,6 +35,8 @@ const sides = (cluster: Cluster, incident: string) => ({
   place: cluster.dataDirectory,
   restored: scratchOf(cluster, incident).directory,
   quarantine: quarantineDirectory(cluster.dataDirectory, incident),
+  /** Where a copy goes that did not hold in place, or was rolled back. */
+  aside: `${cluster.dataDirectory}.replaced-${incident}`,
 });
 
 /**
@@ -50,19 +54,25 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput, Placed>
 
   async execute({ database, incident }) {
     const cluster = clusterOf(context, database);
-    const { place, restored, quarantine } = sides(cluster, incident);
+    const { place, restored, quarantine, aside } = sides(cluster, incident);
     await demandClaim(cluster, incident);
     const copy = await demandRestored(scratchOf(cluster, incident), incident);
+    // It was in place before, did not hold, and was put aside: a person says that it can be tried again.
+    if (!(await exists(restored)) && !(await exists(quarantine)) && (await exists(aside)))
+      await move(aside, restored, 'taking the restored directory up again');
     if (await exists(restored)) {
       await stopServer(cluster, restored);
       if (await exists(place)) {
         await sameSystem(cluster, place, restored);
+        // Hours may have gone by since it was closed, and somebody's configuration management may have opened it.
+        if (await postmasterPid(place)) await putFence(cluster, incident).then(() => proveFence(cluster, undefined));
         await stopServer(cluster);
       }
       await makeReady(cluster, restored, incident, copy.timeline);
       if (!(await exists(quarantine))) await move(place, quarantine, 'moving the damaged directory aside');
       await move(restored, place, 'moving the restored directory into place');
     }
+    await markPlaced(scratchOf(cluster, incident));
     if (!(await exists(quarantine))) {
       throw failure(
         'WrongTarget',
@@ -99,7 +109,7 @@ async function makeReady(cluster: Cluster, directory: string, incident: string, 
   const file = join(directory, 'postgresql.auto.conf');
   const text = await readFile(file, 'utf8');
   const kept = text.split('\n').filter((line) => !/^\s*(archive_mode\s*=\s*'?off|restore_command|recovery_target\w*)\b/.test(line));
-  await writeWhole(file, kept.join('\n'), { owner: await dataOwner(cluster), mode: 0o600 });
+  await writeWhole(file, kept.join('\n'), { owner: await dataOwner(cluster), mode: 0o600, what: 'taking the settings of recovery out' });
   // Archiving was off when this timeline began, so PostgreSQL has not marked its history: without it in the archive, the next restore
   // would follow the old timeline and drop what came since (cloudnative-pg#10817).
   const wal = join(directory, 'pg_wal');
@@ -110,12 +120,24 @@ async function makeReady(cluster: Cluster, directory: string, incident: string, 
   const segments = names.filter((name) => !name.endsWith('.history'));
   // The last segments may be the current one or recycled ones: those are PostgreSQL's own to mark.
   const current = await currentSegment(cluster, directory);
-  for (const name of [...names.filter((one) => one.endsWith('.history')), ...segments.filter((one) => one < current)]) {
-    const status = join(wal, 'archive_status', name);
-    if ((await exists(`${status}.done`)) || (await exists(`${status}.ready`))) continue;
-    await writeFile(`${status}.ready`, '');
-    await ownFor(`${status}.ready`, await dataOwner(cluster));
-  }
+  for (const name of [...names.filter((one) => one.endsWith('.history')), ...segments.filter((one) => one < current)])
+    await markWal(cluster, wal, name, 'ready');
+  // The end of the old timeline is the damaged server's: it may have archived that segment with more in it than the copy has, and an archiver
+  // that is refused one segment archives nothing more. What is whole before it is the same in both.
+  const fork = (await history(cluster, timeline, directory)).at(-1);
+  if (!fork) return;
+  const { segmentBytes } = await controlData(cluster, directory);
+  for (const name of (await readdir(wal)).filter((one) => /^[0-9A-F]{24}$/.test(one) && !one.startsWith(own)))
+    await markWal(cluster, wal, name, endOf(name, segmentBytes) <= lsnValue(fork.until) ? 'ready' : 'done');
+}
+
+/** Says of a segment or a history that it is to be archived, or was; unless that is said already. */
+async function markWal(cluster: Cluster, wal: string, name: string, state: 'ready' | 'done'): Promise<void> {
+  const status = join(wal, 'archive_status', name);
+  if ((await exists(`${status}.done`)) || (await exists(`${status}.ready`))) return;
+  // Its owner's from the first moment: PostgreSQL opens it, and would archive the same file for ever if it could not.
+  const what = state === 'ready' ? 'marking WAL to be archived' : 'marking WAL of the old timeline';
+  await writeWhole(`${status}.${state}`, '', { owner: await dataOwner(cluster), mode: 0o600, what });
 }
 
 async function currentSegment(cluster: Cluster, directory: string): Promise<string> {
@@ -125,14 +147,14 @@ async function currentSegment(cluster: Cluster, directory: string): Promise<stri
 
 async function startClosed(cluster: Cluster): Promise<void> {
   await launch(cluster);
-  await untilReady(cluster, { directory: cluster.dataDirectory, scratch: false, seconds: 600, what: 'starting it in place' }, async () =>
+  await untilReady(cluster, { directory: cluster.dataDirectory, seconds: 600, what: 'starting it in place' }, async () =>
     (await answers(cluster)) ? true : undefined,
   );
 }
 
 /** In place it must be what was verified beside: up, writable for Lifeboat alone, on its timeline, with the plan's queries in order. */
 async function verifyInPlace(cluster: Cluster, timeline: number): Promise<void> {
-  const wrong = await withClient(cluster, { statementTimeout: 600_000 }, async (client) => {
+  const wrong = await withClient(cluster, { statementTimeout: 0 }, async (client) => {
     const found: string[] = [];
     if (await one<boolean>(client, 'select pg_is_in_recovery()')) found.push('it is in recovery');
     await client.query('checkpoint');
@@ -160,8 +182,7 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
 
   async execute({ database, incident }) {
     const cluster = clusterOf(context, database);
-    const { place, restored, quarantine } = sides(cluster, incident);
-    const aside = `${place}.replaced-${incident}`;
+    const { place, restored, quarantine, aside } = sides(cluster, incident);
     await demandClaim(cluster, incident);
     if (await exists(quarantine)) {
       if (await exists(place)) {
@@ -171,11 +192,11 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
         await move(place, aside, 'moving the restored directory aside');
       }
       await move(quarantine, place, 'moving the old directory back');
-    } else if (!(await exists(place))) {
+    } else if (!(await exists(place)) || ((await wasPlaced(scratchOf(cluster, incident))) && !(await exists(aside)))) {
       throw failure(
         'WrongTarget',
-        `neither ${place} nor ${quarantine} is there`,
-        'Somebody moved them. Look at the host before you decide anything.',
+        `${quarantine} is not there: there is nothing to put back`,
+        'Somebody moved or removed it. Look at the host before you decide anything; what is in place was not touched.',
       );
     }
     await putFence(cluster, incident);
@@ -188,6 +209,45 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
       host: context.host,
       quarantine: kept,
       bytes,
+    };
+  },
+});
+
+export interface Place {
+  summary: string;
+  host: string;
+  /** Which directory is production's now. */
+  inPlace: 'as it was' | 'restored';
+  /** Where the other one lies, when there is one. */
+  quarantine: string | null;
+  bytes: number;
+}
+
+/**
+ * Looks at what an ended incident left, and says it. Between the two renames there is no database at all: then the old one is put back, since
+ * nobody verified the other in its place.
+ */
+export const settlePlace = (context: HostContext): Capability<PlaceInput, Place> => ({
+  rehearse: () => Promise.resolve({ summary: 'nothing was moved', host: context.host, inPlace: 'as it was', quarantine: null, bytes: 0 }),
+  async execute({ database, incident }) {
+    const cluster = clusterOf(context, database);
+    const { place, restored, quarantine, aside } = sides(cluster, incident);
+    if (!(await exists(place)) && (await exists(quarantine))) {
+      await demandClaim(cluster, incident);
+      await move(quarantine, place, 'moving the old directory back');
+    }
+    const kept = [quarantine, restored, aside];
+    const there = await Promise.all(kept.map(exists));
+    const inPlace = there[0] ? 'restored' : 'as it was';
+    const other = kept.find((_, at) => there[at]) ?? null;
+    const what =
+      inPlace === 'restored' ? 'the restored copy is in place, the damaged one in quarantine' : 'the damaged database is where it was';
+    return {
+      summary: `${what}${other ? `; kept at ${other}` : ''}`,
+      host: context.host,
+      inPlace,
+      quarantine: other,
+      bytes: other ? await treeBytes(other) : 0,
     };
   },
 });

@@ -35,7 +35,9 @@ export const repair = (context: HostContext): Capability<RepairInput, { summary:
         if (!table || rewritten.has(`${damaged.database}.${table}`)) return;
         rewritten.add(`${damaged.database}.${table}`);
         progress({ what: `VACUUM FULL ${table}` });
+        await checkpoint('before vacuum full');
         await client.query(`vacuum full ${table}`);
+        await checkpoint('after vacuum full');
       });
     }
     const vacuumed = rewritten.size > 0 ? `, ${rewritten.size} tables rewritten` : '';

@@ -1,17 +1,20 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir } from 'node:fs/promises';
+import { lchown, lstat, mkdir, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { restoredDirectory } from '../../plan/names.js';
+import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
-import { ownFor, writeWhole } from '../files.js';
+import { writeWhole } from '../files.js';
 import { type Cluster, dataOwner } from './cluster.js';
+import { type Client, one } from './connect.js';
 
 /** The restored copy beside the real database: another directory, another socket, no network, no archiving. */
 export interface Scratch {
   directory: string;
   socketDirectory: string;
   hba: string;
+  log: string;
 }
 
 /** Names of the scratch copy of an incident. The socket is in a short directory of its own: a socket's path may have no more than 107 bytes. */
@@ -20,7 +23,8 @@ export function scratchOf(cluster: Cluster, incident: string): Scratch {
   return {
     directory: restoredDirectory(cluster.dataDirectory, incident),
     socketDirectory: join(tmpdir(), `lifeboat-${unique}`),
-    hba: join(cluster.context.state, `scratch-hba-${cluster.database}.conf`),
+    hba: join(cluster.context.state, `scratch-hba-${unique}.conf`),
+    log: join(cluster.context.state, 'logs', `${cluster.database}-${incident}.log`),
   };
 }
 
@@ -30,15 +34,18 @@ export async function scratchSettings(cluster: Cluster, scratch: Scratch): Promi
   await mkdir(scratch.socketDirectory, { mode: 0o700 }).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   });
-  await ownFor(scratch.socketDirectory, owner);
+  await checkpoint('after making the socket directory');
+  // Looked at before it is touched, and never through a link: anybody may make names in the folder for temporary files.
   const found = await lstat(scratch.socketDirectory);
-  if (!found.isDirectory() || (found.mode & 0o077) !== 0 || (owner && found.uid !== owner.uid)) {
+  const ours = [process.getuid?.(), owner?.uid].includes(found.uid);
+  if (!found.isDirectory() || (found.mode & 0o077) !== 0 || !ours) {
     throw failure(
       'WrongTarget',
       `${scratch.socketDirectory} belongs to somebody else`,
       "Look who made it; remove it if it is nobody's, then: lifeboat decide retry",
     );
   }
+  if (owner) await lchown(scratch.socketDirectory, owner.uid, owner.gid);
   // Trust is safe here: only the owner of the data can enter the directory of the socket, and nothing listens on the network.
   await writeWhole(scratch.hba, 'local all all trust\n', { owner, mode: 0o600 });
   return {
@@ -58,5 +65,19 @@ export async function scratchSettings(cluster: Cluster, scratch: Scratch): Promi
     primary_conninfo: '',
     primary_slot_name: '',
     synchronous_standby_names: '',
+    // Nor may it take production's place at a publisher, or run its jobs a second time.
+    max_logical_replication_workers: '0',
+    'cron.launch_active_jobs': 'off',
   };
+}
+
+/** Throws WrongTarget unless the server behind this session is the copy's: settings outside of the data directory could name another one. */
+export async function demandScratch(client: Client, scratch: Scratch): Promise<void> {
+  const served = await one<string>(client, `select current_setting('data_directory')`);
+  if (served === scratch.directory || (served && (await realpath(served)) === (await realpath(scratch.directory)))) return;
+  throw failure(
+    'WrongTarget',
+    `the server of the copy serves ${served ?? 'nothing'} and not ${scratch.directory}`,
+    'Look at data_directory in postgresql.conf on the host; nothing was changed.',
+  );
 }

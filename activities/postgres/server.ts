@@ -1,8 +1,9 @@
 import { mkdir, open, readFile, readlink, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { cancelled } from '../capability.js';
+import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
-import { ownFor } from '../files.js';
+import { exists, ownFor } from '../files.js';
 import { run, tail } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 
@@ -38,42 +39,49 @@ async function sameDirectory(a: string, b: string): Promise<boolean> {
  */
 async function clearStalePid(directory: string): Promise<void> {
   await rm(join(directory, 'postmaster.pid'), { force: true });
+  await checkpoint('after clearing a stale PID file');
 }
 
 export interface StartOptions {
   directory?: string;
   /** Settings for this start only. */
   settings?: Record<string, string>;
-  /** Beside the real one: never through systemd, and with the log in a file of ours. */
-  scratch?: boolean;
+  /** Beside the real one: never through systemd, and with its log in this file. */
+  log?: string;
 }
 
-/** Where a server that we start writes its log. */
-export const logFile = (cluster: Cluster, scratch: boolean): string =>
-  join(cluster.context.state, 'logs', `${cluster.database}${scratch ? '-scratch' : ''}.log`);
+/** Where production writes its log when it is we who start it. */
+export const logFile = (cluster: Cluster): string => join(cluster.context.state, 'logs', `${cluster.database}.log`);
 
 /** Asks the server to start and returns at once; what is running already stays. Throws ServerFailed, with what its log says. */
 export async function launch(cluster: Cluster, options: StartOptions = {}): Promise<void> {
   const directory = options.directory ?? cluster.dataDirectory;
   if (await postmasterPid(directory)) return;
   const { systemd, configFile } = cluster.plan.postgres;
-  if (systemd && !options.scratch) {
+  if (systemd && !options.log) {
     await run('systemctl', ['start', systemd], { ledger: ledger(cluster, 'systemctl-start') });
     return;
   }
   await clearStalePid(directory);
   const owner = await dataOwner(cluster);
-  const log = logFile(cluster, options.scratch === true);
+  const log = options.log ?? logFile(cluster);
   await mkdir(dirname(log), { recursive: true });
   await ownFor(dirname(log), owner);
-  // A fresh log for each start beside: what it says is believed, so nothing of an earlier one may be in it.
-  if (options.scratch) await (await open(log, 'w')).close();
-  if (options.scratch) await ownFor(log, owner);
-  const settings: Record<string, string> = { ...(configFile ? { config_file: configFile } : {}), ...options.settings };
+  // A fresh log for each recovery beside: what it says is believed, so nothing of an earlier one may be in it. A copy that is recovered
+  // already has said all it had to say, and may be started again.
+  if (options.log) {
+    await (await open(log, (await exists(join(directory, 'recovery.signal'))) ? 'w' : 'a')).close();
+    await ownFor(log, owner);
+  }
+  // A postgresql.conf outside of the data directory (Debian's) names production's directory, which would beat -D.
+  const settings: Record<string, string> = {
+    ...(configFile ? { config_file: configFile, data_directory: directory } : {}),
+    ...options.settings,
+  };
   const flags = [`-p ${cluster.port}`, ...Object.entries(settings).map(([key, value]) => `-c ${key}='${value.replaceAll("'", "\\'")}'`)];
   await run(await bin(cluster, 'pg_ctl', directory), ['-D', directory, '-l', log, '-W', '-o', flags.join(' '), 'start'], {
     owner,
-    ledger: ledger(cluster, options.scratch ? 'pg_ctl-start-scratch' : 'pg_ctl-start'),
+    ledger: ledger(cluster, options.log ? `pg_ctl-start-${basename(options.log, '.log')}` : 'pg_ctl-start'),
   });
 }
 
@@ -107,7 +115,7 @@ export async function stopServer(cluster: Cluster, directory = cluster.dataDirec
 /** Waits until `ready` says so. Throws ServerFailed as soon as the server is gone, with what its log says. */
 export async function untilReady<T>(
   cluster: Cluster,
-  options: { directory: string; scratch: boolean; seconds: number; what: string },
+  options: { directory: string; log?: string; seconds: number; what: string },
   ready: () => Promise<T | undefined>,
 ): Promise<T> {
   const deadline = Date.now() + options.seconds * 1000;
@@ -116,14 +124,14 @@ export async function untilReady<T>(
     cancelled()?.throwIfAborted();
     const answer = await ready();
     if (answer !== undefined) return answer;
-    // Twice in a row: pg_ctl -W returns before the postmaster has written its PID file.
+    // pg_ctl -W returns before the postmaster has written its PID file, and a busy host takes a while: its log may say sooner that it is gone.
     gone = (await postmasterPid(options.directory)) ? 0 : gone + 1;
-    if (gone > 10)
-      throw failure('ServerFailed', `${options.what}: PostgreSQL ended: ${await logTail(cluster, options.scratch)}`, serverHint(cluster));
+    if (gone > 100 || (gone > 10 && /FATAL|PANIC|shut down/.test((await serverLog(cluster, options.log)).slice(-5).join(' '))))
+      throw failure('ServerFailed', `${options.what}: PostgreSQL ended: ${await logTail(cluster, options.log)}`, serverHint(cluster));
     if (Date.now() > deadline)
       throw failure(
         'ServerFailed',
-        `${options.what}: not within ${options.seconds} s: ${await logTail(cluster, options.scratch)}`,
+        `${options.what}: not within ${options.seconds} s: ${await logTail(cluster, options.log)}`,
         serverHint(cluster),
       );
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -132,13 +140,16 @@ export async function untilReady<T>(
 
 const serverHint = (cluster: Cluster) => `Read the server's log on ${cluster.context.host}, mend the cause, then: lifeboat decide retry`;
 
-export async function serverLog(cluster: Cluster, scratch: boolean): Promise<string[]> {
-  return (await readFile(logFile(cluster, scratch), 'utf8').catch(() => '')).split('\n').filter(Boolean);
+export async function serverLog(cluster: Cluster, log = logFile(cluster)): Promise<string[]> {
+  return (await readFile(log, 'utf8').catch(() => '')).split('\n').filter(Boolean);
 }
 
-export async function logTail(cluster: Cluster, scratch: boolean): Promise<string> {
-  const lines = await serverLog(cluster, scratch);
-  return lines.length === 0 ? 'its log is empty' : tail(lines.slice(-60));
+export async function logTail(cluster: Cluster, log?: string): Promise<string> {
+  const lines = await serverLog(cluster, log);
+  const last = lines.slice(-60);
+  // Why a server ended is FATAL or PANIC; what else failed meanwhile (a standby that asked in vain) is not the reason.
+  const why = last.filter((line) => /FATAL|PANIC/.test(line));
+  return lines.length === 0 ? 'its log is empty' : tail(why.length > 0 ? why.slice(-2) : last);
 }
 
 export const ledger = (cluster: Cluster, name: string) => ({

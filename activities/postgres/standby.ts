@@ -6,12 +6,13 @@ import { primaryPort, restoreCommand, writeConfig } from '../backups/pgbackrest.
 import { type Capability, progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import { type HostContext, secretOf } from '../context.js';
-import { failure } from '../errors.js';
+import { formatBytes } from '../../plan/values.js';
+import { failure, isFailure } from '../errors.js';
 import { exists, freeBytes, makeDirectory, move, removeTree, treeBytes, writeWhole } from '../files.js';
 import { run, type Owner } from '../run.js';
 import { bin, type Cluster, clusterOf, controlData, dataOwner } from './cluster.js';
 import { one, withClient } from './connect.js';
-import { launch, ledger, postmasterPid, stopServer, untilReady } from './server.js';
+import { launch, ledger, logTail, postmasterPid, stopServer, untilReady } from './server.js';
 
 export interface StandbyInput {
   database: string;
@@ -31,41 +32,33 @@ export interface StandbyResult {
 export const rebuildStandby = (context: HostContext): Capability<StandbyInput, StandbyResult> => ({
   async rehearse({ database }) {
     const cluster = clusterOf(context, database);
-    const size = (await exists(cluster.dataDirectory)) ? await treeBytes(cluster.dataDirectory) : 0;
-    const free = await freeBytes(dirname(cluster.dataDirectory));
-    if (free < size)
-      throw failure(
-        'NotEnoughSpace',
-        `a new standby needs ${size} bytes and ${free} are free on ${context.host}`,
-        'Free some space there.',
-      );
+    const room = await demandRoom(cluster);
     await bin(cluster, 'pg_basebackup');
-    return { summary: 'could be rebuilt: pg_basebackup is here, and the space', host: context.host, quarantine: null, bytes: 0 };
+    return { summary: `could be rebuilt: pg_basebackup is here; ${room}`, host: context.host, quarantine: null, bytes: 0 };
   },
 
   async execute({ database, incident }) {
     const cluster = clusterOf(context, database);
-    const timeline = await primaryTimeline(cluster);
-    const owner = await dataOwner(cluster);
+    const primary = await identifyPrimary(cluster);
     const quarantine = quarantineDirectory(cluster.dataDirectory, incident);
     const fresh = `${cluster.dataDirectory}.new-${incident}`;
-    if (!(await follows(cluster, timeline))) {
-      if (!(await isFresh(fresh))) {
-        await stopServer(cluster);
-        await takeCopy(cluster, fresh, owner);
+    if (!(await follows(cluster, primary.timeline))) {
+      await demandOurs(cluster, primary.systemIdentifier);
+      // In its place already, the new one may only need to be started; one that does not follow then is worth nothing, and taken anew.
+      const placed = (await exists(completeMark(fresh))) && !(await exists(fresh));
+      if (!placed || !(await startsToFollow(cluster, primary.timeline))) await replace(cluster, { fresh, quarantine, again: placed });
+      if (!(await startsToFollow(cluster, primary.timeline))) {
+        throw failure(
+          'ServerFailed',
+          `the new standby does not stream: ${await logTail(cluster)}`,
+          `Read the server's log on ${context.host}, then: lifeboat decide retry`,
+        );
       }
-      await stopServer(cluster);
-      if (!(await exists(quarantine)) && (await exists(cluster.dataDirectory)))
-        await move(cluster.dataDirectory, quarantine, 'moving the old standby aside');
-      if (!(await exists(cluster.dataDirectory))) await move(fresh, cluster.dataDirectory, 'moving the new standby into place');
-      await launch(cluster);
     }
-    await untilReady(cluster, { directory: cluster.dataDirectory, scratch: false, seconds: 600, what: 'starting the standby' }, async () =>
-      (await follows(cluster, timeline)) ? true : undefined,
-    );
+    await removeTree(completeMark(fresh));
     const kept = await exists(quarantine);
     return {
-      summary: `streaming on timeline ${timeline}`,
+      summary: `streaming on timeline ${primary.timeline}`,
       host: context.host,
       quarantine: kept ? quarantine : null,
       bytes: kept ? await treeBytes(quarantine) : 0,
@@ -73,19 +66,72 @@ export const rebuildStandby = (context: HostContext): Capability<StandbyInput, S
   },
 });
 
-/** The timeline of the primary, asked over the replication protocol: that also proves that this host may replicate from it. */
-async function primaryTimeline(cluster: Cluster): Promise<number> {
+/** What stands in the standby's place must be of this cluster, or nothing of it is moved. */
+async function demandOurs(cluster: Cluster, systemIdentifier: string): Promise<void> {
+  const old = await controlData(cluster, cluster.dataDirectory).catch(() => undefined);
+  if (!old || old.systemIdentifier === systemIdentifier) return;
+  throw failure(
+    'WrongTarget',
+    `${cluster.dataDirectory} on ${cluster.context.host} is cluster ${old.systemIdentifier}, the primary is cluster ${systemIdentifier}`,
+    'Nothing was moved. Check the hosts and dataDirectory in the plan.',
+  );
+}
+
+async function startsToFollow(cluster: Cluster, timeline: number): Promise<boolean> {
+  await launch(cluster);
+  return untilReady(cluster, { directory: cluster.dataDirectory, seconds: 120, what: 'starting the standby' }, async () =>
+    (await follows(cluster, timeline)) ? true : undefined,
+  ).catch((error: unknown) => {
+    if (isFailure(error, 'ServerFailed')) return false;
+    throw error;
+  });
+}
+
+/** Takes a new copy, moves the old standby aside (a copy that did not follow is removed), and puts the new one in its place. */
+async function replace(
+  cluster: Cluster,
+  { fresh, quarantine, again }: { fresh: string; quarantine: string; again: boolean },
+): Promise<void> {
+  if (again || !(await exists(completeMark(fresh)))) {
+    await removeTree(completeMark(fresh));
+    await takeCopy(cluster, fresh, await dataOwner(cluster));
+  }
+  await stopServer(cluster);
+  if (await exists(cluster.dataDirectory)) {
+    if (await exists(quarantine)) await removeTree(cluster.dataDirectory);
+    else await move(cluster.dataDirectory, quarantine, 'moving the old standby aside');
+  }
+  await move(fresh, cluster.dataDirectory, 'moving the new standby into place');
+}
+
+/** Room for a new copy beside the old standby, which stays. */
+async function demandRoom(cluster: Cluster): Promise<string> {
+  const size = (await exists(cluster.dataDirectory)) ? await treeBytes(cluster.dataDirectory) : 0;
+  const free = await freeBytes(dirname(cluster.dataDirectory));
+  if (free < size * 1.1) {
+    throw failure(
+      'NotEnoughSpace',
+      `a new standby needs ${formatBytes(size * 1.1)} on ${cluster.context.host}, and ${formatBytes(free)} are free`,
+      'Free some there, then: lifeboat decide retry',
+    );
+  }
+  return `${formatBytes(size)} needed, ${formatBytes(free)} free`;
+}
+
+/** The primary's cluster and timeline, asked over the replication protocol: that also proves that this host may replicate from it. */
+async function identifyPrimary(cluster: Cluster): Promise<{ systemIdentifier: string; timeline: number }> {
   const conninfo = await replicationConninfo(cluster);
   const answer = await run(
     await bin(cluster, 'psql'),
     ['-X', '-A', '-t', '-w', '-d', `${conninfo} dbname=replication replication=true`, '-c', 'IDENTIFY_SYSTEM'],
     { owner: await dataOwner(cluster) },
   );
-  return Number(answer.stdout.trim().split('|')[1]);
+  const [systemIdentifier = '', timeline] = answer.stdout.trim().split('|');
+  return { systemIdentifier, timeline: Number(timeline) };
 }
 
-/** A base backup is whole when pg_basebackup has ended and said so; only then is its marker written. */
-const isFresh = (fresh: string) => exists(join(fresh, '.lifeboat-complete'));
+/** A base backup is whole when pg_basebackup has ended and said so; only then is its mark written, beside it: what is in it is the primary's. */
+const completeMark = (fresh: string) => `${fresh}.complete`;
 
 /** True when the standby runs, is in recovery, and its WAL receiver streams on this timeline. */
 async function follows(cluster: Cluster, timeline: number): Promise<boolean> {
@@ -109,8 +155,10 @@ async function replicationConninfo(cluster: Cluster): Promise<string> {
 }
 
 async function takeCopy(cluster: Cluster, fresh: string, owner: Owner | undefined): Promise<void> {
+  await demandRoom(cluster);
   await removeTree(fresh);
   await makeDirectory(fresh, owner);
+  await checkpoint('after making the directory of the new standby');
   const conninfo = await replicationConninfo(cluster);
   await run(
     await bin(cluster, 'pg_basebackup', (await readdir(cluster.dataDirectory).catch(() => [])).length > 0 ? cluster.dataDirectory : fresh),
@@ -133,8 +181,7 @@ async function takeCopy(cluster: Cluster, fresh: string, owner: Owner | undefine
   ];
   await appendFile(join(fresh, 'postgresql.auto.conf'), `${settings.join('\n')}\n`);
   await removeTree(join(fresh, 'pg_hba.conf.lifeboat-open'));
-  await checkpoint('after the copy of the primary');
-  await writeWhole(join(fresh, '.lifeboat-complete'), '', { owner });
+  await writeWhole(completeMark(fresh), '', { what: 'marking the new standby as complete' });
 }
 
 /** What a primary sees of its standbys: host, and whether it streams. */

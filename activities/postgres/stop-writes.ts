@@ -1,12 +1,12 @@
 import type { Capability } from '../capability.js';
-import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
-import { clusterOf, provenDataDirectory } from './cluster.js';
-import { one, withClient } from './connect.js';
-import { hbaFile, isClosed, openProbe, proveFence, putFence, reload } from './fence.js';
+import { type Cluster, clusterOf, provenDataDirectory } from './cluster.js';
+import { one, tooDamagedToConnect, withClient } from './connect.js';
+import { hbaFile, isClosed, liftFence, putFence, reload } from './fence.js';
+import { openProbe, proveFence } from './fence-proof.js';
 import { claim } from './claim.js';
-import { postmasterPid } from './server.js';
+import { postmasterPid, stopServer } from './server.js';
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -43,11 +43,20 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
     const probe = running && !(await isClosed(cluster)) ? await openProbe(cluster) : undefined;
     try {
       await putFence(cluster, incident);
-      await checkpoint('after closing pg_hba.conf');
       if (!running) return { summary: 'the server does not run, and is closed when it starts', proofs: ['its postmaster is not alive'] };
       await reload(directory);
+      await demandOwnWay(cluster);
+      const damage = await tooDamagedToConnect(cluster);
+      if (damage) {
+        // Nothing could be proven on it, and it is of no use as it runs: what does not run cannot write.
+        await stopServer(cluster);
+        return { summary: 'stopped, and closed when it starts', proofs: [`it let nobody in (${damage})`, 'its postmaster is not alive'] };
+      }
       const proof = await proveFence(cluster, probe);
-      return { summary: `closed: ${proof.sessionsEnded} sessions ended, a write is refused`, proofs: proof.proofs };
+      return {
+        summary: `closed: ${proof.sessionsEnded} ${proof.sessionsEnded === 1 ? 'session' : 'sessions'} ended, a write is refused`,
+        proofs: proof.proofs,
+      };
     } catch (error) {
       if (error instanceof Error && /ECONNREFUSED|no connection/.test(error.message) && !(await postmasterPid(directory))) {
         throw failure(
@@ -60,5 +69,37 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
     } finally {
       await probe?.end().catch(() => undefined);
     }
+  },
+});
+
+/** A fence that keeps Lifeboat out as well would end every recovery here: it is lifted again at once, and said. */
+async function demandOwnWay(cluster: Cluster): Promise<void> {
+  const why = await withClient(cluster, { database: 'postgres' }, () => Promise.resolve('')).catch(
+    (error: unknown) => (error as Error).message,
+  );
+  if (!/pg_hba\.conf|authentication failed/.test(why)) return;
+  await liftFence(cluster);
+  throw failure(
+    'FenceFailed',
+    `the fence would keep Lifeboat's own user out, and was lifted: ${why}`,
+    `Let ${cluster.plan.postgres.user} in over the socket by a "local" line of pg_hba.conf, then: lifeboat decide retry`,
+  );
+}
+
+/**
+ * A person attests that writes are stopped, where it could not be proven. The data directory is still taken for the incident, and closed for
+ * whoever starts or reloads its server; what of that cannot be done is said.
+ */
+export const attestStopped = (context: HostContext): Capability<StopWritesInput, { summary: string }> => ({
+  rehearse: () => Promise.resolve({ summary: 'nothing to attest' }),
+  async execute({ database, incident }) {
+    const cluster = clusterOf(context, database);
+    await claim(cluster, incident);
+    const closed = await putFence(cluster, incident).then(
+      () => 'pg_hba.conf is closed',
+      (error: unknown) => `pg_hba.conf could not be closed: ${(error as Error).message}`,
+    );
+    await reload(cluster.dataDirectory);
+    return { summary: `attested, not proven; ${closed}` };
   },
 });

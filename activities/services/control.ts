@@ -15,10 +15,10 @@ interface Controller {
   stop(): Promise<void>;
 }
 
-const systemd = (unit: string): Controller => ({
+const systemd = (unit: string, ledger: { directory: string; name: string }): Controller => ({
   isRunning: async () => (await run('systemctl', ['is-active', '--quiet', unit], { accept: [1, 2, 3, 4] })).code === 0,
-  start: async () => void (await run('systemctl', ['start', unit])),
-  stop: async () => void (await run('systemctl', ['stop', unit])),
+  start: async () => void (await run('systemctl', ['start', unit], { ledger: { ...ledger, name: `${ledger.name}-start` } })),
+  stop: async () => void (await run('systemctl', ['stop', unit], { ledger: { ...ledger, name: `${ledger.name}-stop` } })),
 });
 
 const commands = (control: Extract<Control, { start: string[] }>, ledger: { directory: string; name: string }): Controller => {
@@ -58,10 +58,8 @@ function serviceOf(context: HostContext, name: string): { plan: ServicePlan; con
       'Is the plan of this host the current one? Compare: lifeboat doctor',
     );
   }
-  const controller =
-    'systemd' in plan.control
-      ? systemd(plan.control.systemd)
-      : commands(plan.control, { directory: `${context.state}/running`, name: `service-${name}` });
+  const ledger = { directory: `${context.state}/running`, name: `service-${name}` };
+  const controller = 'systemd' in plan.control ? systemd(plan.control.systemd, ledger) : commands(plan.control, ledger);
   return { plan, controller };
 }
 

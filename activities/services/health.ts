@@ -29,11 +29,13 @@ export const watchServices = (plan: Plan) => ({
   async execute({ services }: HealthInput): Promise<{ summary: string }> {
     const seconds = Math.max(0, ...services.map((service) => plan.services[service]?.watch ?? 0));
     const until = Date.now() + seconds * 1000;
+    const watched = targets(plan, services);
     let asked = 0;
     let failedInARow = 0;
-    while (Date.now() < until) {
+    // It ends on a good answer only: one that was bad at the last look is looked at once more.
+    while (watched.length > 0 && (Date.now() < until || failedInARow > 0)) {
       cancelled()?.throwIfAborted();
-      const answers = await Promise.all(targets(plan, services).map((target) => ask(target)));
+      const answers = await Promise.all(watched.map((target) => askOnce(target)));
       asked += answers.length;
       const ill = answers.filter(({ ok }) => !ok);
       failedInARow = ill.length > 0 ? failedInARow + 1 : 0;
@@ -43,12 +45,9 @@ export const watchServices = (plan: Plan) => ({
           `while watched: ${ill.map(({ says }) => says).join('; ')}`,
           'Look at the log of the service; then: lifeboat decide retry',
         );
-      progress({
-        what: 'watching',
-        percent: Math.round(100 - (100 * (until - Date.now())) / (seconds * 1000)),
-        secondsLeft: Math.round((until - Date.now()) / 1000),
-      });
-      await new Promise((resolve) => setTimeout(resolve, Math.min(1000, Math.max(0, until - Date.now()))));
+      const left = Math.max(0, until - Date.now());
+      progress({ what: 'watching', percent: Math.round(100 - left / (10 * seconds)), secondsLeft: Math.round(left / 1000) });
+      await new Promise((resolve) => setTimeout(resolve, Math.min(1000, left)));
     }
     return { summary: asked === 0 ? 'nothing to watch' : `healthy for ${formatDuration(seconds)}, asked ${asked} times` };
   },
@@ -71,24 +70,32 @@ function targets(plan: Plan, services: string[]): Asked[] {
   });
 }
 
+interface Answer {
+  ok: boolean;
+  says: string;
+}
+
 /** A service that was just started may need a moment: it is asked again for a quarter of a minute. */
-async function ask({ service, url, within }: Asked): Promise<{ ok: boolean; says: string }> {
-  let says = '';
-  for (let left = 15; left > 0; left -= 1) {
+async function ask(target: Asked): Promise<Answer> {
+  let answer = await askOnce(target);
+  for (const until = Date.now() + 15_000; !answer.ok && Date.now() < until; answer = await askOnce(target)) {
     cancelled()?.throwIfAborted();
-    const started = Date.now();
-    try {
-      const response = await fetch(url, { signal: AbortSignal.timeout(within * 1000), redirect: 'manual' });
-      await response.arrayBuffer();
-      const degraded = response.headers.get('x-system-status');
-      if (response.ok && degraded !== 'degraded')
-        return { ok: true, says: `${service} answers ${response.status} in ${Date.now() - started} ms` };
-      says = `${service} answers ${response.status}${degraded ? `, and calls itself ${degraded}` : ''}`;
-    } catch (error) {
-      const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;
-      says = `${service} does not answer at ${new URL(url).origin}: ${cause}`;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await new Promise((resolve) => setTimeout(resolve, 500));
   }
-  return { ok: false, says };
+  return answer;
+}
+
+async function askOnce({ service, url, within }: Asked): Promise<Answer> {
+  const started = Date.now();
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(within * 1000), redirect: 'manual' });
+    await response.arrayBuffer();
+    const degraded = response.headers.get('x-system-status');
+    if (response.ok && degraded !== 'degraded')
+      return { ok: true, says: `${service} answers ${response.status} in ${Date.now() - started} ms` };
+    return { ok: false, says: `${service} answers ${response.status}${degraded ? `, and calls itself ${degraded}` : ''}` };
+  } catch (error) {
+    const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;
+    return { ok: false, says: `${service} does not answer at ${new URL(url).origin}: ${cause}` };
+  }
 }

@@ -13,7 +13,7 @@ export function register(program: Command): void {
     .argument('<choice>', choices.join(', '))
     .option('--reason <text>', 'why, for the record')
     .option('--to <target>', 'for restore: the target')
-    .option('--question <number>', 'only if this is the question that is open', Number)
+    .option('--question <number>', 'only if this is the question that is open', numbered)
     .action(async (choice: string, { reason, to, question }: { reason?: string; to?: string; question?: number }, command: Command) => {
       if (!choices.some((one) => one === choice))
         throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
@@ -31,6 +31,15 @@ export function register(program: Command): void {
         else printLine(`${said}. Follow it: ${prefix} watch`);
       });
     });
+}
+
+/** The number of a question. Throws {@link Expected}. */
+export function numbered(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new Expected(
+    `"${text}" is not the number of a question.`,
+    'lifeboat watch --once --json shows the one that is open, as state.question.id',
+  );
 }
 
 /** The three dots of the printed command are not a reason. */

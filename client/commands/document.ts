@@ -33,9 +33,9 @@ export function register(program: Command): void {
           else process.stderr.write(formatProblems(error));
           process.exitCode = 1;
         } else if (isSystemError(error)) {
-          process.stderr.write(
-            `${out ?? 'the document'} cannot be written (${error.code}). Name another file: lifeboat document --out FILE\n`,
-          );
+          const message = `${out ?? 'the document'} cannot be written (${error.code}). Name another file: lifeboat document --out FILE`;
+          if (json) process.stdout.write(`${JSON.stringify({ ok: false, error: message }, null, 2)}\n`);
+          else process.stderr.write(`${message}\n`);
           process.exitCode = 2;
         } else throw error;
       }

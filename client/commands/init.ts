@@ -28,7 +28,8 @@ export function register(program: Command): void {
         import('node:path'),
       ]);
       const stop = (message: string): void => {
-        process.stderr.write(`${message}\n`);
+        if (json) process.stdout.write(`${JSON.stringify({ ok: false, error: message }, null, 2)}\n`);
+        else process.stderr.write(`${message}\n`);
         process.exitCode = 2;
       };
       const exists = (path: string): Promise<boolean> =>

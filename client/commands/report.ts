@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { printLine } from '../output.js';
+import { Expected, printJson, printLine } from '../output.js';
 import { globals, withLifeboat } from '../session.js';
 
 /** `lifeboat report`: the report of an incident, as Markdown, JSON, or one HTML page. */
@@ -22,8 +22,11 @@ export function register(program: Command): void {
           printLine(text);
           return;
         }
-        await (await import('node:fs/promises')).writeFile(out, text);
-        printLine(`Written: ${out}`);
+        await (await import('node:fs/promises')).writeFile(out, text).catch((error: NodeJS.ErrnoException) => {
+          throw new Expected(`${out} cannot be written (${error.code ?? error.message}).`, 'Name another file: lifeboat report --out FILE');
+        });
+        if (globals(command).json) printJson({ written: out });
+        else printLine(`Written: ${out}`);
       });
     });
 }

@@ -32,6 +32,8 @@ export async function restoreByHand(lab: Lab, { label, target }: Restore): Promi
         '--type=time',
         `--target=${target.replace('T', ' ').replace('Z', '+00')}`,
         '--target-action=promote',
+        // Without it, PostgreSQL would ask the archive for newer timelines, and lose half a second.
+        '--target-timeline=1',
         '--archive-mode=off',
         'restore',
       ],

@@ -1,9 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { History } from '@temporalio/common/lib/proto-utils.js';
+import type { WorkflowHandle } from '@temporalio/client';
 import type { Lab } from '../lab.js';
 import { length, type Span, union, without } from './spans.js';
 import type { Traced } from './trace.js';
+
+export type History = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
 
 /**
  * The orchestration's own share of an incident: the time in which no program that it started was at work, PostgreSQL was neither asked nor
@@ -41,13 +43,18 @@ interface ActivityTimes {
 
 export function ownShare({ whole, people, watchSeconds, history, traced, servers }: Measured): OwnShare {
   const activities = activitiesOf(history);
-  const watching = activities.filter(({ name }) => name === 'watchServices').map(({ started }) => ({ from: started, to: started + watchSeconds * 1000 }));
+  const watching = activities
+    .filter(({ name }) => name === 'watchServices')
+    .map(({ started }) => ({ from: started, to: started + watchSeconds * 1000 }));
   const tools = [...traced, ...servers];
   const own = without([whole], [...tools, people, ...watching]);
   const began = Number(history.events![0]!.eventTime!.seconds) * 1000 + (history.events![0]!.eventTime!.nanos ?? 0) / 1e6;
   const within = (spans: Span[]) => seconds(length(own) - length(without(own, spans)));
   const running = activities.map(({ started, closed }) => ({ from: started, to: closed }));
-  const queued = without(activities.map(({ scheduled, started }) => ({ from: scheduled, to: started })), running);
+  const queued = without(
+    activities.map(({ scheduled, started }) => ({ from: scheduled, to: started })),
+    running,
+  );
   const inside: Record<string, number> = {};
   for (const { name, started, closed } of activities) inside[name] = (inside[name] ?? 0) + within([{ from: started, to: closed }]);
   const before = { from: whole.from, to: began };
@@ -122,7 +129,8 @@ export function serverTimes(lab: Lab): Span[] {
 }
 
 const begins = /LOG: {2}(starting PostgreSQL|redo done at|received promote request)/;
-const ends = /LOG: {2}(recovery has paused|started streaming WAL|database system is ready to accept connections)/;
+const ends =
+  /LOG: {2}(recovery has paused|pausing at the end of recovery|started streaming WAL|database system is ready to accept connections)/;
 
 function busyTimes(log: string): Span[] {
   const found: Span[] = [];

@@ -21,10 +21,12 @@ export function union(spans: Span[]): Span[] {
 export function without(spans: Span[], those: Span[]): Span[] {
   return union(those).reduce(
     (left, cut) =>
-      left.flatMap(({ from, to }) => [
-        { from, to: Math.min(to, cut.from) },
-        { from: Math.max(from, cut.to), to },
-      ]).filter(({ from, to }) => to > from),
+      left
+        .flatMap(({ from, to }) => [
+          { from, to: Math.min(to, cut.from) },
+          { from: Math.max(from, cut.to), to },
+        ])
+        .filter(({ from, to }) => to > from),
     union(spans),
   );
 }

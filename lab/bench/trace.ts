@@ -36,9 +36,12 @@ function traceProgramsInto(to: string): void {
   subscribe('child_process', (message) => {
     const { process: child } = message as { process: ChildProcess };
     const note = begin(to);
+    // A program that is held back until it is written down (activities/run.ts) begins when its gate opens.
+    child.once('spawn', () => child.stdio[3]?.once('finish', note.restart));
     child.once('close', () => {
-      const what = basename(child.spawnfile);
-      if (!ours.has(what)) note(what);
+      const [, , , lifeboat, gated] = child.spawnargs;
+      const what = basename((lifeboat === 'lifeboat' ? gated : undefined) ?? child.spawnfile);
+      if (!ours.has(what)) note.end(what);
     });
   });
 }
@@ -52,8 +55,12 @@ function tracePostgresInto(to: string): void {
       const result = original.apply(this, args);
       if (result instanceof Promise) {
         result.then(
-          () => note(`PostgreSQL ${method}`),
-          () => note(`PostgreSQL ${method}`),
+          () => {
+            note.end(`PostgreSQL ${method}`);
+          },
+          () => {
+            note.end(`PostgreSQL ${method}`);
+          },
         );
       }
       return result;
@@ -62,11 +69,16 @@ function tracePostgresInto(to: string): void {
 }
 
 /** Only within an activity: the agent's own loops (canary, archiving) run beside, and are no part of an incident. */
-function begin(to: string): (what: string) => void {
+function begin(to: string): { restart: () => void; end: (what: string) => void } {
   const activity = current();
-  const from = now();
-  return (what) => {
-    if (activity) appendFileSync(to, `${JSON.stringify({ activity, what, from, to: now() } satisfies Traced)}\n`);
+  let from = now();
+  return {
+    restart: () => {
+      from = now();
+    },
+    end: (what) => {
+      if (activity) appendFileSync(to, `${JSON.stringify({ activity, what, from, to: now() } satisfies Traced)}\n`);
+    },
   };
 }
 

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { expect } from 'vitest';
 import { type Cluster, isStreaming } from '../../lab/cluster.js';
 import type { Lab } from '../../lab/lab.js';
-import { processes } from '../../lab/processes.js';
+import { isAlive, processes, signal, startOf } from '../../lab/processes.js';
 import { tables } from '../../lab/shop.js';
 import { until } from '../../lab/wait.js';
 import { quarantineDirectory } from '../../plan/names.js';
@@ -87,15 +87,32 @@ export function strays(lab: Lab): string[] {
   });
 }
 
+/** Waits for a program that runs for the lab and stops it in its tracks (SIGSTOP, with everything in its group), so that it is caught half-way. */
+export async function caught(lab: Lab, command: RegExp, mentions = lab.directory): Promise<{ pid: number; isAlive(): boolean }> {
+  const { pid } = await until(
+    `${String(command)} runs`,
+    () => processes().find((one) => one.command.includes(mentions) && command.test(one.command.trim())),
+    60,
+    2,
+  );
+  signal(-pid, 'SIGSTOP');
+  const start = startOf(pid);
+  return { pid, isAlive: () => isAlive(pid, start) };
+}
+
+/** Where the server of an incident's scratch copy listens: in a short directory of its own. */
+export function scratchSocket(cluster: Cluster, incident: string): string {
+  const unique = createHash('sha256').update(`${cluster.dataDirectory} ${incident}`).digest('hex').slice(0, 12);
+  return join(tmpdir(), `lifeboat-${unique}`);
+}
+
 /** Nothing of Lifeboat is left beside the database: no copy, no socket, no ledger of a running program, no program. */
 export async function expectNothingBeside(lab: Lab, { copyKept = false } = {}): Promise<void> {
   if (!copyKept) expect(beside(lab.primary).restored, 'scratch copies').toEqual([]);
   const ledgers = join(lab.directory, 'state', lab.system, 'db1', 'running');
   expect(existsSync(ledgers) ? readdirSync(ledgers) : [], 'ledgers of running programs').toEqual([]);
-  const unique = (incident: string): string =>
-    createHash('sha256').update(`${lab.primary.dataDirectory} ${incident}`).digest('hex').slice(0, 12);
   const incidents = await (await lifeboatOf(lab)).incidents();
-  const sockets = incidents.map(({ id }) => join(tmpdir(), `lifeboat-${unique(id)}`)).filter((path) => !copyKept && existsSync(path));
+  const sockets = incidents.map(({ id }) => scratchSocket(lab.primary, id)).filter((path) => !copyKept && existsSync(path));
   expect(sockets, 'socket directories of scratch copies').toEqual([]);
   // WAL that is being archived this very moment is none of it.
   await until('no program runs beside the databases', () => strays(lab).length === 0, 10).catch(() => expect(strays(lab)).toEqual([]));

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { expect } from 'vitest';
 import type { Lab } from '../../lab/lab.js';
 import { checkout } from '../../lab/root.js';
@@ -19,9 +18,40 @@ export async function storeHistory(lab: Lab, name: string, mode: 'real' | 'drill
   if (!process.env['LIFEBOAT_STORE_HISTORIES']) return;
   const lifeboat = await lifeboatOf(lab);
   const { workflowId } = lifeboat.incident(mode);
-  const text = historyToJSON(await lifeboat.temporal.workflow.getHandle(workflowId).fetchHistory());
+  const history = plain(await lifeboat.temporal.workflow.getHandle(workflowId).fetchHistory());
   mkdirSync(historiesDirectory, { recursive: true });
-  writeFileSync(join(historiesDirectory, `${name}.json`), `${JSON.stringify(impersonal(JSON.parse(text)))}\n`);
+  writeFileSync(join(historiesDirectory, `${name}.json`), `${JSON.stringify(impersonal(history), null, 1)}\n`);
+}
+
+/** Stored histories, as `Worker.runReplayHistory` takes them. */
+export function storedHistories(): { name: string; history: { events: Record<string, unknown>[] } }[] {
+  return readdirSync(historiesDirectory)
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => ({ name: file.replace('.json', ''), history: revived(JSON.parse(readFileSync(join(historiesDirectory, file), 'utf8'))) as never }));
+}
+
+/**
+ * A history as JSON: texts of payloads readable, 64-bit numbers as numbers. (Temporal's own historyToJSON and historyFromJSON fail where npm
+ * installs two versions of protobufjs: "type must be a Type".)
+ */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) {
+    const text = Buffer.from(value).toString('utf8');
+    return Buffer.from(text).equals(value) ? { $text: text } : { $base64: Buffer.from(value).toString('base64') };
+  }
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === null || typeof value !== 'object') return value;
+  if ('low' in value && 'high' in value) return Number(String(value));
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]));
+}
+
+function revived(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(revived);
+  if (value === null || typeof value !== 'object') return value;
+  const { $text, $base64 } = value as { $text?: string; $base64?: string };
+  if ($text !== undefined) return Buffer.from($text);
+  if ($base64 !== undefined) return Buffer.from($base64, 'base64');
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, revived(one)]));
 }
 
 /** Without the names of this machine: who polled, where the checkout is. What a replay looks at stays as it was. */
@@ -31,9 +61,8 @@ function impersonal(value: unknown): unknown {
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(
     Object.entries(value).flatMap(([key, one]): [string, unknown][] => {
-      if (key === 'identity' || key === 'lastWorkerIdentity') return [[key, 'worker']];
-      if (key === 'stackTrace') return [];
-      return [[key, impersonal(one)]];
+      if (/^(identity|.*WorkerIdentity)$/.test(key)) return [[key, 'worker']];
+      return key === 'stackTrace' ? [] : [[key, impersonal(one)]];
     }),
   );
 }
@@ -43,19 +72,16 @@ export async function allHistories(lab: Lab): Promise<{ workflowId: string; text
   const { temporal } = await lifeboatOf(lab);
   const found: { workflowId: string; text: string }[] = [];
   for await (const { workflowId, runId } of temporal.workflow.list()) {
-    const text = historyToJSON(await temporal.workflow.getHandle(workflowId, runId).fetchHistory());
-    found.push({ workflowId, text: `${text}\n${payloads(JSON.parse(text)).join('\n')}` });
+    const history = plain(await temporal.workflow.getHandle(workflowId, runId).fetchHistory());
+    // Once as JSON and once as the bare texts: a quote in a secret must not hide it.
+    found.push({ workflowId, text: [JSON.stringify(history), ...texts(history)].join('\n') });
   }
   return found;
 }
 
-/** The data of every payload in a history, decoded. */
-export function payloads(value: unknown): string[] {
-  if (Array.isArray(value)) return value.flatMap(payloads);
-  if (value === null || typeof value !== 'object') return [];
-  return Object.entries(value).flatMap(([key, one]) =>
-    key === 'data' && typeof one === 'string' ? [Buffer.from(one, 'base64').toString('utf8')] : payloads(one),
-  );
+function texts(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  return value !== null && typeof value === 'object' ? Object.values(value).flatMap(texts) : [];
 }
 
 /** No history, no report and no log of the lab holds a secret, and no history a command of the plan. */

@@ -149,6 +149,20 @@ export async function close(lab: Lab, reason = 'a test needs the next incident')
   await ended(lab);
 }
 
+/** Ends what an earlier test left open, so that one failure does not hide what the other tests would say. */
+export async function noIncident(lab: Lab): Promise<void> {
+  const lifeboat = await lifeboatOf(lab);
+  for (const mode of ['real', 'drill'] as const) {
+    const incident = lifeboat.incident(mode);
+    if (!(await incident.running().catch(() => false))) continue;
+    console.error(`an earlier test left an incident open:\n${await story(lab, mode)}`);
+    const { phase } = await incident.state();
+    if (phase === 'recovered') await incident.closeIt({ by: 'test', leaveTasksOpen: 'left open by an earlier test' });
+    else await incident.abort({ by: 'test', reason: 'left open by an earlier test', resume: true });
+    await ended(lab, mode);
+  }
+}
+
 /** Waits until the workflow itself has ended: only then is the lock of the system free. */
 export async function ended(lab: Lab, mode: Mode = 'real'): Promise<void> {
   const incident = (await lifeboatOf(lab)).incident(mode);

@@ -37,6 +37,7 @@ const base: IncidentState = {
   notes: [],
   lost: [],
   rows: [],
+  doubts: [],
   measured: { rtoSeconds: null, rpoSeconds: null },
   quarantine: [],
   tasks: tasks(),

@@ -40,7 +40,7 @@ export async function resumeService(incident: Incident) {
   const opened = await incident.host(incident.plan.primary, 'change').openDatabase({ form, ...names(incident) });
   const started = await startServices(incident);
   const health = await incident.control('look').checkHealth({ form, services: serviceNames(incident) });
-  return { summary: [opened.summary, ...started, health.summary].join('; ') };
+  return { summary: [opened.summary, ...started, health.summary].join('; '), verified: true };
 }
 
 /**
@@ -62,29 +62,44 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
     );
     return `${incident.input.mode} ended: production was not touched; ${said.join('; ')}`;
   }
-  if (incident.state.phase !== 'recovered' && !incident.state.canRollBack) {
+  const aborted = incident.state.phase !== 'recovered';
+  if (aborted) {
     await attempt(
       async () => (await agent.stopCopy({ form: 'execute', ...names(incident) })).summary,
       `the restored copy on ${primary} may still run`,
     );
-  }
-  const aborted = incident.state.phase !== 'recovered';
-  if (resume && aborted) {
     await attempt(
-      async () => (await resumeService(incident)).summary,
-      'the service could not be resumed: open the database and start it by hand',
+      () => recordPlace(incident),
+      `which directory is in place on ${primary} could not be seen: look there before you do anything`,
     );
+    if (resume) {
+      await attempt(
+        async () => (await resumeService(incident)).summary,
+        'the service could not be resumed: open the database and start it by hand',
+      );
+    }
   }
-  await attempt(async () => {
-    const { summary } = await agent.release({ form: 'execute', ...names(incident) });
-    return summary;
-  }, `the hold on the data directory of ${primary} could not be released`);
-  const where = incident.state.canRollBack
-    ? 'the restored copy is in place, the damaged one in quarantine'
-    : 'the damaged database is where it was';
+  await attempt(
+    async () => (await agent.release({ form: 'execute', ...names(incident) })).summary,
+    `the hold on the data directory of ${primary} could not be released`,
+  );
   const writes = resume ? '' : '; services that were stopped stay stopped: to resume as it stands, lifeboat abort --resume';
-  return `${aborted ? 'aborted' : 'ended'}: ${where}; ${said.join('; ')}${writes}`;
+  return `${aborted ? 'aborted' : 'ended'}: ${said.join('; ')}${writes}`;
 }
+
+/** What is in place is looked at, and not concluded from how far the scenario came: it may have been ended between two renames. */
+async function recordPlace(incident: Incident): Promise<string> {
+  const place = await incident.host(incident.plan.primary, 'tidy').settlePlace({ form: 'execute', ...names(incident) });
+  const { state } = incident;
+  if (place.quarantine && !state.quarantine.some(({ path }) => path === place.quarantine)) {
+    const what = place.inPlace === 'restored' ? damagedDirectory : 'the restored copy, not in use';
+    state.quarantine.push({ host: place.host, path: place.quarantine, bytes: place.bytes, what });
+  }
+  state.canRollBack = false;
+  return place.summary;
+}
+
+export const damagedDirectory = 'the damaged data directory';
 
 /** Puts the quarantined copy back and resumes on it. What was in place meanwhile is kept aside. */
 export async function rollBack(incident: Incident): Promise<void> {
@@ -104,7 +119,7 @@ export async function rollBack(incident: Incident): Promise<void> {
     async () => {
       const back = await agent().putBack({ form: 'execute', ...names(incident) });
       incident.state.quarantine = [
-        ...incident.state.quarantine.filter(({ host, what }) => host !== primary || what !== 'the damaged data directory'),
+        ...incident.state.quarantine.filter(({ host, what }) => host !== primary || what !== damagedDirectory),
         { host: primary, path: back.quarantine, bytes: back.bytes, what: 'the restored copy that was rolled back' },
       ];
       incident.state.canRollBack = false;
@@ -114,7 +129,7 @@ export async function rollBack(incident: Incident): Promise<void> {
   );
   await incident.step('Resume on the old copy', () => resumeService(incident), {
     host: primary,
-    otherwise: () => ({ summary: 'resumed by hand' }),
+    otherwise: () => ({ summary: 'resumed by hand', verified: false }),
   });
   await incident.step('Release', () => agent().release({ form: 'execute', ...names(incident) }), {
     host: primary,

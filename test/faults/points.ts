@@ -1,0 +1,83 @@
+/**
+ * The points at which the walk must have killed an agent, by activity: before, during and after each effect. What follows on a program that
+ * was killed in its middle is not always reached: PostgreSQL stops although the pg_ctl that asked for it was killed.
+ */
+const program = (name: string) => [`before ${name}`, `during ${name}`];
+const whole = (name: string) => [...program(name), `after ${name}`];
+const renamed = (what: string) => [`before ${what}`, `after ${what}`];
+
+export const untilAssessed = {
+  checkRequest: [],
+  stopService: program('node service-web-stop'),
+  stopWrites: [
+    ...whole('taking the claim'),
+    ...whole('keeping pg_hba.conf'),
+    ...whole('closing pg_hba.conf'),
+    'after the reload',
+    'after ending the sessions',
+  ],
+  saveEvidence: ['after keeping evidence'],
+  assess: [...whole('pg_amcheck'), 'midway, pg_amcheck', 'after keeping evidence'],
+};
+
+export const repair = { repair: ['before reindex', 'after reindex'] };
+
+export const untilVerified = {
+  listCandidates: [],
+  restoreBeside: [
+    ...whole('marking the copy as files'),
+    'after making the scratch directories',
+    ...whole('pgbackrest main-pgbackrest-restore'),
+    'midway, restoring',
+    'after copying WAL that was not archived',
+    ...whole('marking the copy as fetched'),
+    'after making the socket directory',
+    ...program('pg_ctl main-pg_ctl-start-scratch'),
+    ...whole('marking the copy as recovered'),
+  ],
+  verifyRestored: [
+    ...program('pg_ctl main-pg_ctl-start-scratch'),
+    ...whole('pg_amcheck main-pg_amcheck-scratch'),
+    'midway, pg_amcheck',
+    ...program('pg_ctl main-pg_ctl-stop-fast'),
+    ...whole('pg_checksums'),
+    'midway, looking for',
+    'after keeping evidence',
+  ],
+};
+
+export const putInPlace = {
+  putInPlace: [
+    ...program('pg_ctl main-pg_ctl-stop-fast'),
+    ...whole('keeping pg_hba.conf'),
+    ...whole('closing pg_hba.conf'),
+    ...whole('taking the settings of recovery out'),
+    ...whole('marking WAL to be archived'),
+    ...whole('marking WAL of the old timeline'),
+    ...renamed('moving the damaged directory aside'),
+    ...renamed('moving the restored directory into place'),
+    ...program('pg_ctl main-pg_ctl-start'),
+    'after ending the sessions',
+  ],
+};
+
+export const untilReleased = {
+  openDatabase: [...renamed('lifting the fence'), 'after the reload', 'before the canary beats', 'after the canary beat'],
+  startService: program('node service-web-start'),
+  protect: ['before the canary beats', 'after the canary beat', ...whole('pgbackrest main-pgbackrest-check')],
+  backupPhysical: ['after noting the rows', ...whole('pgbackrest main-pgbackrest-backup'), 'midway, full backup'],
+  release: renamed('releasing the claim'),
+};
+
+export const rebuildStandby = {
+  rebuildStandby: [
+    ...program('pg_ctl main-pg_ctl-stop-fast'),
+    'after making the directory of the new standby',
+    ...whole('pg_basebackup'),
+    'midway, copying from',
+    ...whole('marking the new standby as complete'),
+    ...renamed('moving the old standby aside'),
+    ...renamed('moving the new standby into place'),
+    ...program('pg_ctl main-pg_ctl-start'),
+  ],
+};

@@ -1,0 +1,37 @@
+import { afterAll, expect, test } from 'vitest';
+import { createLab, type Lab } from '../../lab/lab.js';
+import { declare, endLab, protect } from '../helpers/incident.js';
+import { disaster } from './disaster.js';
+import { activitiesOfARestore, killAtEveryStep } from './events.js';
+import { expectRecovered } from './recovered.js';
+import { approve, untilApproval, untilRecovered } from './walk.js';
+
+let lab: Lab | undefined;
+afterAll(() => endLab(lab));
+
+test('a Temporal server that is killed in the middle of every step and at the end of every step', { timeout: 360_000 }, async () => {
+  lab = await createLab({ standby: true, fast: true, rows: 2000 });
+  const { temporal } = lab;
+  await protect(lab);
+  const before = await disaster(lab, 'restore');
+  await declare(lab, { to: before.moment });
+  let over = false;
+  let deaths = 0;
+  const killing = killAtEveryStep(
+    lab,
+    async () => {
+      deaths += 1;
+      await temporal!.kill9();
+      await temporal!.restart();
+    },
+    () => over,
+  );
+  const told = { toString: () => `Temporal was killed ${deaths} times` };
+  await untilApproval(lab, told);
+  await approve(lab);
+  await untilRecovered(lab, told);
+  over = true;
+  const killed = await killing;
+  await expectRecovered(lab, before, 'time');
+  expect(killed).toEqual(expect.arrayContaining(activitiesOfARestore.flatMap((activity) => [`${activity} running`, `${activity} done`])));
+});

@@ -1,0 +1,13 @@
+import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
+import { searchAttributeNames } from '../plan/names.js';
+import type { IncidentInput } from './messages.js';
+
+export const phaseKey = defineSearchAttributeKey(searchAttributeNames.phase, 'KEYWORD');
+
+/** By what an incident is found in Temporal: typed, and never encrypted, so names only. */
+export const incidentAttributes = ({ system, scenario, mode }: IncidentInput): SearchAttributePair[] => [
+  { key: defineSearchAttributeKey(searchAttributeNames.system, 'KEYWORD'), value: system },
+  { key: defineSearchAttributeKey(searchAttributeNames.scenario, 'KEYWORD'), value: scenario },
+  { key: phaseKey, value: 'open' },
+  { key: defineSearchAttributeKey(searchAttributeNames.drill, 'BOOL'), value: mode !== 'real' },
+];
