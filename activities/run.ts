@@ -47,6 +47,9 @@ export interface RunResult {
   stdout: string;
 }
 
+/** A program that works on data and says nothing for so long hangs (a mount that is away, a lock): it is ended, and its attempt has failed. */
+const silenceMilliseconds = 30 * 60_000;
+
 /**
  * Runs a program to its end, in a process group of its own that ends with a cancelled activity.
  * Throws ToolMissing when it is not there, CommandFailed when it exits with a code that is neither 0 nor accepted.
@@ -83,6 +86,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   const keep = (line: string, out: boolean) => {
     lines.push(line);
     if (lines.length > 2000) lines.shift();
+    silence?.refresh();
     if (out) stdout.push(line);
     options.onLine?.(line);
   };
@@ -91,6 +95,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   const end = () => endGroup(child.pid);
   signal?.addEventListener('abort', end);
   const timer = options.timeout ? setTimeout(end, options.timeout) : undefined;
+  const silence = options.ledger ? setTimeout(end, silenceMilliseconds) : undefined;
   const closed = new Promise<number>((resolve, reject) => {
     child.on('error', (error: NodeJS.ErrnoException) => {
       reject(
@@ -124,6 +129,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
     return { code, lines, stdout: stdout.join('\n') };
   } finally {
     clearTimeout(timer);
+    clearTimeout(silence);
     signal?.removeEventListener('abort', end);
   }
 }

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { Client, Connection, WorkflowExecutionAlreadyStartedError, type WorkflowHandle, WithStartWorkflowOperation } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  WorkflowExecutionAlreadyStartedError,
+  type WorkflowHandle,
+  WithStartWorkflowOperation,
+} from '@temporalio/client';
 import { defaultPayloadConverter, defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { LoadedPlan } from '../plan/load.js';
@@ -172,14 +178,16 @@ export class Lifeboat {
   /** Opens what an ended incident left closed. Throws when an incident is open: it decides then. */
   async resume(database: string, incident: string): Promise<string> {
     return onceBegun(
-      await this.temporal.workflow.start('resume', {
-        workflowId: incidentWorkflowId(this.system),
-        taskQueue: controlQueue(this.system),
-        args: [{ system: this.system, database, incident }],
-      }).catch((error: unknown) => {
-        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-        throw new Expected('An incident is open: it decides when the service is resumed.', 'See it: lifeboat watch', exitCodes.refused);
-      }),
+      await this.temporal.workflow
+        .start('resume', {
+          workflowId: incidentWorkflowId(this.system),
+          taskQueue: controlQueue(this.system),
+          args: [{ system: this.system, database, incident }],
+        })
+        .catch((error: unknown) => {
+          if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+          throw new Expected('An incident is open: it decides when the service is resumed.', 'See it: lifeboat watch', exitCodes.refused);
+        }),
     );
   }
 

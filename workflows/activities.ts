@@ -21,9 +21,9 @@ const cancellationType = 'WAIT_CANCELLATION_COMPLETED' as const;
 
 export const patience = {
   /** Reads. */
-  look: { startToCloseTimeout: '10 minutes', heartbeatTimeout, retry },
+  look: { startToCloseTimeout: '10 minutes', scheduleToCloseTimeout: '30 minutes', heartbeatTimeout, retry },
   /** Changes that can be made twice with the same end. */
-  change: { startToCloseTimeout: '30 minutes', heartbeatTimeout, retry },
+  change: { startToCloseTimeout: '30 minutes', scheduleToCloseTimeout: '2 hours', heartbeatTimeout, retry },
   /** Restores, backups, verification: as long as they show progress. */
   long: { startToCloseTimeout: '3 days', heartbeatTimeout, retry },
   /** What is tidied up at an end must not hold it up. */

@@ -4,12 +4,13 @@ import { progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import { failure, isFailure } from '../errors.js';
 import { readCanary } from '../postgres/canary.js';
-import { type Cluster, controlData } from '../postgres/cluster.js';
+import type { Cluster } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
 import { demandScratch, type Scratch, scratchSettings } from '../postgres/scratch.js';
 import { launch, serverLog, untilReady } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
 import type { Restored } from './restored-mark.js';
+import { timelineOf } from './wal.js';
 
 /**
  * Recovers a fetched copy to its target and promotes it. What is believed is the server's own log, its paused state and the canary.
@@ -71,11 +72,10 @@ async function evidenceOfRecovery(
     .map((line) => /last completed transaction was at log time (.*)$/.exec(line)?.[1])
     .filter(Boolean)
     .at(-1);
-  const { timeline } = await withClient(cluster, session, async (client) => {
-    await client.query('checkpoint');
-    return controlData(cluster, scratch.directory);
-  });
-  if (timeline <= candidate.timeline) throw damaged(candidate, `it is on timeline ${timeline} after recovery, and not on a new one`);
+  // Of the WAL that it writes now: the control file would say it only after a checkpoint, and the recovery would wait for that.
+  const writes = await withClient(cluster, session, (client) => one<string>(client, 'select pg_walfile_name(pg_current_wal_lsn())'));
+  const timeline = timelineOf(writes ?? '');
+  if (!(timeline > candidate.timeline)) throw damaged(candidate, `it is on timeline ${timeline} after recovery, and not on a new one`);
   const canary = await withClient(cluster, { ...session, database: cluster.plan.name }, readCanary).catch(() => undefined);
   if (target.kind === 'time' && canary && Date.parse(canary.ts) > Date.parse(target.iso)) {
     throw damaged(candidate, `its canary is of ${canary.ts}, after the target ${describeTarget(target)}`);

@@ -6,13 +6,13 @@ import { endOf, history, lsnValue } from '../backups/wal.js';
 import type { Capability } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
-import { failure } from '../errors.js';
+import { failure, isFailure } from '../errors.js';
 import { exists, move, treeBytes, writeWhole } from '../files.js';
 import { demandClaim } from './claim.js';
 import { readCanary } from './canary.js';
 import { readCatalog, runQueries } from './checks.js';
 import { type Cluster, clusterOf, controlData, dataOwner, provenDataDirectory } from './cluster.js';
-import { answers, one, withClient } from './connect.js';
+import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
 import { putFence } from './fence.js';
 import { proveFence } from './fence-proof.js';
 import { scratchOf } from './scratch.js';
@@ -65,7 +65,8 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput, Placed>
       if (await exists(place)) {
         await sameSystem(cluster, place, restored);
         // Hours may have gone by since it was closed, and somebody's configuration management may have opened it.
-        if (await postmasterPid(place)) await putFence(cluster, incident).then(() => proveFence(cluster, undefined));
+        if ((await postmasterPid(place)) && !(await tooDamagedToConnect(cluster)))
+          await putFence(cluster, incident).then(() => proveFence(cluster, undefined));
         await stopServer(cluster);
       }
       await makeReady(cluster, restored, incident, copy.timeline);
@@ -147,9 +148,12 @@ async function currentSegment(cluster: Cluster, directory: string): Promise<stri
 
 async function startClosed(cluster: Cluster): Promise<void> {
   await launch(cluster);
-  await untilReady(cluster, { directory: cluster.dataDirectory, seconds: 600, what: 'starting it in place' }, async () =>
-    (await answers(cluster)) ? true : undefined,
-  );
+  await untilReady(cluster, { directory: cluster.dataDirectory, seconds: 600, what: 'starting it in place' }, async () => {
+    if (await answers(cluster)) return true;
+    const damage = await tooDamagedToConnect(cluster);
+    if (damage) throw failure('ServerFailed', `it runs and lets nobody in: ${damage}`, 'Its catalog is damaged: it must be restored.');
+    return undefined;
+  });
 }
 
 /** In place it must be what was verified beside: up, writable for Lifeboat alone, on its timeline, with the plan's queries in order. */
@@ -192,7 +196,10 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
         await move(place, aside, 'moving the restored directory aside');
       }
       await move(quarantine, place, 'moving the old directory back');
-    } else if (!(await exists(place)) || ((await wasPlaced(scratchOf(cluster, incident))) && !(await exists(aside)))) {
+    } else if (
+      !(await exists(place)) ||
+      (!(await exists(aside)) && ((await wasPlaced(scratchOf(cluster, incident))) || !(await exists(restored))))
+    ) {
       throw failure(
         'WrongTarget',
         `${quarantine} is not there: there is nothing to put back`,
@@ -201,11 +208,18 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
     }
     await putFence(cluster, incident);
     await checkpoint('before starting the old directory');
-    await startClosed(cluster);
+    // It may be what was damaged: that it does not start is no news, and must not hide why it was put back.
+    const down = await startClosed(cluster).then(
+      () => '',
+      (error: unknown) => {
+        if (!isFailure(error, 'ServerFailed') && !isFailure(error, 'CommandFailed')) throw error;
+        return ` (it does not start: ${error.message})`;
+      },
+    );
     const kept = (await exists(aside)) ? aside : restored;
     const bytes = (await exists(kept)) ? await treeBytes(kept) : 0;
     return {
-      summary: `the old directory is back in place, closed; the restored one is at ${kept}`,
+      summary: `the old directory is back in place, closed${down}; the restored one is at ${kept}`,
       host: context.host,
       quarantine: kept,
       bytes,

@@ -118,15 +118,17 @@ export async function untilReady<T>(
   options: { directory: string; log?: string; seconds: number; what: string },
   ready: () => Promise<T | undefined>,
 ): Promise<T> {
-  const deadline = Date.now() + options.seconds * 1000;
-  let gone = 0;
+  const began = Date.now();
+  const deadline = began + options.seconds * 1000;
+  let goneSince: number | undefined;
   for (;;) {
     cancelled()?.throwIfAborted();
     const answer = await ready();
     if (answer !== undefined) return answer;
     // pg_ctl -W returns before the postmaster has written its PID file, and a busy host takes a while: its log may say sooner that it is gone.
-    gone = (await postmasterPid(options.directory)) ? 0 : gone + 1;
-    if (gone > 100 || (gone > 10 && /FATAL|PANIC|shut down/.test((await serverLog(cluster, options.log)).slice(-5).join(' '))))
+    goneSince = (await postmasterPid(options.directory)) ? undefined : (goneSince ?? Date.now());
+    const gone = goneSince === undefined ? 0 : Date.now() - goneSince;
+    if (gone > 10_000 || (gone > 1000 && /FATAL|PANIC|shut down/.test((await serverLog(cluster, options.log)).slice(-5).join(' '))))
       throw failure('ServerFailed', `${options.what}: PostgreSQL ended: ${await logTail(cluster, options.log)}`, serverHint(cluster));
     if (Date.now() > deadline)
       throw failure(
@@ -134,7 +136,8 @@ export async function untilReady<T>(
         `${options.what}: not within ${options.seconds} s: ${await logTail(cluster, options.log)}`,
         serverHint(cluster),
       );
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // Often at first, then seldom: never more than a fiftieth of the wait is lost, and a recovery of hours is not disturbed.
+    await new Promise((resolve) => setTimeout(resolve, Math.min(500, Math.max(20, (Date.now() - began) / 50))));
   }
 }
 

@@ -152,7 +152,7 @@ async function checksums(cluster: Cluster, scratch: Scratch, warnings: string[],
     return [];
   }
   progress({ what: 'pg_checksums' });
-  const result = await run(await bin(cluster, 'pg_checksums', scratch.directory), ['--check', '-D', scratch.directory], {
+  const result = await run(await bin(cluster, 'pg_checksums', scratch.directory), ['--check', '--progress', '-D', scratch.directory], {
     owner: await dataOwner(cluster),
     accept: [1],
     ledger: ledger(cluster, 'pg_checksums'),

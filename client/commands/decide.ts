@@ -14,13 +14,14 @@ export function register(program: Command): void {
     .option('--reason <text>', 'why, for the record')
     .option('--to <target>', 'for restore: the target')
     .option('--question <number>', 'only if this is the question that is open', numbered)
-    .action(async (choice: string, { reason, to, question }: { reason?: string; to?: string; question?: number }, command: Command) => {
+    .option('--drill', 'of the drill that runs, and not of the incident')
+    .action(async (choice: string, { reason, to, question, drill }: { reason?: string; to?: string; question?: number; drill?: boolean }, command: Command) => {
       if (!choices.some((one) => one === choice))
         throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
       refusePlaceholder(reason);
       if (to) (await import('../../plan/target.js')).parseTarget(to);
       await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
-        const said = await lifeboat.incident().decide({
+        const said = await lifeboat.incident(drill ? 'drill' : 'real').decide({
           by,
           choice: choice as Choice['name'],
           ...(reason ? { reason } : {}),

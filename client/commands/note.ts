@@ -8,10 +8,11 @@ export function register(program: Command): void {
     .command('note')
     .description('add a note to the timeline of the open incident; --task ticks a post-recovery task')
     .argument('<text>', 'what there is to say')
+    .option('--drill', 'of the drill that runs, and not of the incident')
     .option('--task <name>', 'root-cause, document-update, debrief, improvement, customer-report')
-    .action(async (text: string, { task }: { task?: string }, command: Command) => {
+    .action(async (text: string, { task, drill }: { task?: string; drill?: boolean }, command: Command) => {
       await withLifeboat(command, async (lifeboat, { by, json }) => {
-        const said = await lifeboat.incident().note({ by, text, ...(task ? { task } : {}) });
+        const said = await lifeboat.incident(drill ? 'drill' : 'real').note({ by, text, ...(task ? { task } : {}) });
         if (json) printJson({ said });
         else printLine(said);
       });

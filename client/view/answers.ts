@@ -1,11 +1,20 @@
-import type { Choice } from '../../workflows/state.js';
+import type { Choice, IncidentState, Question } from '../../workflows/state.js';
 
 /** The exact command that gives this answer. `…` stands for what only a person knows. */
-export function answerCommand(choice: Choice, commandPrefix: string, declaredAt: string, ellipsis = '…'): string {
+export function answerCommand(
+  choice: Choice,
+  commandPrefix: string,
+  { declaredAt, mode }: Pick<IncidentState, 'declaredAt' | 'mode'>,
+  asked: Pick<Question, 'id'>,
+  ellipsis = '…',
+): string {
   const reason = choice.needs.includes('reason') || choice.name === 'abort' ? ` --reason "${ellipsis}"` : '';
   const target = choice.needs.includes('target') ? ` --to ${declaredAt.slice(0, 10)}T${ellipsis}Z` : '';
   const words = choice.name === 'approve' || choice.name === 'abort' ? choice.name : `decide ${choice.name}`;
-  return `${commandPrefix} ${words}${target}${reason}`;
+  // An approval is of these figures: asked anew in the meantime, it is refused.
+  const question = choice.name === 'approve' ? ` --question ${asked.id}` : '';
+  const drill = mode === 'real' ? '' : ' --drill';
+  return `${commandPrefix} ${words}${target}${reason}${question}${drill}`;
 }
 
 /** What the `…` of a command stand for, in one line. */

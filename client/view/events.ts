@@ -98,7 +98,7 @@ function asked(question: Question, state: IncidentState, glyphs: Glyphs, command
     ...question.facts.map((fact) => `    ${glyphs.dot} ${oneLine(fact)}`),
     '    Type one of these:',
     ...question.choices.map(
-      (choice) => `      ${answerCommand(choice, commandPrefix, state.declaredAt, glyphs.ellipsis)}    (${oneLine(choice.meaning)})`,
+      (choice) => `      ${answerCommand(choice, commandPrefix, state, question, glyphs.ellipsis)}    (${oneLine(choice.meaning)})`,
     ),
   ];
 }

@@ -38,7 +38,7 @@ export function question(asked: Question, context: Context): string[] {
     '',
     paint.bold(' Type one of these:'),
     ...asked.choices.flatMap((choice) => [
-      `   ${paint.bold(paint.cyan(answerCommand(choice, commandPrefix, state.declaredAt, glyphs.ellipsis)))}`,
+      `   ${paint.bold(paint.cyan(answerCommand(choice, commandPrefix, state, asked, glyphs.ellipsis)))}`,
       ...context.block(oneLine(choice.meaning), '       '),
     ]),
     ...(fill ? context.block(fill, ' ').map(paint.dim) : []),

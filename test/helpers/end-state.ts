@@ -45,7 +45,11 @@ export async function moment(cluster: Cluster): Promise<string> {
 /** Waits until the canary has beaten after now: a target in between then has a commit behind it. */
 export async function canaryBeats(cluster: Cluster): Promise<void> {
   const now = await moment(cluster);
-  await until('the canary beats', async () => (await cluster.sql('SELECT 1 FROM lifeboat.canary WHERE ts > $1::timestamptz', [now])).length > 0, 20);
+  await until(
+    'the canary beats',
+    async () => (await cluster.sql('SELECT 1 FROM lifeboat.canary WHERE ts > $1::timestamptz', [now])).length > 0,
+    20,
+  );
 }
 
 /** A moment with a beat of the canary before it and another one after it. */
@@ -62,18 +66,22 @@ export async function serviceIsHealthy(lab: Lab): Promise<boolean> {
 }
 
 export const isFenced = (cluster: Cluster): boolean => existsSync(join(cluster.dataDirectory, 'pg_hba.conf.lifeboat-open'));
-export const claimOf = (cluster: Cluster): string => join(dirname(cluster.dataDirectory), `.lifeboat-claim-${basename(cluster.dataDirectory)}`);
+export const claimOf = (cluster: Cluster): string =>
+  join(dirname(cluster.dataDirectory), `.lifeboat-claim-${basename(cluster.dataDirectory)}`);
 
 /** Directories beside the data directory, by what they are. */
 export function beside(cluster: Cluster): { restored: string[]; quarantine: string[]; replaced: string[] } {
   const names = readdirSync(dirname(cluster.dataDirectory)).filter((name) => name.startsWith(`${basename(cluster.dataDirectory)}.`));
-  const of = (kind: string): string[] => names.filter((name) => name.includes(`.${kind}-`)).map((name) => join(dirname(cluster.dataDirectory), name));
+  const of = (kind: string): string[] =>
+    names.filter((name) => name.includes(`.${kind}-`)).map((name) => join(dirname(cluster.dataDirectory), name));
   return { restored: of('restored'), quarantine: of('quarantine'), replaced: of('replaced') };
 }
 
 /** Programs of PostgreSQL and pgBackRest that run somewhere else than in the data directories where they belong. */
 export function strays(lab: Lab): string[] {
-  const homes = [lab.primary, lab.standby].flatMap((cluster) => (cluster && existsSync(cluster.dataDirectory) ? [realpathSync(cluster.dataDirectory)] : []));
+  const homes = [lab.primary, lab.standby].flatMap((cluster) =>
+    cluster && existsSync(cluster.dataDirectory) ? [realpathSync(cluster.dataDirectory)] : [],
+  );
   return processes().flatMap(({ pid, command }) => {
     try {
       const program = basename(readlinkSync(`/proc/${pid}/exe`));
@@ -150,7 +158,8 @@ export function expectQuarantined(lab: Lab, state: IncidentState, cluster: Clust
   expect(state.quarantine.map((one) => one.path)).toContain(path);
   expect(state.quarantine.find((one) => one.path === path)!.bytes).toBeGreaterThan(1_000_000);
   expect(existsSync(join(path, 'PG_VERSION')), `${path} is a data directory`).toBe(true);
-  if (cluster === lab.primary) expect(existsSync(join(path, 'pg_hba.conf.lifeboat-open')), 'the quarantined copy is still closed').toBe(true);
+  if (cluster === lab.primary)
+    expect(existsSync(join(path, 'pg_hba.conf.lifeboat-open')), 'the quarantined copy is still closed').toBe(true);
   return path;
 }
 
@@ -177,4 +186,6 @@ export async function fileOf(cluster: Cluster, relation: string): Promise<string
   return found!.path;
 }
 export const firstPage = (directory: string, path: string): string =>
-  createHash('sha256').update(readFileSync(join(directory, path)).subarray(0, 8192)).digest('hex');
+  createHash('sha256')
+    .update(readFileSync(join(directory, path)).subarray(0, 8192))
+    .digest('hex');

@@ -27,7 +27,10 @@ export async function storeHistory(lab: Lab, name: string, mode: 'real' | 'drill
 export function storedHistories(): { name: string; history: { events: Record<string, unknown>[] } }[] {
   return readdirSync(historiesDirectory)
     .filter((file) => file.endsWith('.json'))
-    .map((file) => ({ name: file.replace('.json', ''), history: revived(JSON.parse(readFileSync(join(historiesDirectory, file), 'utf8'))) as never }));
+    .map((file) => ({
+      name: file.replace('.json', ''),
+      history: revived(JSON.parse(readFileSync(join(historiesDirectory, file), 'utf8'))) as never,
+    }));
 }
 
 /**
@@ -89,7 +92,9 @@ export async function expectNoSecrets(lab: Lab): Promise<void> {
   const histories = await allHistories(lab);
   expect(histories.length, 'there are histories to search').toBeGreaterThan(0);
   const commands = Object.values(lab.plan.services ?? {}).flatMap(({ control }) =>
-    'systemd' in control ? [] : [control.start, control.stop, control.status].flatMap((argv) => [argv.join(' '), JSON.stringify(argv), argv[1]!]),
+    'systemd' in control
+      ? []
+      : [control.start, control.stop, control.status].flatMap((argv) => [argv.join(' '), JSON.stringify(argv), argv[1]!]),
   );
   for (const { workflowId, text } of histories) {
     for (const secret of lab.secrets) expect(text.includes(secret), `a secret is in the history of ${workflowId}`).toBe(false);

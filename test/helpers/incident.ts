@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Lifeboat } from '../../client/lifeboat.js';
 import { tail } from '../../lab/child.js';
@@ -81,7 +82,8 @@ export async function declare(lab: Lab, options: DeclareOptions = {}): Promise<D
     ...(vacuumFull ? ['--vacuum-full'] : []),
     ...(mode === 'dry-run' ? ['--dry-run'] : []),
   ]);
-  if (code !== 0 && code !== 4) throw new Error(`the incident was not declared (exit ${code}): ${stdout}${stderr}\n${await story(lab, mode)}`);
+  if (code !== 0 && code !== 4)
+    throw new Error(`the incident was not declared (exit ${code}): ${stdout}${stderr}\n${await story(lab, mode)}`);
   return { ...(JSON.parse(stdout) as Declared & { attached: boolean }), code };
 }
 
@@ -125,12 +127,22 @@ export function untilPhase(lab: Lab, phase: Phase, mode: Mode = 'real', seconds 
 }
 
 /** Waits until a question of this kind is asked, about that step; a question of another kind ends the waiting. */
-export async function untilQuestion(lab: Lab, kind: Question['kind'], step?: string, mode: Mode = 'real'): Promise<IncidentState & { question: Question }> {
+export async function untilQuestion(
+  lab: Lab,
+  kind: Question['kind'],
+  step?: string,
+  mode: Mode = 'real',
+): Promise<IncidentState & { question: Question }> {
   const asked = ({ question }: IncidentState): boolean => question?.kind === kind && (step === undefined || question.step === step);
-  const state = await untilState(lab, `${kind === 'approval' ? 'an approval' : 'a decision'} is asked for${step ? ` (${step})` : ''}`, asked, {
-    mode,
-    unless: (now) => (now.question !== undefined && !asked(now)) || over.includes(now.phase) || now.phase === 'recovered',
-  });
+  const state = await untilState(
+    lab,
+    `${kind === 'approval' ? 'an approval' : 'a decision'} is asked for${step ? ` (${step})` : ''}`,
+    asked,
+    {
+      mode,
+      unless: (now) => (now.question !== undefined && !asked(now)) || over.includes(now.phase) || now.phase === 'recovered',
+    },
+  );
   return state as IncidentState & { question: Question };
 }
 
@@ -149,7 +161,7 @@ export async function close(lab: Lab, reason = 'a test needs the next incident')
   await ended(lab);
 }
 
-/** Ends what an earlier test left open, so that one failure does not hide what the other tests would say. */
+/** Ends what an earlier test left open, and opens what it left closed, so that one failure does not hide what the other tests would say. */
 export async function noIncident(lab: Lab): Promise<void> {
   const lifeboat = await lifeboatOf(lab);
   for (const mode of ['real', 'drill'] as const) {
@@ -161,6 +173,7 @@ export async function noIncident(lab: Lab): Promise<void> {
     else await incident.abort({ by: 'test', reason: 'left open by an earlier test', resume: true });
     await ended(lab, mode);
   }
+  if (existsSync(join(lab.primary.dataDirectory, 'pg_hba.conf.lifeboat-open'))) await lab.cli(['abort', '--resume', '--as', 'test']);
 }
 
 /** Waits until the workflow itself has ended: only then is the lock of the system free. */
@@ -185,7 +198,8 @@ export async function story(lab: Lab, mode: Mode = 'real'): Promise<string> {
       : [
           `${state.id} (${state.mode}) is ${state.phase}${state.ending ? `: ${state.ending}` : ''}`,
           ...state.steps.map(
-            (one) => `  ${one.status.padEnd(8)} ${one.name}: ${one.problem ? `${one.problem.type ?? ''} ${one.problem.message}` : (one.summary ?? '')}`,
+            (one) =>
+              `  ${one.status.padEnd(8)} ${one.name}: ${one.problem ? `${one.problem.type ?? ''} ${one.problem.message}` : (one.summary ?? '')}`,
           ),
           ...state.warnings.map((warning) => `  warning: ${warning}`),
           ...(state.question ? [`  asked: ${state.question.text} [${state.question.choices.map(({ name }) => name).join(', ')}]`] : []),
@@ -194,5 +208,7 @@ export async function story(lab: Lab, mode: Mode = 'real'): Promise<string> {
     (log): log is string => log !== undefined,
   );
   const ours = join(lab.directory, 'state', lab.system, 'db1', 'logs');
-  return [told, ...[...logs, join(ours, 'main.log'), join(ours, 'main-scratch.log')].map((log) => `--- ${log}\n${tail(log, 12)}`)].join('\n');
+  return [told, ...[...logs, join(ours, 'main.log'), join(ours, 'main-scratch.log')].map((log) => `--- ${log}\n${tail(log, 12)}`)].join(
+    '\n',
+  );
 }

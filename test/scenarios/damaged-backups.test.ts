@@ -58,7 +58,8 @@ describe('damaged backups', { timeout: 90_000 }, () => {
     for (const [location, label] of Object.entries(labels)) damage(location, label);
     await overwritePages(lab.primary, 'orders');
     const state = await recover(lab);
-    for (const [location, label] of Object.entries(labels)) expect(state.warnings.join('\n')).toContain(`${label} at ${location} was not used`);
+    for (const [location, label] of Object.entries(labels))
+      expect(state.warnings.join('\n')).toContain(`${label} at ${location} was not used`);
     expect(state.backup!.location, 'the first location of the plan comes first').toBe('onsite');
     expect(state.backup!.label < labels.onsite).toBe(true);
     const ids = await orderIds(lab.primary);
@@ -91,7 +92,9 @@ describe('damaged backups', { timeout: 90_000 }, () => {
     const state = await untilPhase(lab, 'aborted');
     await ended(lab);
     await storeHistory(lab, 'all-backups-damaged');
-    expect(state.ending).toMatch(/aborted: the damaged database is where it was; .*the database is closed; services that were stopped stay stopped: .*abort --resume/);
+    expect(state.ending).toMatch(
+      /^aborted: .*the damaged database is where it was; .*the database is closed; services that were stopped stay stopped: .*abort --resume/,
+    );
     expect(isFenced(lab.primary)).toBe(true);
     expect(await serviceIsHealthy(lab)).toBe(false);
     expect(await lab.cli(['watch', '--once']), 'not recovered').toMatchObject({ code: 5 });
@@ -102,7 +105,10 @@ describe('damaged backups', { timeout: 90_000 }, () => {
     expect(isFenced(lab.primary)).toBe(false);
     expect(beside(lab.primary).restored.filter((path) => !path.endsWith('.json')).length, 'a kept copy at most').toBeLessThanOrEqual(2);
     const listed = JSON.parse(await ran(lab, ['incidents', '--json'])) as { id: string; phase: string }[];
-    expect(listed.map(({ phase }) => phase), 'a resume is no incident').toEqual(['aborted', 'closed', 'closed']);
+    expect(
+      listed.map(({ phase }) => phase),
+      'a resume is no incident',
+    ).toEqual(['aborted', 'closed', 'closed']);
     expect((await lab.cli(['watch', '--once'])).stdout).toContain(state.id);
     expect(await ran(lab, ['report'])).toContain(state.id);
   });

@@ -58,7 +58,9 @@ describe('a drill', { timeout: 90_000 }, () => {
     expect(state.measured.rpoSeconds).toBeLessThan(5);
     expect(state.rows.map(({ ok }) => ok)).toEqual([true, true, true, true]);
     const rehearsed = state.steps.filter((one) => one.rehearsed).map(({ name }) => name);
-    expect(rehearsed).toEqual(expect.arrayContaining(['Stop writes', 'Save evidence', 'Assess the damage', 'Put it in place', 'Resume the service', 'Re-protect']));
+    expect(rehearsed).toEqual(
+      expect.arrayContaining(['Stop writes', 'Save evidence', 'Assess the damage', 'Put it in place', 'Resume the service', 'Re-protect']),
+    );
     expect(rehearsed).not.toContain('Restore beside');
     expect(rehearsed).not.toContain('Verify the restored copy');
     expect(expectReports(lab, state).md).toMatch(/DRILL/);
@@ -77,7 +79,10 @@ describe('a drill', { timeout: 90_000 }, () => {
     expect(await production()).toEqual(before);
     const state = await stateOf(lab, 'dry-run');
     expect(state).toMatchObject({ mode: 'dry-run', phase: 'closed', quarantine: [] });
-    expect(step(state, 'Restore beside')).toMatchObject({ rehearsed: true, summary: expect.stringContaining('could be restored from') as string });
+    expect(step(state, 'Restore beside')).toMatchObject({
+      rehearsed: true,
+      summary: expect.stringContaining('could be restored from') as string,
+    });
     expect(state.measured).toMatchObject({ rtoSeconds: null, rpoSeconds: null, rtoNote: 'a dry run restores nothing' });
     expect(stepNames(state)).toContain('Rebuild standby db2');
     await expectNothingBeside(lab);

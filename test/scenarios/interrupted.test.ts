@@ -70,10 +70,19 @@ describe('an incident that does not go straight on', { timeout: 90_000 }, () => 
     for (const name of ['ben', 'BEN', '  Ben ']) await refused(lab, ['approve', '--as', name], 2, /two people: ben declared this incident/);
     await refused(lab, ['decide', 'approve', '--as', 'Ben'], 2, /two people/);
     await ran(lab, ['decide', 'restore', '--to', earlier, '--as', 'asha', '--question', String(first.question.id)]);
-    const second = await untilState(lab, 'the second approval', ({ question }) => question !== undefined && question.id > first.question.id);
+    const second = await untilState(
+      lab,
+      'the second approval',
+      ({ question }) => question !== undefined && question.id > first.question.id,
+    );
     expect(second.target).toBe(earlier);
     expect(second.question!.facts.join('\n')).toContain('orders: 5000 rows');
-    await refused(lab, ['approve', '--as', 'asha', '--question', String(first.question.id)], 2, /was answered already; question \d+ is open now/);
+    await refused(
+      lab,
+      ['approve', '--as', 'asha', '--question', String(first.question.id)],
+      2,
+      /was answered already; question \d+ is open now/,
+    );
     expect(await contents(primary).catch(() => 'the damaged one is still in place'), 'nothing was put in place').not.toBe(good);
     await ran(lab, ['approve', '--as', 'asha']);
     const state = await untilPhase(lab, 'recovered');
@@ -96,7 +105,9 @@ describe('an incident that does not go straight on', { timeout: 90_000 }, () => 
     await ended(lab);
     expect(running.isAlive(), 'pgbackrest is gone').toBe(false);
     await expectAsItWas(good, 2);
-    expect(state.ending).toMatch(/^aborted: the damaged database is where it was; .*the database is closed; services that were stopped stay stopped/);
+    expect(state.ending).toMatch(
+      /^aborted: .*the damaged database is where it was; .*the database is closed; services that were stopped stay stopped/,
+    );
     expect(state.notes.at(-1)).toMatchObject({ by: 'asha', text: 'abort: it was the wrong database' });
     expectReports(lab, state);
     await storeHistory(lab, 'abort');
@@ -127,7 +138,9 @@ describe('an incident that does not go straight on', { timeout: 90_000 }, () => 
     const state = await untilPhase(lab, 'aborted');
     await ended(lab);
     expect((await handle.describe()).status.name).toBe('CANCELLED');
-    expect(state.ending).toMatch(/^aborted: the damaged database is where it was; the restored copy is kept, stopped, at .*; the database is closed/);
+    expect(state.ending).toMatch(
+      /^aborted: the restored copy is kept, stopped, at .*; the damaged database is where it was; .*the database is closed/,
+    );
     await expectAsItWas(good, 2);
     expectReports(lab, state);
     await storeHistory(lab, 'cancelled');

@@ -21,7 +21,20 @@ import {
   timelineOf,
 } from '../helpers/end-state.js';
 import { expectNoSecrets, storeHistory } from '../helpers/histories.js';
-import { close, declare, endLab, ended, lifeboatOf, noIncident, protect, ran, recover, step, untilPhase, untilQuestion } from '../helpers/incident.js';
+import {
+  close,
+  declare,
+  endLab,
+  ended,
+  lifeboatOf,
+  noIncident,
+  protect,
+  ran,
+  recover,
+  step,
+  untilPhase,
+  untilQuestion,
+} from '../helpers/incident.js';
 
 /** What was put in place can be taken back: by itself when it does not hold, by a person as long as the incident is open. And what comes after. */
 describe('putting the restored copy in place', { timeout: 90_000 }, () => {
@@ -46,7 +59,9 @@ describe('putting the restored copy in place', { timeout: 90_000 }, () => {
     await ran(lab, ['approve', '--as', 'asha']);
     const asked = await untilQuestion(lab, 'decision', 'Put it in place');
     expect(asked.question.problem).toMatchObject({ type: 'ServerFailed', message: expect.stringContaining('not_there') as string });
-    expect(asked.warnings.join('\n')).toMatch(/the restored copy did not hold in place .*; the old directory is back in place, closed; the restored one is at/);
+    expect(asked.warnings.join('\n')).toMatch(
+      /the restored copy did not hold in place .*; the old directory is back in place, closed; the restored one is at/,
+    );
     expect(firstPage(primary.dataDirectory, file), 'the old one is in place').toBe(damaged);
     expect(await timelineOf(primary)).toBe(1);
     expect(isFenced(primary)).toBe(true);
@@ -87,7 +102,9 @@ describe('putting the restored copy in place', { timeout: 90_000 }, () => {
     await storeHistory(lab, 'roll-back');
     expect(state.ending).toMatch(/^rolled back: the quarantined copy is in place again/);
     expect(state.canRollBack).toBe(false);
-    expect(state.quarantine).toEqual([expect.objectContaining({ what: 'the restored copy that was rolled back', path: beside(primary).replaced[0] })]);
+    expect(state.quarantine).toEqual([
+      expect.objectContaining({ what: 'the restored copy that was rolled back', path: beside(primary).replaced[0] }),
+    ]);
     expect(firstPage(primary.dataDirectory, file)).toBe(damaged);
     expect((await lab.cli(['watch', '--once'])).code, 'not recovered').toBe(5);
     expectReports(lab, state);
@@ -97,9 +114,20 @@ describe('putting the restored copy in place', { timeout: 90_000 }, () => {
     const onlyInTheOld = await burst(primary, 10);
     const later = await recover(lab);
     expect(later.backup).toBeDefined();
-    const ids = new Map((await primary.sql<{ id: number; at: Date }>('SELECT id::int AS id, created_at AS at FROM orders')).map((row) => [row.id, row.at.getTime()]));
-    expect(onlyInTheOld.filter(({ id, at }) => ids.get(id) !== at.getTime()), 'what was written after the roll-back is there').toEqual([]);
-    expect(onlyInTheCopy.filter(({ id, at }) => ids.get(id) === at.getTime()), 'what only the rolled-back copy had is not').toEqual([]);
+    const ids = new Map(
+      (await primary.sql<{ id: number; at: Date }>('SELECT id::int AS id, created_at AS at FROM orders')).map((row) => [
+        row.id,
+        row.at.getTime(),
+      ]),
+    );
+    expect(
+      onlyInTheOld.filter(({ id, at }) => ids.get(id) !== at.getTime()),
+      'what was written after the roll-back is there',
+    ).toEqual([]);
+    expect(
+      onlyInTheCopy.filter(({ id, at }) => ids.get(id) === at.getTime()),
+      'what only the rolled-back copy had is not',
+    ).toEqual([]);
     expect(await timelineOf(primary), 'a timeline that nobody used before').toBe(before + 2);
     await expectInService(lab, before + 2);
     await expectNewBackup(lab, later, before + 2);
@@ -140,7 +168,10 @@ describe('putting the restored copy in place', { timeout: 90_000 }, () => {
     const state = await recover(lab);
     expect(state.backup!.label, 'the old backup was used').toBe(old);
     const ids = await orderIds(primary);
-    expect(between.filter(({ id }) => !ids.has(id)), 'rows written between the incidents').toEqual([]);
+    expect(
+      between.filter(({ id }) => !ids.has(id)),
+      'rows written between the incidents',
+    ).toEqual([]);
     await expectInService(lab, before + 1);
     await expectNothingBeside(lab);
     expect(await serviceIsHealthy(lab)).toBe(true);

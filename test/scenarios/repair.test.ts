@@ -17,7 +17,21 @@ import {
   orderIds,
 } from '../helpers/end-state.js';
 import { expectNoSecrets, storeHistory } from '../helpers/histories.js';
-import { close, declare, endLab, ended, noIncident, protect, ran, refused, stateOf, step, stepNames, untilPhase, untilQuestion } from '../helpers/incident.js';
+import {
+  close,
+  declare,
+  endLab,
+  ended,
+  noIncident,
+  protect,
+  ran,
+  refused,
+  stateOf,
+  step,
+  stepNames,
+  untilPhase,
+  untilQuestion,
+} from '../helpers/incident.js';
 
 /** Damage that needs no restore, data that is wrong on sound pages, and how an incident is closed. */
 describe('what is not damaged in its tables', { timeout: 90_000 }, () => {
@@ -140,7 +154,11 @@ describe('what is not damaged in its tables', { timeout: 90_000 }, () => {
     await ran(lab, ['decide', 'keep', '--reason', 'the table was not needed any more', '--as', 'asha']);
     const state = await untilPhase(lab, 'recovered');
     expect(stepNames(state)).not.toContain('Restore beside');
-    expect(step(state, 'Choose the target').decision).toMatchObject({ by: 'asha', choice: 'keep', reason: 'the table was not needed any more' });
+    expect(step(state, 'Choose the target').decision).toMatchObject({
+      by: 'asha',
+      choice: 'keep',
+      reason: 'the table was not needed any more',
+    });
     expect(state.measured.rpoNote).toMatch(/kept the database as it is/);
     expect(existsSync(quarantineDirectory(primary.dataDirectory, state.id))).toBe(false);
     await expect(primary.asApp('SELECT 1 FROM payments')).rejects.toThrow(/does not exist/);

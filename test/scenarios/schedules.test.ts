@@ -16,7 +16,11 @@ describe('backups and schedules', { timeout: 90_000 }, () => {
     lab = await createLab({
       fast: true,
       plan: (plan) => {
-        Object.assign(plan.databases['main']!.backups.physical, { full: '0 2 * * 0', differential: '0 2 * * 1-6', incremental: '0 */6 * * *' });
+        Object.assign(plan.databases['main']!.backups.physical, {
+          full: '0 2 * * 0',
+          differential: '0 2 * * 1-6',
+          incremental: '0 */6 * * *',
+        });
         plan.drills = [{ scenario: 'database-corruption', schedule: '0 3 1 * *' }];
       },
     });
@@ -64,7 +68,10 @@ describe('backups and schedules', { timeout: 90_000 }, () => {
     expect((await listed(4)).every(({ paused }) => paused)).toBe(true);
     expect(await ran(lab, ['schedules', 'list'])).toMatch(/PAUSED \(the disk is being replaced\)/);
     await ran(lab, ['schedules', 'apply']);
-    expect((await listed(4)).every(({ paused }) => paused), 'to apply is not to resume').toBe(true);
+    expect(
+      (await listed(4)).every(({ paused }) => paused),
+      'to apply is not to resume',
+    ).toBe(true);
     await ran(lab, ['schedules', 'resume']);
     expect((await listed(4)).some(({ paused }) => paused)).toBe(false);
   });
@@ -90,7 +97,12 @@ describe('backups and schedules', { timeout: 90_000 }, () => {
     const { id: incident } = await declare(lab);
     await untilQuestion(lab, 'approval', 'Choose the target');
     const before = await backups();
-    await refused(lab, ['backup', 'create', '--full'], 2, new RegExp(`no backup is taken of main while incident ${incident} is open on it`));
+    await refused(
+      lab,
+      ['backup', 'create', '--full'],
+      2,
+      new RegExp(`no backup is taken of main while incident ${incident} is open on it`),
+    );
     expect(await backups()).toEqual(before);
     await ran(lab, ['abort', '--resume', '--reason', 'nothing is damaged']);
     await untilPhase(lab, 'aborted');
