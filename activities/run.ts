@@ -22,6 +22,13 @@ export async function ownerOf(path: string): Promise<Owner | undefined> {
   return uid === 0 ? undefined : { uid, gid };
 }
 
+export interface Ledger {
+  directory: string;
+  name: string;
+  /** Its name in the fault walk, the same in every incident. */
+  point?: string;
+}
+
 export interface RunOptions {
   owner?: Owner | undefined;
   env?: Record<string, string>;
@@ -35,7 +42,7 @@ export interface RunOptions {
    * For what changes data: where its process is written down before it begins, so that an agent which comes after a crash first ends what
    * the crashed one left running. Two programs in one directory would be worse than none.
    */
-  ledger?: { directory: string; name: string };
+  ledger?: Ledger;
   /** Lines of output are kept out of errors: it is the plan author's own command, and may print anything. */
   private?: boolean;
 }
@@ -70,7 +77,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   signal?.throwIfAborted();
   if (options.ledger) await endLeftover(ledgerFile(options.ledger));
   const what = basename(command);
-  const point = `${what} ${options.ledger?.name ?? ''}`.trim();
+  const point = `${what} ${options.ledger?.point ?? options.ledger?.name ?? ''}`.trim();
   if (options.ledger) await checkpoint(`before ${point}`);
   const gated = options.ledger ? { command: '/bin/sh', args: ['-c', gate, 'lifeboat', command, ...args] } : { command, args };
   const child = spawn(gated.command, gated.args, {
@@ -140,9 +147,9 @@ export function tail(lines: string[], count = 4): string {
   return (telling.length > 0 ? telling : lines).slice(-count).join(' | ').slice(0, 800);
 }
 
-const ledgerFile = (ledger: { directory: string; name: string }) => join(ledger.directory, `${ledger.name}.running`);
+const ledgerFile = (ledger: Ledger) => join(ledger.directory, `${ledger.name}.running`);
 
-async function writeLedger(ledger: { directory: string; name: string }, pid: number): Promise<void> {
+async function writeLedger(ledger: Ledger, pid: number): Promise<void> {
   await mkdir(ledger.directory, { recursive: true });
   await writeFile(ledgerFile(ledger), `${pid} ${await startOf(pid)}`);
 }

@@ -19,11 +19,11 @@ export function explainTemporal(error: unknown): { message: string; hint?: strin
       code: exitCodes.badInput,
     };
   }
-  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return noWorker;
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return { ...noWorker, hint: notTaken };
   if (error instanceof ServiceError && error.cause) return explainTemporal(error.cause);
   if (isGrpcServiceError(error) || /grpc|connection/i.test((error as Error).name)) {
     const { details, message } = error as { details?: string; message: string };
-    if (/deadline|no poller/i.test(details ?? message)) return noWorker;
+    if (/deadline|no poller|before a worker|call cancelled/i.test(details ?? message)) return noWorker;
     return {
       message: `Temporal does not answer: ${details ?? message}`,
       hint: 'Is it running, and is TEMPORAL_ADDRESS right? Start everything on this machine with: lifeboat up',
@@ -38,6 +38,10 @@ const noWorker = {
   hint: 'Start one: lifeboat worker (or everything on this machine: lifeboat up). Nothing is lost: it goes on where it was.',
   code: exitCodes.noAnswer,
 };
+
+/** Temporal keeps what was said for a while: a worker that comes back may still take it. */
+const notTaken =
+  'Start one: lifeboat worker (or everything on this machine: lifeboat up). What you said may be taken yet, as soon as one runs: look with lifeboat watch before you say it again.';
 
 function explainCause(cause: unknown): { message: string; hint?: string; code: number } {
   let deepest = cause;

@@ -1,5 +1,5 @@
-import { Worker } from '@temporalio/worker';
-import { describe, expect, test } from 'vitest';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { workflowBundle } from '../worker/run-worker.js';
 import { storedHistories } from './helpers/histories.js';
 
@@ -9,6 +9,7 @@ import { storedHistories } from './helpers/histories.js';
  */
 describe('stored histories replay with the workflows of today', () => {
   const histories = storedHistories();
+  beforeAll(() => void Runtime.install({ logger: new DefaultLogger('WARN') }));
 
   test('each branch is stored', () => {
     expect(histories.map(({ name }) => name).sort()).toEqual(
@@ -18,6 +19,15 @@ describe('stored histories replay with the workflows of today', () => {
 
   test.each(histories)('$name', async ({ history }) => {
     await Worker.runReplayHistory({ workflowBundle: workflowBundle() }, history);
+  });
+
+  test('a history that today’s workflows would have written otherwise is noticed', async () => {
+    const { history } = structuredClone(histories.find(({ name }) => name === 'repair')!);
+    const scheduled = history.events.flatMap(
+      (event) => (event['activityTaskScheduledEventAttributes'] as { activityType: { name: string } } | undefined) ?? [],
+    );
+    scheduled.find(({ activityType }) => activityType.name === 'stopWrites')!.activityType.name = 'startWrites';
+    await expect(Worker.runReplayHistory({ workflowBundle: workflowBundle() }, history)).rejects.toThrow(/TMPRL1100/);
   });
 
   test.each(histories)('$name holds no path of the machine that it was stored on', ({ history }) => {

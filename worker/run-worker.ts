@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { DefaultLogger, type LogEntry, type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
@@ -48,6 +49,8 @@ export async function runWorker({ what, signal, worker: options, ready }: RunOpt
       const worker = await Worker.create({
         connection,
         namespace,
+        // As Temporal's own UI shows it.
+        identity: `${what} (${process.pid}@${hostname()})`,
         shutdownGraceTime: '10 seconds',
         shutdownForceTime: '20 seconds',
         ...(await options(connection)),

@@ -144,7 +144,7 @@ export class Incident {
   }
 
   private refuse(problem: Problem): never {
-    this.settle('refused', 'refused: nothing was changed');
+    this.settle('refused', 'nothing was changed');
     this.checked = this.declared('refused', problem);
     throw ApplicationFailure.create({ type: 'Refused', nonRetryable: true, message: problem.message, details: [{ hint: problem.hint }] });
   }

@@ -31,7 +31,7 @@ async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Sce
   if (outcome.how === 'done' && incident.real) {
     const verified =
       incident.state.measured.rtoSeconds !== null ? 'the service is verified' : 'the service was resumed by hand and is NOT verified';
-    incident.settle('recovered', `recovered: ${verified}; the incident is open until its tasks are done and it is closed`);
+    incident.settle('recovered', `${verified}; the incident is open until its tasks are done and it is closed`);
     await report(incident);
     outcome = await attempt(incident, () => incident.untilClosed());
   }
@@ -39,7 +39,7 @@ async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Sce
     incident.resumed();
     outcome = await attempt(incident, () => rollBack(incident));
     if (outcome.how === 'done') {
-      incident.settle('rolled back', 'rolled back: the quarantined copy is in place again, and the service resumed on it');
+      incident.settle('rolled back', 'the quarantined copy is in place again, and the service resumed on it');
       await report(incident);
       return;
     }

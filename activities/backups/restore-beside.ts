@@ -16,6 +16,7 @@ import type { Candidate } from './candidates.js';
 import { pgbackrest, repoNumber } from './pgbackrest.js';
 import { damaged, recover } from './recover.js';
 import { discardScratch, type Mark, readMark, type Restored, writeMark } from './restored-mark.js';
+import { isWritten } from './wal.js';
 
 export interface RestoreInput {
   database: string;
@@ -118,7 +119,7 @@ async function fetchFiles(cluster: Cluster, input: RestoreInput, target: Target,
   const started = Date.now();
   if (resumed) await stopServer(cluster, scratch.directory);
   await pgbackrest(cluster, [...(resumed ? ['--delta', '--force'] : []), ...restoreArguments(cluster, input, target, scratch.directory)], {
-    ledger: ledger(cluster, `pgbackrest-restore-${input.incident}`),
+    ledger: ledger(cluster, 'pgbackrest-restore', input.incident),
     onLine: (line) => {
       const percent = Number(/ restore file .*, ([\d.]+)%\)/.exec(line)?.[1]);
       if (percent > 0) {
@@ -160,6 +161,7 @@ async function copyTail(cluster: Cluster, production: string, scratch: Scratch, 
   const owner = await dataOwner(cluster);
   for (const segment of await readdir(wal).catch(() => [])) {
     if (!/^[0-9A-F]{24}$/.test(segment) || !segment.startsWith(own) || archived.has(`${segment}.done`)) continue;
+    if (!(await isWritten(join(wal, segment)))) continue;
     const to = join(scratch.directory, 'pg_wal', segment);
     await copyFile(join(wal, segment), to);
     await checkpoint('after copying WAL that was not archived');

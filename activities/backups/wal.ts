@@ -1,5 +1,6 @@
-import { join } from 'node:path';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { endianness } from 'node:os';
+import { basename, join } from 'node:path';
+import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
 import { ownFor } from '../files.js';
 import { run } from '../run.js';
@@ -117,6 +118,24 @@ export function follow(archive: Archive, start: string, branches: Branch[], time
 
 /** How the folders begin, in the agent's own state, that hold a file of the archive for a moment. */
 export const fetchedPrefix = 'fetched-';
+
+/**
+ * Whether a segment of a data directory was written yet. PostgreSQL keeps used segments under the names of those to come: what is in such a
+ * one is older WAL, and the address on its first page says so (xlp_pageaddr, src/include/access/xlog_internal.h).
+ */
+export async function isWritten(path: string): Promise<boolean> {
+  const segment = basename(path);
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(16), 0, 16, 0);
+    const address = endianness() === 'LE' ? buffer.readBigUInt64LE(8) : buffer.readBigUInt64BE(8);
+    const named = (BigInt(`0x${segment.slice(8, 16)}`) << 32n) + BigInt(`0x${segment.slice(16)}`) * BigInt(size);
+    return bytesRead === 16 && address === named;
+  } finally {
+    await file.close();
+  }
+}
 
 /** Fetches a file of the archive into a scratch folder for as long as `read` looks at it. Undefined when it cannot be had. */
 async function withArchived<T>(cluster: Cluster, name: string, read: (path: string) => Promise<T>): Promise<T | undefined> {

@@ -38,7 +38,16 @@ async function sameDirectory(a: string, b: string): Promise<boolean> {
  * than kill(pid, 0). Call only when {@link postmasterPid} found nobody.
  */
 async function clearStalePid(directory: string): Promise<void> {
-  await rm(join(directory, 'postmaster.pid'), { force: true });
+  const file = join(directory, 'postmaster.pid');
+  // Lines of the file: PID, data directory, start, port, directory of the socket.
+  const [pid, , , port, socketDirectory] = (await readFile(file, 'utf8').catch(() => '')).split('\n').map((line) => line.trim());
+  if (pid && port && socketDirectory) {
+    const lock = join(socketDirectory, `.s.PGSQL.${port}.lock`);
+    const holder = (await readFile(lock, 'utf8').catch(() => '')).split('\n')[0]?.trim();
+    // The same dead postmaster's: of anybody else's socket PostgreSQL itself decides.
+    if (holder === pid) await rm(lock, { force: true });
+  }
+  await rm(file, { force: true });
   await checkpoint('after clearing a stale PID file');
 }
 
@@ -81,7 +90,7 @@ export async function launch(cluster: Cluster, options: StartOptions = {}): Prom
   const flags = [`-p ${cluster.port}`, ...Object.entries(settings).map(([key, value]) => `-c ${key}='${value.replaceAll("'", "\\'")}'`)];
   await run(await bin(cluster, 'pg_ctl', directory), ['-D', directory, '-l', log, '-W', '-o', flags.join(' '), 'start'], {
     owner,
-    ledger: ledger(cluster, options.log ? `pg_ctl-start-${basename(options.log, '.log')}` : 'pg_ctl-start'),
+    ledger: options.log ? ledger(cluster, 'pg_ctl-start-scratch', basename(options.log, '.log')) : ledger(cluster, 'pg_ctl-start'),
   });
 }
 
@@ -155,7 +164,9 @@ export async function logTail(cluster: Cluster, log?: string): Promise<string> {
   return lines.length === 0 ? 'its log is empty' : tail(why.length > 0 ? why.slice(-2) : last);
 }
 
-export const ledger = (cluster: Cluster, name: string) => ({
+/** Where a program that works on this database is written down. `of`: an incident whose programs run beside another's. */
+export const ledger = (cluster: Cluster, name: string, of?: string) => ({
   directory: join(cluster.context.state, 'running'),
-  name: `${cluster.database}-${name}`,
+  name: [cluster.database, name, ...(of ? [of] : [])].join('-'),
+  point: `${cluster.database}-${name}`,
 });

@@ -22,8 +22,9 @@ export function register(program: Command): void {
           printLine(text);
           return;
         }
-        await (await import('node:fs/promises')).writeFile(out, text).catch((error: NodeJS.ErrnoException) => {
-          throw new Expected(`${out} cannot be written (${error.code ?? error.message}).`, 'Name another file: lifeboat report --out FILE');
+        await (await import('node:fs/promises')).writeFile(out, text).catch((error: unknown) => {
+          const { code, message } = error as NodeJS.ErrnoException;
+          throw new Expected(`${out} cannot be written (${code ?? message}).`, 'Name another file: lifeboat report --out FILE');
         });
         if (globals(command).json) printJson({ written: out });
         else printLine(`Written: ${out}`);

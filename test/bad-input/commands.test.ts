@@ -76,7 +76,7 @@ async function all(lines: string[][], atOnce = 4): Promise<[string[], CliResult]
 }
 
 const stack = /^\s+at .+:\d+:\d+/m;
-// eslint-disable-next-line no-control-regex
+ 
 const colour = /\x1b\[/;
 
 /** What holds for every command that fails as expected: its code, words and a hint for people; JSON for programs. */
@@ -122,11 +122,18 @@ describe('each command says that Temporal is offline', { timeout: 60_000 }, () =
   test('in one line, with a hint and exit code 6; with --json too', async () => {
     // Each tries for five seconds: they wait together.
     const lines = [...online, ...online.filter((_, at) => at % 4 === 0).map((line) => [...line, '--json'])];
-    for (const one of await all(lines.map((line) => ['--plan', 'good.yaml', '--as', 'ben', ...line]), lines.length)) {
+    for (const one of await all(
+      lines.map((line) => ['--plan', 'good.yaml', '--as', 'ben', ...line]),
+      lines.length,
+    )) {
       const json = one[0].includes('--json');
       expectSaid(one, 6, /Temporal does not answer at 127\.0\.0\.1:\d+/, json);
       if (json) expect(JSON.parse(one[1].stdout)).toMatchObject({ code: 6, hint: expect.stringContaining('lifeboat up') });
-      else expect(one[1].stderr.trimEnd().split('\n')).toEqual([expect.stringContaining('Temporal does not answer'), expect.stringMatching(/^→ .*lifeboat up/)]);
+      else
+        expect(one[1].stderr.trimEnd().split('\n')).toEqual([
+          expect.stringContaining('Temporal does not answer'),
+          expect.stringMatching(/^→ .*lifeboat up/),
+        ]);
     }
   });
 });
@@ -179,11 +186,18 @@ describe('help', { timeout: 60_000 }, () => {
 describe('a worker', { timeout: 60_000 }, () => {
   test('that is started twice on one host says so, without a stack', async () => {
     const { spawn } = await import('node:child_process');
-    const first = spawn(process.execPath, [cliEntry, '--plan', 'good.yaml', 'agent', '--host', 'db1'], { cwd: directory, env, stdio: ['ignore', 'ignore', 'pipe'] });
+    const first = spawn(process.execPath, [cliEntry, '--plan', 'good.yaml', 'agent', '--host', 'db1'], {
+      cwd: directory,
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     try {
       await new Promise((resolve) => first.stderr.once('data', resolve));
       const second = await lifeboat('--plan', 'good.yaml', 'agent', '--host', 'db1');
-      expect(second).toMatchObject({ code: 2, stderr: expect.stringMatching(/An agent of db1 runs already on this machine, with PID \d+\.\n→ Stop it first/) });
+      expect(second).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/An agent of db1 runs already on this machine, with PID \d+\.\n→ Stop it first/),
+      });
     } finally {
       first.kill('SIGKILL');
     }
@@ -192,7 +206,11 @@ describe('a worker', { timeout: 60_000 }, () => {
   test('without Temporal says so in one line, and goes on trying', async () => {
     const { spawn } = await import('node:child_process');
     for (const line of workers.slice(1)) {
-      const child = spawn(process.execPath, [cliEntry, '--plan', 'good.yaml', ...line], { cwd: directory, env, stdio: ['ignore', 'ignore', 'pipe'] });
+      const child = spawn(process.execPath, [cliEntry, '--plan', 'good.yaml', ...line], {
+        cwd: directory,
+        env,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
       try {
         const said = await new Promise<string>((resolve) => {
           let text = '';
@@ -211,4 +229,3 @@ describe('a worker', { timeout: 60_000 }, () => {
     }
   });
 });
-

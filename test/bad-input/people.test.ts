@@ -31,8 +31,15 @@ describe('an open incident', { timeout: 60_000 }, () => {
     const results = await Promise.all([start('asha'), start('ben')]);
     const said = results.map(({ stdout }) => stdout);
     for (const { code, stdout, stderr } of results) expect(code, stdout + stderr).toBe(0);
-    expect(said.filter((text) => /Incident shop-\S+ is declared/.test(text)), said.join('\n')).toHaveLength(1);
-    expect(said.filter((text) => /An incident is open already: shop-\S+ \(database-corruption of main, declared by (asha|ben)\).*nothing new was started/.test(text))).toHaveLength(1);
+    expect(
+      said.filter((text) => /Incident shop-\S+ is declared/.test(text)),
+      said.join('\n'),
+    ).toHaveLength(1);
+    expect(
+      said.filter((text) =>
+        /An incident is open already: shop-\S+ \(database-corruption of main, declared by (asha|ben)\).*nothing new was started/.test(text),
+      ),
+    ).toHaveLength(1);
     expect(await (await lifeboatOf(lab)).incidents(), 'exactly one incident').toHaveLength(1);
     ({ declaredBy } = await stateOf(lab));
     expect(said[declaredBy === 'asha' ? 0 : 1], 'who declared it is the one who was told so').toContain('is declared');
@@ -49,7 +56,10 @@ describe('an open incident', { timeout: 60_000 }, () => {
     };
 
     test('field note 18: who declared it may not approve it, in whatever spelling', async () => {
-      await isRefused(['approve', '--as', declaredBy], /The plan asks for two people: (asha|ben) declared this incident, so somebody else must approve/);
+      await isRefused(
+        ['approve', '--as', declaredBy],
+        /The plan asks for two people: (asha|ben) declared this incident, so somebody else must approve/,
+      );
       await isRefused(['approve', '--as', ` ${declaredBy.toUpperCase()} `], /The plan asks for two people/);
       await isRefused(['decide', 'approve', '--as', declaredBy], /The plan asks for two people/);
     });
@@ -60,11 +70,17 @@ describe('an open incident', { timeout: 60_000 }, () => {
       await isRefused(['start', 'database-corruption', '--as', ''], /Who declares this incident\?/);
     });
     test('an answer to another question is not taken for this one', async () => {
-      await isRefused(['approve', '--as', other(), '--question', '0'], /Question 0 was answered already; question 1 is open now: Put the restored copy in place/);
+      await isRefused(
+        ['approve', '--as', other(), '--question', '0'],
+        /Question 0 was answered already; question 1 is open now: Put the restored copy in place/,
+      );
       await isRefused(['approve', '--as', other(), '--question', '7'], /Question 7 was not asked yet/);
     });
     test('a choice that is not offered', async () => {
-      await isRefused(['decide', 'skip', '--as', other(), '--reason', 'no time'], /"skip" is not offered here; choose approve, restore, abort/);
+      await isRefused(
+        ['decide', 'skip', '--as', other(), '--reason', 'no time'],
+        /"skip" is not offered here; choose approve, restore, abort/,
+      );
       await isRefused(['decide', 'roll-back', '--as', other(), '--reason', 'no'], /nothing to roll back to/);
     });
     test('another target without an offset, or none', async () => {
@@ -107,7 +123,10 @@ describe('an open incident', { timeout: 60_000 }, () => {
       await untilQuestion(lab, 'approval', 'Approve');
       const { id } = await stateOf(lab);
       const { code, stderr } = await lifeboat('start', 'database-corruption', '--as', 'dee');
-      expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringContaining(`the data directory of main is held by incident ${id}`) });
+      expect({ code, stderr }).toEqual({
+        code: 3,
+        stderr: expect.stringContaining(`the data directory of main is held by incident ${id}`),
+      });
       expect((await stateOf(lab)).question, 'the first one goes on as if nothing had been').toBeDefined();
     });
   });

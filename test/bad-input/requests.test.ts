@@ -27,7 +27,11 @@ describe('a request that cannot work', { timeout: 60_000 }, () => {
   afterAll(() => endLab(lab));
 
   test('without any backup', async () => {
-    const { stderr } = await isRefused(start(), 3, /Refused, and nothing was changed: (there is no backup of main at any location|no backup of main can reach latest)/);
+    const { stderr } = await isRefused(
+      start(),
+      3,
+      /Refused, and nothing was changed: (there is no backup of main at any location|no backup of main can reach latest)/,
+    );
     expect(stderr, 'what to do next').toMatch(/→ .*lifeboat backup list/);
     await ran(lab, ['backup', 'create', '--full']);
   });
@@ -41,7 +45,10 @@ describe('a request that cannot work', { timeout: 60_000 }, () => {
     const { declared } = await changesNothing(lab, async () =>
       (await lifeboatOf(lab)).declare('database-corruption', { database: 'nope', declaredBy: 'ben', mode: 'real' }),
     );
-    expect(declared).toMatchObject({ answer: 'refused', problem: { type: 'BadRequest', message: 'the plan has no database "nope"; it has main' } });
+    expect(declared).toMatchObject({
+      answer: 'refused',
+      problem: { type: 'BadRequest', message: 'the plan has no database "nope"; it has main' },
+    });
   });
 
   test('of a scenario that there is not', async () => {
@@ -58,7 +65,11 @@ describe('a request that cannot work', { timeout: 60_000 }, () => {
   });
 
   test('to a moment before the oldest backup', async () => {
-    await isRefused(start('--to', '2020-01-01T00:00:00Z'), 3, /no backup of main can reach 2020-01-01 00:00:00 UTC[^]*it ended after the target/);
+    await isRefused(
+      start('--to', '2020-01-01T00:00:00Z'),
+      3,
+      /no backup of main can reach 2020-01-01 00:00:00 UTC[^]*it ended after the target/,
+    );
   });
 
   test('to a backup that there is not', async () => {
@@ -75,7 +86,9 @@ describe('a request that cannot work', { timeout: 60_000 }, () => {
     await holder.connect();
     await holder.query('BEGIN; SELECT * FROM lifeboat.canary FOR UPDATE');
     const target = await until('a moment without a commit', async () => {
-      const [row] = await lab.primary.sql<{ quiet: boolean }>(`SELECT clock_timestamp() - ts > interval '2.5 s' AS quiet FROM lifeboat.canary`);
+      const [row] = await lab.primary.sql<{ quiet: boolean }>(
+        `SELECT clock_timestamp() - ts > interval '2.5 s' AS quiet FROM lifeboat.canary`,
+      );
       return row!.quiet ? moment(lab.primary) : undefined;
     });
     try {

@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Lab } from '../../lab/lab.js';
+import { incidentWorkflowId } from '../../plan/names.js';
 import type { IncidentState } from '../../workflows/state.js';
-import { ran, untilState } from '../helpers/incident.js';
+import { lifeboatOf, ran, untilState } from '../helpers/incident.js';
 import { superviseAgents, type Supervised } from './supervisor.js';
 
 /**
@@ -42,9 +43,20 @@ export async function untilApproval(lab: Lab, told: { toString(): string }): Pro
 export const approve = (lab: Lab): Promise<string> => ran(lab, ['approve', '--as', 'asha']);
 
 export async function untilRecovered(lab: Lab, told: { toString(): string }): Promise<void> {
-  await untilState(lab, 'the incident is recovered', ({ phase }) => phase === 'recovered', { seconds: 240, unless: askedOrOver }).catch((error: unknown) => {
-    throw new Error(`${told.toString()}: ${(error as Error).message}`, { cause: error });
-  });
+  await untilState(lab, 'the incident is recovered', ({ phase }) => phase === 'recovered', { seconds: 240, unless: askedOrOver }).catch(
+    async (error: unknown) => {
+      throw new Error([told.toString(), ...(await failedTasks(lab)), (error as Error).message].join('\n'), { cause: error });
+    },
+  );
+}
+
+/** A workflow that cannot be replayed says so in its history alone. */
+async function failedTasks(lab: Lab): Promise<string[]> {
+  const { temporal } = await lifeboatOf(lab);
+  const { events } = await temporal.workflow.getHandle(incidentWorkflowId(lab.system)).fetchHistory();
+  return (events ?? []).flatMap(({ eventId, workflowTaskFailedEventAttributes: failed }) =>
+    failed ? [`workflow task ${String(eventId)} failed: ${failed.failure?.message ?? ''} ${failed.failure?.cause?.message ?? ''}`] : [],
+  );
 }
 
 /** Each of these was visited: `activity: when` begins a point's name. */

@@ -39,11 +39,15 @@ describe('on the host', { timeout: 60_000 }, () => {
     });
   const check = (context: HostContext) => checkRequest(context).execute({ database: 'main', incident: 'i1' });
   const isRefused = (context: HostContext, type: string, says: RegExp) =>
-    changesNothing(lab, () => expect(check(context)).rejects.toMatchObject({ type, message: expect.stringMatching(says), details: [{ hint: expect.any(String) }] }));
+    changesNothing(lab, () =>
+      expect(check(context)).rejects.toMatchObject({ type, message: expect.stringMatching(says), details: [{ hint: expect.any(String) }] }),
+    );
 
   describe('field note 13: the wrong host, the wrong directory', () => {
-    test('a directory that is not there', () => isRefused(at(join(lab.directory, 'none')), 'WrongTarget', /there is no directory .*none on db1/));
-    test('a directory that is none of PostgreSQL', () => isRefused(at(join(lab.directory, 'logs')), 'WrongTarget', /is not a PostgreSQL data directory: it has no PG_VERSION/));
+    test('a directory that is not there', () =>
+      isRefused(at(join(lab.directory, 'none')), 'WrongTarget', /there is no directory .*none on db1/));
+    test('a directory that is none of PostgreSQL', () =>
+      isRefused(at(join(lab.directory, 'logs')), 'WrongTarget', /is not a PostgreSQL data directory: it has no PG_VERSION/));
 
     test('a link to the data directory: renaming it would quarantine nothing', async () => {
       const link = join(lab.directory, 'link');
@@ -52,7 +56,13 @@ describe('on the host', { timeout: 60_000 }, () => {
     });
 
     test('another cluster: its system identifier is not that of the backups', async () => {
-      const other = await createPrimary({ host: 'other', directory: join(lab.directory, 'other'), passwords: lab.primary.passwords, database: 'shop', fast: true });
+      const other = await createPrimary({
+        host: 'other',
+        directory: join(lab.directory, 'other'),
+        passwords: lab.primary.passwords,
+        database: 'shop',
+        fast: true,
+      });
       await isRefused(at(other.dataDirectory), 'WrongTarget', /is cluster \d+, but the backups are of cluster \d+/);
       await other.stop();
     });
@@ -77,7 +87,10 @@ describe('on the host', { timeout: 60_000 }, () => {
       renameSync(aside, `${aside}.aside`);
       try {
         const { checks } = await hostFacts(host.context).execute({});
-        expect(checks.find(({ what }) => what === 'main primary: backup age')).toMatchObject({ result: 'fail', says: expect.stringContaining('offsite') });
+        expect(checks.find(({ what }) => what === 'main primary: backup age')).toMatchObject({
+          result: 'fail',
+          says: expect.stringContaining('offsite'),
+        });
       } finally {
         renameSync(`${aside}.aside`, aside);
       }
@@ -105,7 +118,10 @@ describe('on the host', { timeout: 60_000 }, () => {
     test('of two incidents that come at once, one has it', async () => {
       const came = await Promise.allSettled(Array.from({ length: 12 }, (_, n) => claim(host.cluster, `at-once-${n}`)));
       const holder = await claimedBy(host.cluster);
-      expect(came.filter(({ status }) => status === 'fulfilled'), `${holder} holds it`).toHaveLength(1);
+      expect(
+        came.filter(({ status }) => status === 'fulfilled'),
+        `${holder} holds it`,
+      ).toHaveLength(1);
       expect(came.findIndex(({ status }) => status === 'fulfilled')).toBe(Number(holder!.slice('at-once-'.length)));
       await releaseClaim(host.cluster, holder!);
       expect(await claimedBy(host.cluster)).toBeUndefined();
@@ -119,7 +135,9 @@ describe('on the host', { timeout: 60_000 }, () => {
       await expect(stopWrites(host.context).execute(names)).rejects.toMatchObject({ type: 'Busy', message: held });
       await expect(openDatabase(host.context).execute(names)).rejects.toMatchObject({ type: 'Busy', message: held });
       await expect(putInPlace(host.context).execute(names)).rejects.toMatchObject({ type: 'Busy', message: held });
-      await expect(backupPhysical(host.context).execute({ database: 'main', type: 'full', run: 'x' })).rejects.toMatchObject({ message: held });
+      await expect(backupPhysical(host.context).execute({ database: 'main', type: 'full', run: 'x' })).rejects.toMatchObject({
+        message: held,
+      });
       await releaseClaim(host.cluster, 'i1');
       expect(await claimedBy(host.cluster), 'nor does it let go of what is not its own').toBe('theirs');
       await releaseClaim(host.cluster, 'theirs');
@@ -131,7 +149,9 @@ describe('on the host', { timeout: 60_000 }, () => {
       const second = withPlan({ ...host, context }, (plan) => {
         plan.system = 'other-system';
       });
-      await expect(ensureArchiving(clusterOf(second, 'main'))).rejects.toMatchObject({ message: expect.stringContaining("somebody else's, and was left alone") });
+      await expect(ensureArchiving(clusterOf(second, 'main'))).rejects.toMatchObject({
+        message: expect.stringContaining("somebody else's, and was left alone"),
+      });
       expect(await lab.primary.sql(`SELECT current_setting('archive_command') AS command`)).toEqual([before]);
     });
   });
@@ -148,7 +168,9 @@ describe('on the host', { timeout: 60_000 }, () => {
       await expect(lab.primary.asApp('SELECT 1')).rejects.toThrow(/pg_hba\.conf rejects/);
       await lab.primary.restart();
       await expect(lab.primary.asApp('SELECT 1')).rejects.toThrow(/pg_hba\.conf rejects/);
-      expect((await stopWrites(host.context).execute({ database: 'main', incident: 'fence' })).summary, 'done again').toMatch(/a write is refused/);
+      expect((await stopWrites(host.context).execute({ database: 'main', incident: 'fence' })).summary, 'done again').toMatch(
+        /a write is refused/,
+      );
       await openDatabase(host.context).execute({ database: 'main', incident: 'fence' });
       await releaseClaim(host.cluster, 'fence');
       expect(await lab.primary.asApp('SELECT price FROM products WHERE id = 1')).not.toEqual([{ price: '1.00' }]);

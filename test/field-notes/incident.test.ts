@@ -66,7 +66,10 @@ describe('in the middle of an incident', { timeout: 90_000 }, () => {
     const state = await untilPhase(lab, 'recovered');
     const warning = 'Re-protect was skipped by asha: the database is NOT protected until a backup is taken';
     expect(state.warnings).toContain(warning);
-    expect(step(state, 'Re-protect')).toMatchObject({ status: 'skipped', decision: { by: 'asha', choice: 'skip', reason: 'the disk comes tomorrow' } });
+    expect(step(state, 'Re-protect')).toMatchObject({
+      status: 'skipped',
+      decision: { by: 'asha', choice: 'skip', reason: 'the disk comes tomorrow' },
+    });
     expect((await ran(lab, ['report'])).replaceAll('\\', '')).toContain('NOT protected until a backup is taken');
     await ran(lab, ['close', '--as', 'ben', '--leave-tasks-open', 'a test']);
     renameSync(lab.locations['onsite']!, `${lab.locations['onsite']}.file`);
@@ -85,7 +88,10 @@ describe('in the middle of an incident', { timeout: 90_000 }, () => {
     await ran(lab, ['approve', '--as', 'asha']);
     await untilPhase(lab, 'recovered');
     const ids = await orderIds(lab.primary);
-    expect(kept.filter(({ id }) => !ids.has(id)), 'orders that were placed on timeline 2').toEqual([]);
+    expect(
+      kept.filter(({ id }) => !ids.has(id)),
+      'orders that were placed on timeline 2',
+    ).toEqual([]);
     expect(await timelineOf(lab.primary)).toBe(3);
   });
 

@@ -67,8 +67,10 @@ describe('restoring beside', { timeout: 60_000 }, () => {
       expect(restored.timeline).toBe(2);
       expect(Date.parse(restored.recoveredTo!)).toBeLessThanOrEqual(Date.parse(target));
       expect(await host.askCopy('pitr-time', 'SELECT count(*)::int AS n FROM orders')).toEqual([{ n: before }]);
-      const log = readFileSync(join(host.context.state, 'logs', 'main-scratch.log'), 'utf8');
-      expect(log, 'the log of the server is what is believed').toMatch(/recovery stopping before[^]*pausing at the end of recovery[^]*archive recovery complete/);
+      const log = readFileSync(host.scratch('pitr-time').log, 'utf8');
+      expect(log, 'the log of the server is what is believed').toMatch(
+        /recovery stopping before[^]*pausing at the end of recovery[^]*archive recovery complete/,
+      );
       expect(await postmasterPid(lab.primary.dataDirectory), 'production was not restarted').toBe(pid);
       expect(await countOrders(lab.primary)).toBe(before + 7);
     });
@@ -76,7 +78,10 @@ describe('restoring beside', { timeout: 60_000 }, () => {
     test('done again, it only looks', async () => {
       const again = await host.restore('pitr-time', target);
       expect(again.timeline).toBe(2);
-      expect(await host.askCopy('pitr-time', 'SELECT count(*)::int AS n FROM orders'), 'the copy still runs: it was not restored anew').toEqual([{ n: before }]);
+      expect(
+        await host.askCopy('pitr-time', 'SELECT count(*)::int AS n FROM orders'),
+        'the copy still runs: it was not restored anew',
+      ).toEqual([{ n: before }]);
     });
 
     test('to an LSN, exclusive', async () => {
@@ -119,7 +124,9 @@ describe('restoring beside', { timeout: 60_000 }, () => {
     await host.askCopy('no-archiving', 'SELECT pg_switch_wal()');
     await host.askCopy('no-archiving', 'CHECKPOINT');
     await stopServer(host.cluster, host.scratch('no-archiving').directory);
-    const status = readdirSync(join(host.scratch('no-archiving').directory, 'pg_wal', 'archive_status')).filter((name) => name.endsWith('.ready'));
+    const status = readdirSync(join(host.scratch('no-archiving').directory, 'pg_wal', 'archive_status')).filter((name) =>
+      name.endsWith('.ready'),
+    );
     expect(status, 'nothing waits to be archived').toEqual([]);
     expect(files(), 'no new segment in the repository').toEqual(segments);
     expect(histories(), 'no new timeline in the repository').toEqual(lines);
@@ -128,17 +135,25 @@ describe('restoring beside', { timeout: 60_000 }, () => {
   test('field note 8: a backup is restored on another host, with nothing but the plan and its secrets', async () => {
     const directory = makeDirectory(join(lab.directory, 'db9'));
     const port = await freePort();
-    const context = withPlan({ ...host, context: { ...host.context, host: 'db9', state: makeDirectory(join(lab.directory, 'state-of-db9')) } }, (plan) => {
-      plan.hosts['db9'] = { region: 'elsewhere', address: '127.0.0.1' };
-      const { postgres } = plan.databases['main']!;
-      postgres.primary = 'db9';
-      Object.assign(postgres.dataDirectory, { db9: join(directory, 'data') });
-      Object.assign(postgres.port, { db9: port });
-      Object.assign(postgres.socketDirectory, { db9: makeDirectory(join(directory, 'socket')) });
-    });
+    const context = withPlan(
+      { ...host, context: { ...host.context, host: 'db9', state: makeDirectory(join(lab.directory, 'state-of-db9')) } },
+      (plan) => {
+        plan.hosts['db9'] = { region: 'elsewhere', address: '127.0.0.1' };
+        const { postgres } = plan.databases['main']!;
+        postgres.primary = 'db9';
+        Object.assign(postgres.dataDirectory, { db9: join(directory, 'data') });
+        Object.assign(postgres.port, { db9: port });
+        Object.assign(postgres.socketDirectory, { db9: makeDirectory(join(directory, 'socket')) });
+      },
+    );
     const elsewhere = clusterOf(context, 'main');
     const [candidate] = await host.candidates();
-    const restored = await restoreBeside(context).execute({ database: 'main', incident: 'elsewhere', target: first, candidate: candidate! });
+    const restored = await restoreBeside(context).execute({
+      database: 'main',
+      incident: 'elsewhere',
+      target: first,
+      candidate: candidate!,
+    });
     expect(restored.bytes).toBeGreaterThan(1_000_000);
     const scratch = scratchOf(elsewhere, 'elsewhere');
     expect(existsSync(join(scratch.directory, 'PG_VERSION'))).toBe(true);
@@ -151,13 +166,19 @@ describe('restoring beside', { timeout: 60_000 }, () => {
       const second = await host.backup();
       await host.beat();
       const { candidates } = { candidates: await host.candidates(target) };
-      expect(candidates.map(({ label }) => label), `${second} ended after the target`).toEqual([first]);
+      expect(
+        candidates.map(({ label }) => label),
+        `${second} ended after the target`,
+      ).toEqual([first]);
       expect((await host.candidates()).map(({ label }) => label)).toEqual([second, first]);
     });
 
     test('before the end of the very first one, there is none, and it says why', async () => {
       const info = new Date(Date.now() - 86_400_000).toISOString();
-      await expect(host.candidates(info)).rejects.toMatchObject({ type: 'NoBackup', message: expect.stringMatching(/it ended after the target/) });
+      await expect(host.candidates(info)).rejects.toMatchObject({
+        type: 'NoBackup',
+        message: expect.stringMatching(/it ended after the target/),
+      });
     });
   });
 
@@ -183,7 +204,10 @@ describe('restoring beside', { timeout: 60_000 }, () => {
     test('a target before it can still be reached, and so can the backup itself', async () => {
       expect((await host.candidates(target)).map(({ label }) => label)).toEqual([first]);
       expect((await host.candidates(first)).map(({ label }) => label)).toEqual([first]);
-      expect((await host.candidates(lsn)).map(({ label }) => label), 'by LSN too').toEqual([first]);
+      expect(
+        (await host.candidates(lsn)).map(({ label }) => label),
+        'by LSN too',
+      ).toEqual([first]);
     });
 
     test('a new backup begins behind it', async () => {

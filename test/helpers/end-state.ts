@@ -177,7 +177,7 @@ export function expectReports(lab: Lab, state: IncidentState): { md: string; jso
     for (const { name } of state.steps) expect(text).toContain(name);
   }
   expect(html, 'the page needs nothing from elsewhere').not.toMatch(/<(script|link|img)[^>]+(src|href)=["']?http/);
-  return { md, json: json as unknown as Record<string, unknown>, html };
+  return { md, json, html };
 }
 
 /** The first page of the file of a relation, to see that a quarantined copy is what was damaged. */

@@ -44,7 +44,7 @@ function plain(value: unknown): unknown {
   }
   if (Array.isArray(value)) return value.map(plain);
   if (value === null || typeof value !== 'object') return value;
-  if ('low' in value && 'high' in value) return Number(String(value));
+  if ('low' in value && 'high' in value) return Number((value as { toString(): string }).toString());
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]));
 }
 

@@ -44,7 +44,12 @@ export async function hostOf(lab: Lab, name = 'db1'): Promise<Host> {
       restoreBeside(context).execute({ database: 'main', incident, target, candidate: candidate ?? (await host.candidates(target))[0]! }),
     scratch: (incident) => scratchOf(cluster, incident),
     async askCopy<T extends pg.QueryResultRow>(incident: string, sql: string) {
-      const client = new pg.Client({ host: scratchOf(cluster, incident).socketDirectory, port: cluster.port, user: 'postgres', database: cluster.plan.name });
+      const client = new pg.Client({
+        host: scratchOf(cluster, incident).socketDirectory,
+        port: cluster.port,
+        user: 'postgres',
+        database: cluster.plan.name,
+      });
       client.on('error', () => undefined);
       await client.connect();
       try {

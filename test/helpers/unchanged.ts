@@ -14,7 +14,11 @@ const configs = ['pg_hba.conf', 'postgresql.conf', 'postgresql.auto.conf'];
 async function print(lab: Lab, session: pg.Client) {
   const { dataDirectory } = lab.primary;
   const digest = (file: string): string =>
-    existsSync(join(dataDirectory, file)) ? createHash('sha256').update(readFileSync(join(dataDirectory, file))).digest('hex') : 'none';
+    existsSync(join(dataDirectory, file))
+      ? createHash('sha256')
+          .update(readFileSync(join(dataDirectory, file)))
+          .digest('hex')
+      : 'none';
   const { rows } = await session.query<{ pid: number; temporary: number }>('SELECT pg_backend_pid() AS pid, x AS temporary FROM held');
   return {
     configs: Object.fromEntries(configs.map((file) => [file, digest(file)])),

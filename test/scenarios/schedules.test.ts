@@ -31,7 +31,7 @@ describe('backups and schedules', { timeout: 90_000 }, () => {
 
   const backups = async () => (await (await lifeboatOf(lab)).listBackups('main')).backups;
   const id = (what: string): string => scheduleId(lab.system, what);
-  const all = ['backup/main/differential', 'backup/main/full', 'backup/main/incremental', 'drill/database-corruption'];
+  const all = ['backup/main/differential', 'backup/main/full', 'backup/main/incremental', 'drill/database-corruption/main'];
   /** What Temporal lists comes a moment after what it has. */
   const listed = (count: number) =>
     until('the schedules are listed', async () => {
@@ -81,7 +81,7 @@ describe('backups and schedules', { timeout: 90_000 }, () => {
     const before = await backups();
     await temporal.schedule.getHandle(id('backup/main/incremental')).trigger();
     await until('the scheduled backup is listed', async () => (await backups()).length === before.length + 1, 60, 500);
-    await temporal.schedule.getHandle(id('drill/database-corruption')).trigger();
+    await temporal.schedule.getHandle(id('drill/database-corruption/main')).trigger();
     const drill = await until(
       'the scheduled drill has ended',
       async () => (await (await lifeboatOf(lab)).incidents()).find((one) => one.drill && one.endedAt !== null),

@@ -1,5 +1,4 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { ActivityExecuteInput } from '@temporalio/worker';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Plan } from '../../plan/schema.js';
 import { keepSecretsOut } from '../../worker/keep-secrets-out.js';
@@ -13,7 +12,7 @@ const plan = (password: string, replication = 'env:REPLICATION') =>
 /** What leaves the worker when an activity gives this. */
 async function leaves(work: () => unknown, of = plan('env:PASSWORD')): Promise<unknown> {
   const execute = keepSecretsOut(of, '/')({} as never).inbound!.execute!;
-  return execute({ args: [], headers: {} } as ActivityExecuteInput, async () => work()).catch((error: unknown) => error);
+  return execute({ args: [], headers: {} }, async () => work()).catch((error: unknown) => error);
 }
 const fails = (error: Error) => () => {
   throw error;
@@ -64,7 +63,9 @@ describe('field note 16: a secret never leaves the host', () => {
 
   test('as it is written in a URL, and in JSON', async () => {
     set({ PASSWORD: 'p@ss/"word' });
-    const result = (await leaves(() => `postgres://u:${encodeURIComponent('p@ss/"word')}@h and ${JSON.stringify({ p: 'p@ss/"word' })}`)) as string;
+    const result = (await leaves(
+      () => `postgres://u:${encodeURIComponent('p@ss/"word')}@h and ${JSON.stringify({ p: 'p@ss/"word' })}`,
+    )) as string;
     expect(result).toBe('postgres://u:(env:PASSWORD)@h and {"p":"(env:PASSWORD)"}');
   });
 

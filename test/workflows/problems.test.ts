@@ -5,7 +5,9 @@ import { problemOf, refuses } from '../../workflows/problems.js';
 
 /** As the workflow sees it: the failure of an activity on db1. */
 const failed = (cause: Error): ActivityFailure =>
-  Object.assign(new ActivityFailure('activity failed', 'stopWrites', '7', RetryState.NON_RETRYABLE_FAILURE, 'agent', cause), { host: 'db1' });
+  Object.assign(new ActivityFailure('activity failed', 'stopWrites', '7', RetryState.NON_RETRYABLE_FAILURE, 'agent', cause), {
+    host: 'db1',
+  });
 
 test('an agent that did not take the work is offline, and the command that starts it is said', () => {
   const problem = problemOf(failed(new TimeoutFailure('timed out', undefined, TimeoutType.SCHEDULE_TO_START)));
@@ -32,9 +34,12 @@ test('any other error is said as it is', () => {
   expect(problemOf('boom')).toEqual({ message: 'boom' });
 });
 
-test.each(['BadRequest', 'WrongTarget', 'NotEnoughSpace', 'NoBackup', 'ToolMissing', 'SecretMissing'] as const)('%s ends an incident as refused', (type) => {
-  expect(refuses({ type, message: '' })).toBe(true);
-});
+test.each(['BadRequest', 'WrongTarget', 'NotEnoughSpace', 'NoBackup', 'ToolMissing', 'SecretMissing'] as const)(
+  '%s ends an incident as refused',
+  (type) => {
+    expect(refuses({ type, message: '' })).toBe(true);
+  },
+);
 
 test.each(['AgentOffline', 'AgentLost', 'Busy', 'CommandFailed', 'ServerFailed'])('%s asks a person', (type) => {
   expect(refuses({ type, message: '' })).toBe(false);

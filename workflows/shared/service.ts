@@ -84,7 +84,7 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
     `the hold on the data directory of ${primary} could not be released`,
   );
   const writes = resume ? '' : '; services that were stopped stay stopped: to resume as it stands, lifeboat abort --resume';
-  return `${aborted ? 'aborted' : 'ended'}: ${said.join('; ')}${writes}`;
+  return `${said.join('; ')}${writes}`;
 }
 
 /** What is in place is looked at, and not concluded from how far the scenario came: it may have been ended between two renames. */
@@ -95,8 +95,10 @@ async function recordPlace(incident: Incident): Promise<string> {
     const what = place.inPlace === 'restored' ? damagedDirectory : 'the restored copy, not in use';
     state.quarantine.push({ host: place.host, path: place.quarantine, bytes: place.bytes, what });
   }
+  // Something was put in place, and what it replaced is no longer where it was kept: no directory is left to tell by.
+  const gone = state.canRollBack && place.quarantine === null;
   state.canRollBack = false;
-  return place.summary;
+  return gone ? 'the restored copy is in place; the damaged one is no longer where it was kept' : place.summary;
 }
 
 export const damagedDirectory = 'the damaged data directory';

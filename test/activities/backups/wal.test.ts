@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { endianness, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { follow, lsnValue, timelineOf } from '../../../activities/backups/wal.js';
+import { follow, isWritten, lsnValue, timelineOf } from '../../../activities/backups/wal.js';
 
 /** Segments of 16 MB, 256 of them to a file number: `seg(2, 5)` is the fifth of timeline 2. */
 const seg = (timeline: number, n: number): string =>
@@ -66,4 +69,29 @@ test('an LSN is compared as one number, and not as text', () => {
   expect(lsnValue('1/0') > lsnValue('0/FFFFFFFF')).toBe(true);
   expect(lsnValue('0/3000148')).toBe(0x3000148n);
   expect(timelineOf('0000000A0000000000000001')).toBe(10);
+});
+
+describe('isWritten', () => {
+  const megabyte = 1024 * 1024;
+  const written = async (name: string, address: bigint): Promise<boolean> => {
+    const folder = mkdtempSync(join(tmpdir(), 'lifeboat-wal-test-'));
+    try {
+      const page = Buffer.alloc(16 * megabyte);
+      if (endianness() === 'LE') page.writeBigUInt64LE(address, 8);
+      else page.writeBigUInt64BE(address, 8);
+      writeFileSync(join(folder, name), page);
+      return await isWritten(join(folder, name));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  };
+
+  test('its first page is of the place in the stream that its name says', async () => {
+    expect(await written(seg(1, 256 + 3), (1n << 32n) + BigInt(3 * 16 * megabyte))).toBe(true);
+  });
+
+  test('a segment kept for later holds older WAL, or nothing', async () => {
+    expect(await written(seg(1, 9), BigInt(3 * 16 * megabyte))).toBe(false);
+    expect(await written(seg(1, 9), 0n)).toBe(false);
+  });
 });

@@ -70,5 +70,7 @@ test('several tuples of one table are one entry, with the first thing said', () 
 });
 
 test('an error of pg_amcheck itself is kept, and is neither table nor index', () => {
-  expect(findings(['pg_amcheck: error: could not connect to server'])).toMatchObject([{ kind: 'other', says: 'could not connect to server' }]);
+  expect(findings(['pg_amcheck: error: could not connect to server'])).toMatchObject([
+    { kind: 'other', says: 'could not connect to server' },
+  ]);
 });
