@@ -102,9 +102,11 @@ async function assemble(directory: string, options: LabOptions): Promise<Lab> {
   makeDirectory(join(directory, 'backups'));
   for (const path of Object.values(locations)) makeDirectory(path);
   for (const name of ['logs', 'state', 'temporal']) mkdirSync(join(directory, name), { mode: 0o755 });
+  // What its programs make in the folder for temporary files goes with it, however they end.
+  makeDirectory(join(directory, 'tmp'));
 
   // The databases run without Lifeboat's secrets in their environment.
-  const bare = { ...baseEnvironment(), [labVariable]: directory };
+  const bare = { ...baseEnvironment(), [labVariable]: directory, TMPDIR: join(directory, 'tmp') };
   const cluster = (host: string) => ({ host, directory: join(directory, host), passwords, env: bare, fast: options.fast ?? false });
   const [temporal, [primary, standby]] = await Promise.all([
     options.temporal ? undefined : startTemporal({ directory: join(directory, 'temporal'), ui: options.ui ?? false, env: bare }),

@@ -76,7 +76,7 @@ async function all(lines: string[][], atOnce = 4): Promise<[string[], CliResult]
 }
 
 const stack = /^\s+at .+:\d+:\d+/m;
- 
+
 const colour = /\x1b\[/;
 
 /** What holds for every command that fails as expected: its code, words and a hint for people; JSON for programs. */

@@ -13,15 +13,19 @@ describe('offline', { timeout: 90_000 }, () => {
   }, 90_000);
   afterAll(() => endLab(lab));
 
-  /** Runs all of them at once, and how many seconds each took. */
-  const together = (lines: string[][]) =>
-    Promise.all(
-      lines.map(async (args): Promise<CliResult & { args: string; seconds: number }> => {
+  /** Runs all of them, three at a time so that none waits for another one's processor, and says how many seconds each took. */
+  const together = async (lines: string[][]) => {
+    const results: (CliResult & { args: string; seconds: number })[] = [];
+    for (let at = 0; at < lines.length; at += 3) {
+      const work = lines.slice(at, at + 3).map(async (args) => {
         const began = Date.now();
         const result = await lab.cli([...args, '--as', 'ben']);
         return { ...result, args: args.join(' '), seconds: (Date.now() - began) / 1000 };
-      }),
-    );
+      });
+      results.push(...(await Promise.all(work)));
+    }
+    return results;
+  };
 
   test('the control worker, and nothing is open: each command ends with 6 in less than 15 s, and leaves nothing that would begin by itself', async () => {
     await lab.control!.kill9();

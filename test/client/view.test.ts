@@ -57,7 +57,12 @@ describe('the view', () => {
     const text = draw(waitingForApproval, { commandPrefix: 'lifeboat --plan shop.yaml' });
     expect(text).toContain('AN APPROVAL IS NEEDED: Approve (asked 2m 14s ago)');
     expect(text).toContain('Row counts: 4 of 4 tables as expected.');
-    for (const command of ['approve --question 2', 'decide restore --to 2026-11-21T…Z', 'decide reject --reason "…"', 'abort --reason "…"']) {
+    for (const command of [
+      'approve --question 2',
+      'decide restore --to 2026-11-21T…Z',
+      'decide reject --reason "…"',
+      'abort --reason "…"',
+    ]) {
       expect(text.split('\n')).toContain(`   lifeboat --plan shop.yaml ${command}`);
     }
     expect(text).toContain('?  Approve');

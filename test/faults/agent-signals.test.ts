@@ -48,14 +48,17 @@ test('an agent that is told to end, is killed, or hangs in the middle of a step'
     return found && { attempt: found.attempt ?? 0, started: Number(found.state) === 2, startedAt: milliseconds(found.lastStartedTime) };
   };
   const sleepers = async (): Promise<{ pid: number; since: Date }[]> =>
-    primary.sql(`SELECT pid, query_start AS since FROM pg_stat_activity WHERE query LIKE '%pg_sleep((select%' AND state = 'active' AND pid <> pg_backend_pid()`);
+    primary.sql(
+      `SELECT pid, query_start AS since FROM pg_stat_activity WHERE query LIKE '%pg_sleep((select%' AND state = 'active' AND pid <> pg_backend_pid()`,
+    );
   /** Waits until an attempt later than this one is in the middle of its query. */
   const asleep = async (after: number): Promise<Pending> =>
     until(
       `attempt ${after + 1} of the assessment sleeps`,
       async () => {
         const now = await pending();
-        const since = now && now.attempt > after && now.started ? (await sleepers()).filter(({ since: at }) => at.getTime() >= now.startedAt - 50) : [];
+        const since =
+          now && now.attempt > after && now.started ? (await sleepers()).filter(({ since: at }) => at.getTime() >= now.startedAt - 50) : [];
         return since.length > 0 ? now : undefined;
       },
       60,
@@ -90,10 +93,15 @@ test('an agent that is told to end, is killed, or hangs in the middle of a step'
   const hanging = agent.child().pid;
   const [old] = await sleepers();
   process.kill(hanging, 'SIGSTOP');
-  await until('Temporal has started the next attempt', async () => {
-    const now = await pending();
-    return now && now.attempt > third.attempt && now.started;
-  }, 60, 100);
+  await until(
+    'Temporal has started the next attempt',
+    async () => {
+      const now = await pending();
+      return now && now.attempt > third.attempt && now.started;
+    },
+    60,
+    100,
+  );
   process.kill(hanging, 'SIGCONT');
   const overlap = await until(
     'the next attempt works',
@@ -103,7 +111,9 @@ test('an agent that is told to end, is killed, or hangs in the middle of a step'
          WHERE application_name IN ('lifeboat', 'pg_amcheck') AND state = 'active' AND pid <> pg_backend_pid()`,
       );
       const oldOne = sessions.some(({ pid: one }) => one === old!.pid);
-      const newOne = sessions.filter(({ application, pid: one }) => application === 'pg_amcheck' || (one !== old!.pid && application === 'lifeboat'));
+      const newOne = sessions.filter(
+        ({ application, pid: one }) => application === 'pg_amcheck' || (one !== old!.pid && application === 'lifeboat'),
+      );
       if (oldOne && newOne.length > 0) return { both: sessions };
       return !oldOne && newOne.some(({ application }) => application === 'lifeboat') ? { both: [] } : undefined;
     },

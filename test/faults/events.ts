@@ -25,16 +25,18 @@ export class Events {
       const { events } = await this.connection.withDeadline(Date.now() + 3000, () =>
         client.workflow.getHandle(incidentWorkflowId(this.lab.system)).fetchHistory(),
       );
-      const seen = (events ?? []).filter(({ eventId }) => Number(eventId) >= this.next).flatMap((event): Seen[] => {
-        this.next = Number(event.eventId) + 1;
-        const activity = event.activityTaskScheduledEventAttributes?.activityType?.name;
-        if (activity) {
-          this.scheduled.set(String(event.eventId), activity);
-          return [{ when: 'running', activity }];
-        }
-        const done = event.activityTaskCompletedEventAttributes?.scheduledEventId;
-        return done ? [{ when: 'done', activity: this.scheduled.get(String(done)) ?? '?' }] : [];
-      });
+      const seen = (events ?? [])
+        .filter(({ eventId }) => Number(eventId) >= this.next)
+        .flatMap((event): Seen[] => {
+          this.next = Number(event.eventId) + 1;
+          const activity = event.activityTaskScheduledEventAttributes?.activityType?.name;
+          if (activity) {
+            this.scheduled.set(String(event.eventId), activity);
+            return [{ when: 'running', activity }];
+          }
+          const done = event.activityTaskCompletedEventAttributes?.scheduledEventId;
+          return done ? [{ when: 'done', activity: this.scheduled.get(String(done)) ?? '?' }] : [];
+        });
       if (seen.length === 0) await pause(30);
       return seen;
     } catch {
@@ -72,7 +74,17 @@ export async function killAtEveryStep(lab: Lab, kill: () => Promise<void>, over:
 
 /** Every activity of a restore by its name in the history. */
 export const activitiesOfARestore = [
-  ...['readPlan', 'checkRequest', 'stopService', 'stopWrites', 'saveEvidence', 'assess', 'listCandidates', 'restoreBeside', 'verifyRestored'],
+  ...[
+    'readPlan',
+    'checkRequest',
+    'stopService',
+    'stopWrites',
+    'saveEvidence',
+    'assess',
+    'listCandidates',
+    'restoreBeside',
+    'verifyRestored',
+  ],
   ...['putInPlace', 'openDatabase', 'startService', 'checkHealth', 'watchServices', 'protect', 'backupPhysical', 'release'],
   ...['rebuildStandby', 'writeReport'],
 ];

@@ -92,12 +92,15 @@ function expectOnlyThese(lab: Lab, state: IncidentState, { recovery }: Before): 
   ];
   for (const [cluster, kept] of expected) {
     if (!cluster) continue;
-    const found = readdirSync(dirname(cluster.dataDirectory)).filter((name) => name.includes(basename(cluster.dataDirectory)) || name.startsWith('.'));
+    const found = readdirSync(dirname(cluster.dataDirectory)).filter(
+      (name) => name.includes(basename(cluster.dataDirectory)) || name.startsWith('.'),
+    );
     expect(found.sort(), `beside the data of ${cluster.host}`).toEqual(['data', ...kept]);
     const marks = readdirSync(cluster.dataDirectory, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('lifeboat'));
     expect(marks, `Lifeboat's files in the data of ${cluster.host}`).toEqual([]);
     const settings = readFileSync(join(cluster.dataDirectory, 'postgresql.auto.conf'), 'utf8');
-    if (cluster === lab.primary) expect(settings, 'settings of the copy').not.toMatch(/^\s*(archive_mode|restore_command|recovery_target)/m);
+    if (cluster === lab.primary)
+      expect(settings, 'settings of the copy').not.toMatch(/^\s*(archive_mode|restore_command|recovery_target)/m);
     if (kept.length > 0) expectQuarantined(lab, state, cluster);
   }
   for (const host of Object.keys(lab.plan.hosts)) {
@@ -121,8 +124,11 @@ async function expectArchived(primary: Cluster): Promise<void> {
     await primary.sql('SELECT pg_switch_wal()');
     await primary.sql('CHECKPOINT');
   }
-  const waiting = (): string[] => readdirSync(join(primary.dataDirectory, 'pg_wal', 'archive_status')).filter((name) => name.endsWith('.ready'));
-  await until('everything is archived', () => waiting().length === 0, 20).catch(() => expect(waiting(), 'WAL that waits to be archived').toEqual([]));
+  const waiting = (): string[] =>
+    readdirSync(join(primary.dataDirectory, 'pg_wal', 'archive_status')).filter((name) => name.endsWith('.ready'));
+  await until('everything is archived', () => waiting().length === 0, 20).catch(() =>
+    expect(waiting(), 'WAL that waits to be archived').toEqual([]),
+  );
 }
 
 function expectEvidence({ evidence }: IncidentState): void {

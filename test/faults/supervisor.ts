@@ -18,7 +18,13 @@ export interface Supervised {
 export async function supervise(lab: Lab, name: string, args: string[], env: Record<string, string> = {}): Promise<Supervised> {
   const log = join(lab.directory, 'logs', `${name}.log`);
   const start = (): Promise<Child> =>
-    startChild({ program: process.execPath, args: [cliEntry, ...args, '--plan', lab.planPath], cwd: lab.directory, env: { ...lab.env, ...env }, log });
+    startChild({
+      program: process.execPath,
+      args: [cliEntry, ...args, '--plan', lab.planPath],
+      cwd: lab.directory,
+      env: { ...lab.env, ...env },
+      log,
+    });
   let child = await start();
   let deaths = 0;
   let wanted = true;

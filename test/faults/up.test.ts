@@ -16,7 +16,9 @@ test('lifeboat up that is killed and started again goes on with the incident', {
   /** What `up` keeps running: Temporal, the control worker, the agents. */
   const parts = (): number[] =>
     processes()
-      .filter(({ command }) => command.includes(directory) && / (start-dev|worker|agent) /.test(`${command} `) && !command.startsWith('/bin/sh'))
+      .filter(
+        ({ command }) => command.includes(directory) && / (start-dev|worker|agent) /.test(`${command} `) && !command.startsWith('/bin/sh'),
+      )
       .map(({ pid }) => pid);
   const up = await lab.startUp();
   await ran(lab, ['backup', 'create', '--full']);

@@ -29,15 +29,17 @@ export async function startWalk(lab: Lab): Promise<Walk> {
   };
 }
 
-const askedOrOver = ({ question, phase }: IncidentState): boolean => question?.kind === 'decision' || ['refused', 'aborted'].includes(phase);
+const askedOrOver = ({ question, phase }: IncidentState): boolean =>
+  question?.kind === 'decision' || ['refused', 'aborted'].includes(phase);
 
 /** Waits for the approval to be asked for, with agents that die all the time. */
 export async function untilApproval(lab: Lab, told: { toString(): string }): Promise<void> {
-  await untilState(lab, `the approval is asked for (${told.toString()})`, ({ question }) => question?.kind === 'approval', { seconds: 240, unless: askedOrOver }).catch(
-    (error: unknown) => {
-      throw new Error(`${told.toString()}: ${(error as Error).message}`, { cause: error });
-    },
-  );
+  await untilState(lab, `the approval is asked for (${told.toString()})`, ({ question }) => question?.kind === 'approval', {
+    seconds: 240,
+    unless: askedOrOver,
+  }).catch((error: unknown) => {
+    throw new Error(`${told.toString()}: ${(error as Error).message}`, { cause: error });
+  });
 }
 
 export const approve = (lab: Lab): Promise<string> => ran(lab, ['approve', '--as', 'asha']);

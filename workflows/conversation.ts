@@ -1,0 +1,249 @@
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { incidentName } from '../plan/names.js';
+import { postRecoveryTasks, scenarioTexts } from '../plan/scenarios.js';
+import { describe } from './details.js';
+import {
+  type Abort,
+  type Approval,
+  type Close,
+  type Note,
+  abortUpdate,
+  approveUpdate,
+  closeUpdate,
+  type Decision,
+  decideUpdate,
+  type Declared,
+  declaredUpdate,
+  type IncidentInput,
+  noteUpdate,
+  stateQuery,
+} from './messages.js';
+import { phaseKey } from './search-attributes.js';
+import type { Choice, IncidentState, Phase, Problem, Question, StepRecord } from './state.js';
+import { validateAbort, validateClose, validateDecision, validateNote } from './validators.js';
+
+/** What an incident says to people and hears from them: its state, its questions and their answers, notes, abort, roll-back and close. */
+
+/** A person decided against going on; caught by `scenario`. */
+export class Interrupted extends Error {
+  constructor(readonly what: 'abort' | 'roll-back') {
+    super(what);
+    this.name = 'Interrupted';
+  }
+}
+
+export const now = (): string => new Date().toISOString();
+
+export abstract class Conversation {
+  readonly state: IncidentState;
+  private answer: Decision | undefined;
+  protected checked: Declared | undefined;
+  private interruption: { what: 'abort' | 'roll-back'; by: string; reason: string; resume: boolean } | undefined;
+  private closing: Close | undefined;
+  private scope: CancellationScope | undefined;
+
+  /** Listens from its first moment on: Temporal rejects an update that finds no handler. */
+  constructor(readonly input: IncidentInput) {
+    const declaredAt = workflowInfo().startTime;
+    this.state = {
+      id: incidentName(input.system, declaredAt, input.mode === 'real' ? 'incident' : 'drill'),
+      system: input.system,
+      scenario: input.scenario,
+      database: input.database,
+      mode: input.mode,
+      phase: 'open',
+      declaredBy: input.declaredBy,
+      declaredAt: declaredAt.toISOString(),
+      target: input.target ?? 'latest',
+      objectives: { rtoSeconds: 0, rpoSeconds: 0 },
+      approvals: 1,
+      ahead: scenarioTexts[input.scenario].steps.map(({ name }) => name),
+      steps: [],
+      notes: [],
+      lost: [],
+      rows: [],
+      doubts: [],
+      measured: { rtoSeconds: null, rtoNote: 'the service is not verified yet', rpoSeconds: null, rpoNote: 'nothing was restored' },
+      quarantine: [],
+      tasks: input.mode === 'real' ? postRecoveryTasks.map((task) => ({ ...task })) : [],
+      warnings: [],
+      evidence: [],
+      canRollBack: false,
+      planDigest: input.planDigest,
+    };
+    this.listen();
+  }
+
+  /** Asks a person, and waits for as long as it takes. */
+  async question(kind: Question['kind'], text: string, facts: string[], choices: Choice[], problem?: Problem): Promise<Decision> {
+    const id = (this.asked += 1);
+    this.askedAt = now();
+    this.state.question = {
+      id,
+      kind,
+      step: this.current?.name ?? '',
+      text,
+      facts,
+      choices,
+      askedAt: now(),
+      ...(problem ? { problem } : {}),
+    };
+    this.checked ??= this.declared('waiting', problem);
+    this.setPhase('waiting');
+    this.answer = undefined;
+    try {
+      const answered = () => this.answer !== undefined;
+      if (this.real) await condition(answered);
+      else if (!(await condition(answered, '1 hour'))) {
+        this.interrupt({ what: 'abort', by: 'the drill', reason: 'nobody answered within an hour', resume: false });
+        throw new Interrupted('abort');
+      }
+    } finally {
+      delete this.state.question;
+      this.setPhase('open');
+    }
+    const answer = this.answer as unknown as Decision;
+    this.answer = undefined;
+    await this.afterAnswer();
+    return answer;
+  }
+  private asked = 0;
+  protected askedAt = '';
+
+  /** What is looked at anew after a person was asked, who may have taken hours. */
+  protected abstract afterAnswer(): Promise<void>;
+
+  get real(): boolean {
+    return this.input.mode === 'real';
+  }
+
+  protected get current(): StepRecord | undefined {
+    return this.state.steps.at(-1);
+  }
+
+  warn(...warnings: string[]): void {
+    for (const warning of warnings) if (!this.state.warnings.includes(warning)) this.state.warnings.push(warning);
+    this.show();
+  }
+
+  /** Runs a scenario so that a person can interrupt it at any moment. */
+  async run(body: () => Promise<void>): Promise<void> {
+    this.scope = new CancellationScope();
+    await this.scope.run(body);
+  }
+
+  /** Runs what must not be interrupted by a cancellation. */
+  async nonCancellable<T>(work: () => Promise<T>): Promise<T> {
+    return CancellationScope.nonCancellable(work);
+  }
+
+  get interrupted(): Conversation['interruption'] {
+    return this.interruption;
+  }
+
+  /** What was interrupted is dealt with; from here on it can be interrupted anew. */
+  resumed(): void {
+    this.interruption = undefined;
+    this.setPhase('open');
+  }
+
+  settle(phase: Phase, ending: string): void {
+    this.state.ending = ending;
+    if (phase !== 'recovered') this.state.endedAt = now();
+    this.setPhase(phase);
+  }
+
+  /** Waits, with the service recovered, until a person closes the incident (or rolls it back, which ends the wait). */
+  async untilClosed(): Promise<void> {
+    await condition(() => this.closing !== undefined);
+  }
+
+  get closedBy(): string {
+    return this.closing?.by ?? 'a cancellation';
+  }
+
+  /** No update may be left without its answer when the workflow ends. */
+  async finished(): Promise<void> {
+    this.checked ??= this.declared('accepted');
+    await condition(allHandlersFinished);
+  }
+
+  private setPhase(phase: Phase): void {
+    this.state.phase = phase;
+    upsertSearchAttributes([{ key: phaseKey, value: phase }]);
+    this.show();
+  }
+
+  /** Tells the story in Temporal's own UI. */
+  show(): void {
+    setCurrentDetails(describe(this.state));
+  }
+
+  protected declared(answer: Declared['answer'], problem?: Problem): Declared {
+    const { request } = this.input;
+    return { answer, id: this.state.id, ...(request ? { request } : {}), ...(problem ? { problem } : {}) };
+  }
+
+  private listen(): void {
+    setHandler(stateQuery, () => this.state);
+    setHandler(declaredUpdate, async () => {
+      await condition(() => this.checked !== undefined);
+      return this.checked!;
+    });
+    setHandler(approveUpdate, (approval: Approval) => this.decided({ ...approval, choice: 'approve' }), {
+      validator: (approval: Approval) => validateDecision(this.state, { ...approval, choice: 'approve' }),
+    });
+    setHandler(decideUpdate, (decision: Decision) => this.decided(decision), {
+      validator: (decision: Decision) => validateDecision(this.state, decision),
+    });
+    setHandler(noteUpdate, (note: Note) => this.noted(note), { validator: (note: Note) => validateNote(this.state, note) });
+    setHandler(abortUpdate, (abort: Abort) => this.aborted(abort), { validator: (abort: Abort) => validateAbort(this.state, abort) });
+    setHandler(
+      closeUpdate,
+      (close: Close) => {
+        this.closing = close;
+        if (close.leaveTasksOpen)
+          this.state.notes.push({ at: now(), by: close.by, text: `closed with open tasks: ${close.leaveTasksOpen}` });
+        return 'closed';
+      },
+      { validator: (close: Close) => validateClose(this.state, close) },
+    );
+  }
+
+  private decided(decision: Decision): string {
+    if (decision.choice === 'roll-back') {
+      this.interrupt({ what: 'roll-back', by: decision.by, reason: decision.reason ?? '', resume: true });
+      return 'rolling back to the quarantined copy';
+    }
+    if (decision.choice === 'abort') return this.aborted({ by: decision.by, reason: decision.reason ?? '', resume: false });
+    this.answer = decision;
+    return `${decision.choice}: taken from ${decision.by}`;
+  }
+
+  private aborted({ by, reason, resume }: Abort): string {
+    this.interrupt({ what: 'abort', by, reason, resume });
+    return resume ? 'aborting: the database is opened and the services are started as they stand' : 'aborting: writes stay stopped';
+  }
+
+  private interrupt(interruption: NonNullable<Conversation['interruption']>): void {
+    this.interruption = interruption;
+    this.state.notes.push({ at: now(), by: interruption.by, text: `${interruption.what}: ${interruption.reason}` });
+    this.scope?.cancel();
+  }
+
+  private noted({ by, text, task }: Note): string {
+    this.state.notes.push({ at: now(), by, text: task ? `${task}: ${text}` : text });
+    const open = this.state.tasks.find(({ name }) => name === task);
+    if (open) Object.assign(open, { doneAt: now(), by });
+    this.show();
+    return open ? `noted, and "${open.text}" is done` : 'noted';
+  }
+}
