@@ -70,7 +70,7 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
  * Holds a program back until its process is written down: a line on the third descriptor lets it begin. When we are killed before, that pipe
  * closes and it never begins.
  */
-const gate = 'read -r begin <&3 || exit 75; command -v "$1" >/dev/null || exit 127; exec "$@" 3<&-';
+export const programGate = 'read -r begin <&3 || exit 75; command -v "$1" >/dev/null || exit 127; exec "$@" 3<&-';
 
 async function runNow(command: string, args: string[], options: RunOptions): Promise<RunResult> {
   const signal = cancelled();
@@ -79,7 +79,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   const what = basename(command);
   const point = `${what} ${options.ledger?.point ?? options.ledger?.name ?? ''}`.trim();
   if (options.ledger) await checkpoint(`before ${point}`);
-  const gated = options.ledger ? { command: '/bin/sh', args: ['-c', gate, 'lifeboat', command, ...args] } : { command, args };
+  const gated = options.ledger ? { command: '/bin/sh', args: ['-c', programGate, 'lifeboat', command, ...args] } : { command, args };
   const child = spawn(gated.command, gated.args, {
     stdio: ['ignore', 'pipe', 'pipe', ...(options.ledger ? (['pipe'] as const) : [])],
     detached: true,

@@ -156,7 +156,7 @@ export abstract class Conversation {
   }
 
   settle(phase: Phase, ending: string): void {
-    this.state.ending = ending;
+    this.state.ending = ending.charAt(0).toUpperCase() + ending.slice(1);
     if (phase !== 'recovered') this.state.endedAt = now();
     this.setPhase(phase);
   }

@@ -18,7 +18,7 @@ export function register(program: Command): void {
           .incident(drill ? 'drill' : 'real')
           .approve({ by, ...(reason ? { comment: reason } : {}), ...(question === undefined ? {} : { question }) });
         if (json) printJson({ said });
-        else printLine(`Approved by ${by} (${said}). Follow it: ${prefix} watch`);
+        else printLine(`Approved by ${by}. Follow it: ${prefix} watch`);
       });
     });
 }

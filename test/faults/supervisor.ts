@@ -30,7 +30,7 @@ export async function supervise(lab: Lab, name: string, args: string[], env: Rec
   let wanted = true;
   const keeping = (async () => {
     while (wanted) {
-      if (!child.isAlive() && wanted) {
+      if (!child.isAlive()) {
         deaths += 1;
         // One that ends at once, time after time, would keep the machine busy with nothing else.
         if (deaths > 1000) throw new Error(`${name} does not live:\n${tail(log)}`);

@@ -53,7 +53,7 @@ describe('a drill', { timeout: 90_000 }, () => {
     expect(await production()).toEqual(before);
     const state = await stateOf(lab, 'drill');
     expect(state).toMatchObject({ mode: 'drill', phase: 'closed', quarantine: [], tasks: [], canRollBack: false });
-    expect(state.ending).toMatch(/^drill ended: production was not touched; the scratch copy .* was removed$/);
+    expect(state.ending).toMatch(/^Drill ended: production was not touched; the scratch copy .* was removed$/);
     expect(state.measured.rtoSeconds).toBeGreaterThan(1);
     expect(state.measured.rpoSeconds).toBeLessThan(5);
     expect(state.rows.map(({ ok }) => ok)).toEqual([true, true, true, true]);
@@ -111,7 +111,7 @@ describe('a drill', { timeout: 90_000 }, () => {
     const state = await untilPhase(lab, 'aborted', 'drill');
     await ended(lab, 'drill');
     expect(running.isAlive()).toBe(false);
-    expect(state.ending).toMatch(/^drill ended: production was not touched; the scratch copy .* was removed$/);
+    expect(state.ending).toMatch(/^Drill ended: production was not touched; the scratch copy .* was removed$/);
     expect(strays(lab)).toEqual([]);
     expect(await production()).toEqual(before);
     await expectNothingBeside(lab);

@@ -105,7 +105,7 @@ describe('an incident that does not go straight on', { timeout: 90_000 }, () => 
     await ended(lab);
     expect(running.isAlive(), 'pgbackrest is gone').toBe(false);
     await expectAsItWas(good, 2);
-    expect(state.ending).toMatch(/the damaged database is where it was; .*the database is closed; services that were stopped stay stopped/);
+    expect(state.ending).toMatch(/[Tt]he damaged database is where it was; .*the database is closed; services that were stopped stay stopped/);
     expect(state.notes.at(-1)).toMatchObject({ by: 'asha', text: 'abort: it was the wrong database' });
     expectReports(lab, state);
     await storeHistory(lab, 'abort');
@@ -137,7 +137,7 @@ describe('an incident that does not go straight on', { timeout: 90_000 }, () => 
     await ended(lab);
     expect((await handle.describe()).status.name).toBe('CANCELLED');
     expect(state.ending).toMatch(
-      /^the restored copy is kept, stopped, at .*; the damaged database is where it was; .*the database is closed/,
+      /^The restored copy is kept, stopped, at .*; the damaged database is where it was; .*the database is closed/,
     );
     await expectAsItWas(good, 2);
     expectReports(lab, state);
@@ -157,7 +157,7 @@ describe('an incident that does not go straight on', { timeout: 90_000 }, () => 
     await ended(lab);
     const state = await until('the end', () => stateOf(lab));
     expect(state.phase).toBe('closed');
-    expect(state.ending).toMatch(/^closed by a cancellation; what is quarantined stays/);
+    expect(state.ending).toMatch(/^Closed by a cancellation; what is quarantined stays/);
     await expectInService(lab, 3);
   });
 

@@ -100,7 +100,7 @@ describe('putting the restored copy in place', { timeout: 90_000 }, () => {
     const state = await untilPhase(lab, 'rolled back');
     await ended(lab);
     await storeHistory(lab, 'roll-back');
-    expect(state.ending).toMatch(/^the quarantined copy is in place again/);
+    expect(state.ending).toMatch(/^The quarantined copy is in place again/);
     expect(state.canRollBack).toBe(false);
     expect(state.quarantine).toEqual([
       expect.objectContaining({ what: 'the restored copy that was rolled back', path: beside(primary).replaced[0] }),
@@ -146,7 +146,7 @@ describe('putting the restored copy in place', { timeout: 90_000 }, () => {
     await ran(lab, ['abort', '--reason', 'somebody moved it', '--as', 'asha']);
     const state = await untilPhase(lab, 'aborted');
     await ended(lab);
-    expect(state.ending).toMatch(/the restored copy is in place/);
+    expect(state.ending).toMatch(/[Tt]he restored copy is in place/);
     expect(isFenced(primary)).toBe(true);
     await ran(lab, ['abort', '--resume']);
     await expectInService(lab);

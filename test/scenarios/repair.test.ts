@@ -100,7 +100,7 @@ describe('what is not damaged in its tables', { timeout: 90_000 }, () => {
     const state = await untilPhase(lab, 'closed');
     await ended(lab);
     expect(state.tasks.map(({ doneAt, by }) => [typeof doneAt, by])).toEqual(state.tasks.map(() => ['string', 'asha']));
-    expect(state.ending).toMatch(/^closed by ben/);
+    expect(state.ending).toMatch(/^Closed by ben/);
     expect(expectReports(lab, state).json).toMatchObject({ tasksOpen: [], incident: { phase: 'closed' } });
     await refused(lab, ['close', '--as', 'ben'], 2, /No incident is open|is closed/);
     await refused(lab, ['note', 'too late'], 2, /No incident is open/);
