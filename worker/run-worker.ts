@@ -78,8 +78,10 @@ function quietLog(say: (line: string) => void) {
   let last = '';
   let lastAt = 0;
   return ({ level, message, meta }: LogEntry) => {
-    const error = meta?.['error'] as Error | undefined;
-    const line = `${level.toLowerCase()}: ${message.split('\n')[0]}${error ? `: ${error.message.split('\n')[0]}` : ''}`;
+    // An Error from the SDK's own code, a text from its native part.
+    const error = meta?.['error'] as unknown;
+    const why = error instanceof Error ? error.message : typeof error === 'string' ? error : '';
+    const line = `${level.toLowerCase()}: ${message.split('\n')[0]}${why === '' ? '' : `: ${why.split('\n')[0]}`}`;
     if (line === last && Date.now() - lastAt < 60_000) return;
     last = line;
     lastAt = Date.now();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { activity, cancelled } from '../../activities/capability.js';
 import { endLeftovers, run } from '../../activities/run.js';
@@ -15,14 +15,13 @@ import { until } from '../../lab/wait.js';
 
 let folder: string;
 beforeAll(async () => {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
   folder = await mkdtemp(join(tmpdir(), 'lifeboat-attempts-'));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** An attempt of one activity, in this process. */
 const attempt = <T>(activityId: string, number: number, work: () => Promise<T>) => {
-  const environment = new MockActivityEnvironment({ activityId, attempt: number });
+  const environment = new MockActivityEnvironment({ activityId, attempt: number }, { logger: new DefaultLogger('ERROR') });
   const perform = activity<object, T>({ execute: work, rehearse: work });
   return { environment, result: environment.run(perform, { form: 'execute' as const }) };
 };

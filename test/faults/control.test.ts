@@ -17,11 +17,7 @@ test('a control worker that is killed in the middle of every step and at the end
   await lab.control!.kill9();
   const control = await supervise(lab, 'control', ['worker']);
   let over = false;
-  const killing = killAtEveryStep(
-    lab,
-    () => control.kill9(),
-    () => over,
-  );
+  const killing = killAtEveryStep(lab, { kill: () => control.kill9(), over: () => over });
   const told = { toString: () => `the control worker was killed ${control.deaths()} times` };
   await declare(lab);
   await untilApproval(lab, told);

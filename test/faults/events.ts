@@ -17,8 +17,8 @@ export class Events {
 
   constructor(private readonly lab: Lab) {}
 
-  /** What has come since the last call; waits a moment for it. Nothing, when Temporal does not answer. */
-  async more(): Promise<Seen[]> {
+  /** What has come since the last call; waits a moment for it. Undefined, when Temporal does not answer. */
+  async more(): Promise<Seen[] | undefined> {
     try {
       this.connection ??= await Connection.connect({ address: this.lab.temporalAddress, connectTimeout: '2s' });
       const client = new Client({ connection: this.connection });
@@ -42,7 +42,7 @@ export class Events {
     } catch {
       await this.close();
       await pause(30);
-      return [];
+      return undefined;
     }
   }
 
@@ -52,21 +52,30 @@ export class Events {
   }
 }
 
+export interface Killing {
+  kill(): Promise<void>;
+  /** Called when nothing has happened since the last death: for who holds the workflow back meanwhile, so that it makes one step at a time. */
+  goOn?(): void;
+  over(): boolean;
+}
+
 /**
- * Calls `kill` as soon as each activity is seen running for the first time, and as soon as it is seen done, until `over`. What two activities
- * do at once, one death hits both. Returns where it killed.
+ * Calls `kill` as soon as each activity is seen running for the first time, and as soon as it is seen done, until it is `over`. What two
+ * activities do at once, one death hits both. Returns where it killed.
  */
-export async function killAtEveryStep(lab: Lab, kill: () => Promise<void>, over: () => boolean): Promise<string[]> {
+export async function killAtEveryStep(lab: Lab, { kill, goOn, over }: Killing): Promise<string[]> {
   const events = new Events(lab);
   const killed: string[] = [];
   try {
     while (!over()) {
-      const news = (await events.more()).map(({ when, activity }) => `${activity} ${when}`).filter((point) => !killed.includes(point));
-      if (news.length === 0) continue;
+      const seen = await events.more();
+      const news = seen?.map(({ when, activity }) => `${activity} ${when}`).filter((point) => !killed.includes(point)) ?? [];
       killed.push(...new Set(news));
-      await kill();
+      if (news.length > 0) await kill();
+      else if (seen) goOn?.();
     }
   } finally {
+    goOn?.();
     await events.close();
   }
   return killed;

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { createLab, type Lab } from '../../lab/lab.js';
+import { signal } from '../../lab/processes.js';
 import { declare, endLab, protect } from '../helpers/incident.js';
 import { disaster } from './disaster.js';
 import { activitiesOfARestore, killAtEveryStep } from './events.js';
@@ -11,21 +12,23 @@ afterAll(() => endLab(lab));
 
 test('a Temporal server that is killed in the middle of every step and at the end of every step', { timeout: 360_000 }, async () => {
   lab = await createLab({ standby: true, fast: true, rows: 2000 });
-  const { temporal } = lab;
   await protect(lab);
+  const { temporal, control } = lab;
   const before = await disaster(lab, 'restore');
   await declare(lab, { to: before.moment });
   let over = false;
   let deaths = 0;
-  const killing = killAtEveryStep(
-    lab,
-    async () => {
+  const killing = killAtEveryStep(lab, {
+    // The control worker is held while Temporal is away, or several steps would pass before the next death.
+    async kill() {
       deaths += 1;
+      signal(control!.pid(), 'SIGSTOP');
       await temporal!.kill9();
       await temporal!.restart();
     },
-    () => over,
-  );
+    goOn: () => signal(control!.pid(), 'SIGCONT'),
+    over: () => over,
+  });
   const told = { toString: () => `Temporal was killed ${deaths} times` };
   await untilApproval(lab, told);
   await approve(lab);
