@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
  * Waits for a condition: calls `look` until it gives something truthy, and returns that.
  * What it throws counts as "not yet", and is told when the time is up.
  */
-export async function until<T>(what: string, look: () => T | Promise<T>, seconds = 30, everyMs = 25): Promise<NonNullable<T>> {
+export async function until<T>(what: string, look: () => T | Promise<T>, seconds = 120, everyMs = 25): Promise<NonNullable<T>> {
   const end = Date.now() + seconds * 1000;
   let last: unknown;
   for (;;) {

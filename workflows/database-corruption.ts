@@ -18,7 +18,7 @@ async function recover(incident: Incident): Promise<void> {
   await incident.check('Check the request', () => checkRequest(incident), { host: primary, touches: 'nothing' });
   await incident.step('Stop writes', () => stopWrites(incident), {
     host: primary,
-    byHand: () => incident.host(primary, 'change').attestStopped({ form: 'execute', ...names(incident) }),
+    byHand: () => incident.host(primary, 'change').attestStopped({ form: incident.form('production'), ...names(incident) }),
   });
   await incident.step('Save evidence', () => saveEvidence(incident), {
     host: primary,

@@ -64,7 +64,8 @@ async function attempt(incident: Incident, work: () => Promise<void>): Promise<O
 
 async function end(incident: Incident, { how }: Outcome, makeSafe: Scenario['makeSafe']): Promise<void> {
   const recovered = incident.state.phase === 'recovered';
-  const ending = await makeSafe(incident, recovered || incident.interrupted?.resume === true);
+  const aborted = incident.interrupted?.what === 'abort' && incident.interrupted.resume;
+  const ending = await makeSafe(incident, recovered || aborted);
   if (!incident.real) incident.settle(how === 'done' ? 'closed' : 'aborted', ending);
   else if (!recovered) incident.settle('aborted', ending);
   else incident.settle('closed', `closed by ${incident.closedBy}; what is quarantined stays until a person removes it`);

@@ -53,6 +53,12 @@ export async function markPlaced(scratch: Scratch): Promise<void> {
   if (mark && mark.stage !== 'placed') await writeMark(scratch, { ...mark, stage: 'placed' });
 }
 
+/** It did not hold in place and was put aside: it is a copy again. */
+export async function markRecovered(scratch: Scratch): Promise<void> {
+  const mark = await readMark(scratch);
+  if (mark?.stage === 'placed') await writeMark(scratch, { ...mark, stage: 'recovered' });
+}
+
 export const wasPlaced = async (scratch: Scratch): Promise<boolean> => (await readMark(scratch))?.stage === 'placed';
 
 /** Removes a copy, its server stopped first. Throws WrongTarget when production uses part of it. */

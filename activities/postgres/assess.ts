@@ -8,6 +8,7 @@ import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
 import { type EvidenceFile, keepEvidence } from './evidence.js';
 import { knownRowsAt } from './known-rows.js';
 import { launch, untilReady } from './server.js';
+import { pauseSubscriptions } from './subscriptions.js';
 
 export type Classification = 'healthy' | 'repairable' | 'not repairable' | 'logically wrong';
 
@@ -100,9 +101,12 @@ async function bringUp(cluster: Cluster, directory: string): Promise<string | un
   try {
     if (await answers(cluster)) return undefined;
     await launch(cluster);
-    return await untilReady(cluster, { directory, seconds: 300, what: 'starting it to assess it' }, async () =>
+    const { why } = await untilReady(cluster, { directory, seconds: 300, what: 'starting it to assess it' }, async () =>
       (await answers(cluster)) ? { why: undefined } : tooDamagedToConnect(cluster).then((why) => (why ? { why } : undefined)),
-    ).then(({ why }) => why);
+    );
+    // It was down when writes were stopped: what it subscribes to comes back with it.
+    if (!why) await pauseSubscriptions(cluster).catch(() => undefined);
+    return why;
   } catch (error) {
     if (isFailure(error, 'ServerFailed') || isFailure(error, 'CommandFailed')) return error.message;
     throw error;

@@ -69,7 +69,7 @@ async function untilClosed(cluster: Cluster): Promise<void> {
   });
 }
 
-/** PostgreSQL's own, none of which writes rows by itself once no session and no subscription is left. */
+/** PostgreSQL's own (and a standby's walsender, which is in no database), none of which writes rows by itself once no session and no subscription is left. */
 const harmless = [
   'autovacuum launcher',
   'autovacuum worker',
@@ -78,7 +78,6 @@ const harmless = [
   'checkpointer',
   'startup',
   'walreceiver',
-  'walsender',
   'walwriter',
   'walsummarizer',
   'archiver',
@@ -112,7 +111,8 @@ async function endSessions(cluster: Cluster): Promise<number> {
 async function whoCouldWrite(client: Client): Promise<{ pid: number; kind: string }[]> {
   const { rows } = await client.query<{ pid: number; kind: string }>(
     `select pid, coalesce(backend_type, 'unknown') as kind from pg_stat_activity
-     where pid <> pg_backend_pid() and coalesce(backend_type, '') <> all ($1) and coalesce(backend_type, '') not like 'parallel worker%'`,
+     where pid <> pg_backend_pid() and coalesce(backend_type, '') <> all ($1)
+       and not (coalesce(backend_type, '') = 'walsender' and datid is null) and coalesce(backend_type, '') not like 'parallel worker%'`,
     [harmless],
   );
   return rows;

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
-import { exists, fileBytes, move, writeWhole } from '../files.js';
+import { move, writeWhole } from '../files.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 import { one, withClient } from './connect.js';
@@ -39,16 +39,27 @@ export async function hbaFile(cluster: Cluster, directory = cluster.dataDirector
 
 /** True while the file that lets nobody in is in its place. Somebody's configuration management may have written over it. */
 export async function isClosed(cluster: Cluster, directory = cluster.dataDirectory): Promise<boolean> {
-  const hba = await hbaFile(cluster, directory);
-  return (await exists(openedName(hba))) && (await readFile(hba, 'utf8').catch(() => '')).startsWith(heading);
+  return isFence(await readFile(await hbaFile(cluster, directory), 'utf8').catch(() => ''));
 }
 
-/** Puts the closed pg_hba.conf in place; what was there is kept beside it. Done twice, it is done once. */
+const isFence = (text: string) => text.startsWith(heading);
+
+/**
+ * Puts the closed pg_hba.conf in place; what was there is kept beside it. Done twice, it is done once. What is there and is no fence is the
+ * current one, whatever an earlier incident kept: that is moved aside, and today's is what comes back.
+ */
 export async function putFence(cluster: Cluster, incident: string, directory = cluster.dataDirectory): Promise<void> {
   const hba = await hbaFile(cluster, directory);
+  const opened = openedName(hba);
   const owner = await dataOwner(cluster);
   const now = await readFile(hba, 'utf8');
-  if (!(await exists(openedName(hba)))) await writeWhole(openedName(hba), now, { owner, mode: 0o600, what: 'keeping pg_hba.conf' });
+  const kept = await readFile(opened, 'utf8').catch(() => undefined);
+  if (!isFence(now) && kept !== now) {
+    if (kept !== undefined)
+      await move(opened, `${opened}.${new Date().toISOString().replace(/[:.]/g, '')}`, 'moving an older pg_hba.conf aside');
+    await writeWhole(opened, now, { owner, mode: 0o600, what: 'keeping pg_hba.conf' });
+  }
+  if (isFence(now) && kept === undefined) throw nothingKept(cluster, hba);
   const text = [
     `${heading} ${incident}. The file as it was: ${openedName(hba)}`,
     `# To open it by hand: put that file back in this one's place and reload the server.`,
@@ -83,16 +94,9 @@ function ownWays(cluster: Cluster, opened: string): string[] {
 export async function liftFence(cluster: Cluster, directory = cluster.dataDirectory): Promise<void> {
   const hba = await hbaFile(cluster, directory);
   const opened = openedName(hba);
-  if (await exists(opened)) {
-    if ((await fileBytes(opened)) === 0) {
-      throw failure(
-        'FenceFailed',
-        `${opened} is empty: nobody could connect with it`,
-        `Write a pg_hba.conf on ${cluster.context.host}, then: lifeboat decide retry`,
-      );
-    }
-    await move(opened, hba, 'lifting the fence');
-  }
+  const kept = await readFile(opened, 'utf8').catch(() => undefined);
+  if (kept !== undefined && kept.trim() !== '') await move(opened, hba, 'lifting the fence');
+  else if (isFence(await readFile(hba, 'utf8'))) throw nothingKept(cluster, hba);
   await reload(directory);
 }
 
@@ -102,3 +106,10 @@ export async function reload(directory: string): Promise<void> {
   process.kill(pid, 'SIGHUP');
   await checkpoint('after the reload');
 }
+
+const nothingKept = (cluster: Cluster, hba: string) =>
+  failure(
+    'FenceFailed',
+    `${hba} is closed, and the file as it was before is not beside it any more`,
+    `Write a pg_hba.conf there on ${cluster.context.host}, then: lifeboat decide retry`,
+  );

@@ -1,7 +1,7 @@
 import { access, constants, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { quarantineDirectory } from '../../plan/names.js';
-import { demandRestored, markPlaced, wasPlaced } from '../backups/restored-mark.js';
+import { demandRestored, markPlaced, markRecovered, wasPlaced } from '../backups/restored-mark.js';
 import { endOf, history, lsnValue } from '../backups/wal.js';
 import type { Capability } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
@@ -10,13 +10,13 @@ import { failure, isFailure } from '../errors.js';
 import { exists, move, treeBytes, writeWhole } from '../files.js';
 import { demandClaim } from './claim.js';
 import { readCanary } from './canary.js';
-import { readCatalog, runQueries } from './checks.js';
+import { readCatalog } from './checks.js';
 import { type Cluster, clusterOf, controlData, dataOwner, provenDataDirectory } from './cluster.js';
 import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
 import { putFence } from './fence.js';
 import { proveFence } from './fence-proof.js';
 import { scratchOf } from './scratch.js';
-import { launch, postmasterPid, stopServer, untilReady } from './server.js';
+import { launch, stopServer, untilReady } from './server.js';
 
 export interface PlaceInput {
   database: string;
@@ -59,14 +59,13 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput, Placed>
     const copy = await demandRestored(scratchOf(cluster, incident), incident);
     // It was in place before, did not hold, and was put aside: a person says that it can be tried again.
     if (!(await exists(restored)) && !(await exists(quarantine)) && (await exists(aside)))
-      await move(aside, restored, 'taking the restored directory up again');
+      await move(aside, restored, 'taking the restored directory up again').then(() => markRecovered(scratchOf(cluster, incident)));
     if (await exists(restored)) {
       await stopServer(cluster, restored);
       if (await exists(place)) {
         await sameSystem(cluster, place, restored);
-        // Hours may have gone by since it was closed, and somebody's configuration management may have opened it.
-        if ((await postmasterPid(place)) && !(await tooDamagedToConnect(cluster)))
-          await putFence(cluster, incident).then(() => proveFence(cluster, undefined));
+        // Closed for whoever starts it later; and what does not run cannot write, whatever was opened in the hours since.
+        await putFence(cluster, incident);
         await stopServer(cluster);
       }
       await makeReady(cluster, restored, incident, copy.timeline);
@@ -165,7 +164,8 @@ async function verifyInPlace(cluster: Cluster, timeline: number): Promise<void> 
     const now = (await controlData(cluster, cluster.dataDirectory)).timeline;
     if (now !== timeline) found.push(`it is on timeline ${now} and not ${timeline}`);
     if ((await one<string>(client, `select current_setting('archive_mode')`)) === 'off') found.push('archive_mode is off');
-    found.push(...(await readCatalog(client)), ...(await runQueries(cluster, client)));
+    // The plan's own queries are not asked again: a person has seen what they gave beside, and approved with it.
+    found.push(...(await readCatalog(client)));
     await readCanary(client);
     return found;
   });
@@ -241,9 +241,9 @@ export interface Place {
  * Looks at what an ended incident left, and says it. Between the two renames there is no database at all: then the old one is put back, since
  * nobody verified the other in its place.
  */
-export const settlePlace = (context: HostContext): Capability<PlaceInput, Place> => ({
+export const settlePlace = (context: HostContext): Capability<PlaceInput & { placed: boolean }, Place> => ({
   rehearse: () => Promise.resolve({ summary: 'nothing was moved', host: context.host, inPlace: 'as it was', quarantine: null, bytes: 0 }),
-  async execute({ database, incident }) {
+  async execute({ database, incident, placed }) {
     const cluster = clusterOf(context, database);
     const { place, restored, quarantine, aside } = sides(cluster, incident);
     if (!(await exists(place)) && (await exists(quarantine))) {
@@ -252,7 +252,8 @@ export const settlePlace = (context: HostContext): Capability<PlaceInput, Place>
     }
     const kept = [quarantine, restored, aside];
     const there = await Promise.all(kept.map(exists));
-    const inPlace = there[0] ? 'restored' : 'as it was';
+    // Put in place once, and neither put back nor in quarantine: somebody took the other one away.
+    const inPlace = there[0] || (placed && !there[2]) ? 'restored' : 'as it was';
     const other = kept.find((_, at) => there[at]) ?? null;
     const what =
       inPlace === 'restored' ? 'the restored copy is in place, the damaged one in quarantine' : 'the damaged database is where it was';

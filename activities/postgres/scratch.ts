@@ -6,7 +6,7 @@ import { restoredDirectory } from '../../plan/names.js';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
 import { writeWhole } from '../files.js';
-import { type Cluster, dataOwner } from './cluster.js';
+import { type Cluster, controlData, dataOwner } from './cluster.js';
 import { type Client, one } from './connect.js';
 
 /** The restored copy beside the real database: another directory, another socket, no network, no archiving. */
@@ -65,9 +65,17 @@ export async function scratchSettings(cluster: Cluster, scratch: Scratch): Promi
     primary_conninfo: '',
     primary_slot_name: '',
     synchronous_standby_names: '',
+    // Production's own, which a copy must not touch or run.
+    external_pid_file: '',
+    archive_cleanup_command: '',
+    recovery_end_command: '',
+    recovery_min_apply_delay: '0',
+    // Production still runs beside it, and may hold them all.
+    huge_pages: 'try',
     // Nor may it take production's place at a publisher, or run its jobs a second time.
     max_logical_replication_workers: '0',
     'cron.launch_active_jobs': 'off',
+    ...(await replayLimits(cluster, scratch)),
   };
 }
 
@@ -79,5 +87,37 @@ export async function demandScratch(client: Client, scratch: Scratch): Promise<v
     'WrongTarget',
     `the server of the copy serves ${served ?? 'nothing'} and not ${scratch.directory}`,
     'Look at data_directory in postgresql.conf on the host; nothing was changed.',
+  );
+}
+
+/** As pg_controldata names them, and as the settings are called. */
+const limits = {
+  max_connections: 'max_connections',
+  max_worker_processes: 'max_worker_processes',
+  max_wal_senders: 'max_wal_senders',
+  max_prepared_xacts: 'max_prepared_transactions',
+  max_locks_per_xact: 'max_locks_per_transaction',
+};
+
+/**
+ * Recovery pauses for ever when one of these is lower than it was on the server that wrote the WAL, and the backup's configuration may be older
+ * than that. So each is what production or the copy had, whichever is higher. Source: PostgreSQL manual, "Administrator's Overview" of hot standby.
+ */
+async function replayLimits(cluster: Cluster, scratch: Scratch): Promise<Record<string, string>> {
+  const texts = await Promise.all(
+    [cluster.dataDirectory, scratch.directory].map((directory) =>
+      controlData(cluster, directory).then(
+        ({ text }) => text,
+        () => '',
+      ),
+    ),
+  );
+  const highest = (label: string) =>
+    Math.max(...texts.map((text) => Number(new RegExp(`^${label} setting:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)));
+  return Object.fromEntries(
+    Object.entries(limits)
+      .map(([label, setting]) => [setting, highest(label)] as const)
+      .filter(([, value]) => value > 0)
+      .map(([setting, value]) => [setting, String(value)]),
   );
 }

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, readlink, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { cancelled } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
@@ -34,10 +34,52 @@ async function sameDirectory(a: string, b: string): Promise<boolean> {
 }
 
 /**
+ * Ends what a postmaster that died left behind: its backends live on until their statement is done, and may still commit it. Only programs
+ * named postgres that work in this very directory are touched. Linux tells; elsewhere nothing is done. Returns how many there were.
+ */
+export async function endOrphans(directory: string): Promise<number> {
+  const own = await stat(directory).catch(() => undefined);
+  if (!own || (await postmasterPid(directory))) return 0;
+  const found = new Set<number>();
+  for (let left = 100; left > 0; left -= 1) {
+    const alive = await postgresIn(own);
+    if (alive.length === 0) return found.size;
+    for (const pid of alive) {
+      found.add(pid);
+      try {
+        process.kill(pid, left > 50 ? 'SIGQUIT' : 'SIGKILL');
+      } catch {
+        // It ended by itself.
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw failure(
+    'ServerFailed',
+    `backends of ${directory} live on without their postmaster, and do not end`,
+    'End them by hand on the host, then: lifeboat decide retry',
+  );
+}
+
+async function postgresIn(directory: { dev: number; ino: number }): Promise<number[]> {
+  const pids = (await readdir('/proc').catch((): string[] => [])).filter((name) => /^\d+$/.test(name)).map(Number);
+  const works = await Promise.all(
+    pids.map(async (pid) => {
+      const program = await readlink(`/proc/${pid}/exe`).catch(() => '');
+      if (basename(program.replace(/ \(deleted\)$/, '')) !== 'postgres') return false;
+      const cwd = await stat(`/proc/${pid}/cwd`).catch(() => undefined);
+      return cwd?.dev === directory.dev && cwd.ino === directory.ino;
+    }),
+  );
+  return pids.filter((_, at) => works[at]);
+}
+
+/**
  * PostgreSQL refuses to start while the PID in postmaster.pid exists, although it is a zombie or somebody else's by now: it looks no further
  * than kill(pid, 0). Call only when {@link postmasterPid} found nobody.
  */
 async function clearStalePid(directory: string): Promise<void> {
+  await endOrphans(directory);
   const file = join(directory, 'postmaster.pid');
   // Lines of the file: PID, data directory, start, port, directory of the socket.
   const [pid, , , port, socketDirectory] = (await readFile(file, 'utf8').catch(() => '')).split('\n').map((line) => line.trim());
@@ -96,7 +138,10 @@ export async function launch(cluster: Cluster, options: StartOptions = {}): Prom
 
 /** Stops the server of a directory: fast, and immediate when that does not end it. Throws ServerFailed when it still runs. */
 export async function stopServer(cluster: Cluster, directory = cluster.dataDirectory): Promise<'clean' | 'immediate' | 'was stopped'> {
-  if (!(await postmasterPid(directory))) return 'was stopped';
+  if (!(await postmasterPid(directory))) {
+    await endOrphans(directory);
+    return 'was stopped';
+  }
   const { systemd } = cluster.plan.postgres;
   if (systemd && directory === cluster.dataDirectory)
     await run('systemctl', ['stop', systemd], { ledger: ledger(cluster, 'systemctl-stop') });

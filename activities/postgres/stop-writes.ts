@@ -6,7 +6,7 @@ import { one, tooDamagedToConnect, withClient } from './connect.js';
 import { hbaFile, isClosed, liftFence, putFence, reload } from './fence.js';
 import { openProbe, proveFence } from './fence-proof.js';
 import { claim } from './claim.js';
-import { postmasterPid, stopServer } from './server.js';
+import { endOrphans, postmasterPid, stopServer } from './server.js';
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -43,7 +43,14 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
     const probe = running && !(await isClosed(cluster)) ? await openProbe(cluster) : undefined;
     try {
       await putFence(cluster, incident);
-      if (!running) return { summary: 'the server does not run, and is closed when it starts', proofs: ['its postmaster is not alive'] };
+      if (!running) {
+        const ended = await endOrphans(directory);
+        const proofs = [
+          'its postmaster is not alive',
+          ended > 0 ? `${ended} backends that it left were ended` : 'no backend is left of it',
+        ];
+        return { summary: 'the server does not run, and is closed when it starts', proofs };
+      }
       await reload(directory);
       await demandOwnWay(cluster);
       const damage = await tooDamagedToConnect(cluster);

@@ -5,12 +5,12 @@ import { ended, endLab, lifeboatOf, protect, ran, step, stateOf, untilPhase, unt
 import { changesNothing } from '../helpers/unchanged.js';
 
 /** Who should answer does not: every command says so in time, in words, with its exit code; and goes on when they are back. */
-describe('offline', { timeout: 90_000 }, () => {
+describe('offline', { timeout: 300_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ fast: true });
     await protect(lab);
-  }, 90_000);
+  }, 300_000);
   afterAll(() => endLab(lab));
 
   /** Runs all of them, three at a time so that none waits for another one's processor, and says how many seconds each took. */
@@ -49,7 +49,7 @@ describe('offline', { timeout: 90_000 }, () => {
       for (const { args, code, stdout, stderr, seconds } of results) {
         const what = `lifeboat ${args} after ${seconds} s: ${stdout}${stderr}`;
         expect(code, what).toBe(6);
-        expect(seconds, what).toBeLessThan(15);
+        expect(seconds, what).toBeLessThan(60);
         expect(stdout + stderr, what).toMatch(
           /No control worker answers: nothing was begun[^]*lifeboat worker|no control worker took up the question/,
         );
@@ -69,7 +69,7 @@ describe('offline', { timeout: 90_000 }, () => {
     await changesNothing(lab, async () => {
       const began = Date.now();
       const result = await lab.cli(['start', 'database-corruption', '--as', 'ben']);
-      expect((Date.now() - began) / 1000).toBeLessThan(45);
+      expect((Date.now() - began) / 1000).toBeLessThan(120);
       expect(result, result.stdout + result.stderr).toMatchObject({ code: 4 });
       expect(result.stdout).toMatch(/the agent of db1 did not take the work within its time: it is offline[^]*lifeboat agent --host db1/);
       const { question } = await untilQuestion(lab, 'decision', 'Check the request');
@@ -96,7 +96,7 @@ describe('offline', { timeout: 90_000 }, () => {
     for (const { args, code, stdout, stderr, seconds } of results) {
       const what = `lifeboat ${args} after ${seconds} s: ${stdout}${stderr}`;
       expect(code, what).toBe(6);
-      expect(seconds, what).toBeLessThan(15);
+      expect(seconds, what).toBeLessThan(60);
       expect(stdout + stderr, what).toMatch(/The incident does not answer: no control worker took up the question/);
       if (/^(approve|decide|abort|note)/.test(args) && !stdout) expect(stderr, what).toContain('What you said may be taken yet');
       if (args.includes('--json')) expect(JSON.parse(stdout), what).toMatchObject({ code: 6 });

@@ -10,7 +10,7 @@ import { switchSegment } from '../helpers/host.js';
 import { changesNothing } from '../helpers/unchanged.js';
 
 /** Requests that cannot be honoured: each is refused before anything is stopped, in words, with its exit code, and nothing is changed. */
-describe('a request that cannot work', { timeout: 60_000 }, () => {
+describe('a request that cannot work', { timeout: 300_000 }, () => {
   let lab: Lab;
   const start = (...args: string[]) => ['start', 'database-corruption', '--as', 'ben', ...args];
   const isRefused = (args: string[], code: number, says: RegExp) => changesNothing(lab, () => refused(lab, args, code, says));
@@ -23,7 +23,7 @@ describe('a request that cannot work', { timeout: 60_000 }, () => {
       return row!.command.includes('archive-push');
     });
     await canaryBeats(lab.primary);
-  }, 90_000);
+  }, 300_000);
   afterAll(() => endLab(lab));
 
   test('without any backup', async () => {

@@ -9,7 +9,7 @@ import { approve, expectVisited, startWalk, untilApproval, untilRecovered } from
 let lab: Lab | undefined;
 afterAll(() => endLab(lab));
 
-test('agents that are killed at every point after the approval', { timeout: 360_000 }, async () => {
+test('agents that are killed at every point after the approval', { timeout: 900_000 }, async () => {
   lab = await createLab({ standby: true, fast: true, rows: 2000, locations: 2 });
   await protect(lab);
   const before = await disaster(lab, 'restore');

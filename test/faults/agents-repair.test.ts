@@ -9,7 +9,7 @@ import { expectVisited, startWalk, untilRecovered } from './walk.js';
 let lab: Lab | undefined;
 afterAll(() => endLab(lab));
 
-test('agents that are killed at every point of a repair', { timeout: 360_000 }, async () => {
+test('agents that are killed at every point of a repair', { timeout: 900_000 }, async () => {
   lab = await createLab({ standby: true, fast: true, rows: 2000 });
   await protect(lab);
   const before = await disaster(lab, 'repair');

@@ -9,10 +9,13 @@ import { approve, expectVisited, startWalk, untilApproval, untilRecovered } from
 let lab: Lab | undefined;
 afterAll(() => endLab(lab));
 
-test('agents that are killed at every point until the approval', { timeout: 360_000 }, async () => {
+test('agents that are killed at every point until the approval', { timeout: 900_000 }, async () => {
   lab = await createLab({ standby: true, fast: true, rows: 2000 });
   await protect(lab);
   const before = await disaster(lab, 'restore');
+  // The walk takes longer than archive_timeout, and the restore is to find WAL that was not archived.
+  await lab.primary.sql('ALTER SYSTEM SET archive_timeout = 0');
+  await lab.primary.sql('SELECT pg_reload_conf()');
   for (const agent of Object.values(lab.agents)) await agent.kill9();
   const walk = await startWalk(lab);
   await declare(lab);

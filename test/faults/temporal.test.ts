@@ -10,7 +10,7 @@ import { approve, untilApproval, untilRecovered } from './walk.js';
 let lab: Lab | undefined;
 afterAll(() => endLab(lab));
 
-test('a Temporal server that is killed in the middle of every step and at the end of every step', { timeout: 360_000 }, async () => {
+test('a Temporal server that is killed in the middle of every step and at the end of every step', { timeout: 900_000 }, async () => {
   lab = await createLab({ standby: true, fast: true, rows: 2000 });
   await protect(lab);
   const { temporal, control } = lab;

@@ -10,7 +10,7 @@ import { approve, untilApproval, untilRecovered } from './walk.js';
 let lab: Lab | undefined;
 afterAll(() => endLab(lab));
 
-test('lifeboat up that is killed and started again goes on with the incident', { timeout: 240_000 }, async () => {
+test('lifeboat up that is killed and started again goes on with the incident', { timeout: 900_000 }, async () => {
   lab = await createLab({ fast: true, temporal: 'none' });
   const { directory } = lab;
   /** What `up` keeps running: Temporal, the control worker, the agents. */

@@ -35,7 +35,7 @@ const askedOrOver = ({ question, phase }: IncidentState): boolean =>
 /** Waits for the approval to be asked for, with agents that die all the time. */
 export async function untilApproval(lab: Lab, told: { toString(): string }): Promise<void> {
   await untilState(lab, `the approval is asked for (${told.toString()})`, ({ question }) => question?.kind === 'approval', {
-    seconds: 240,
+    seconds: 540,
     unless: askedOrOver,
   }).catch((error: unknown) => {
     throw new Error(`${told.toString()}: ${(error as Error).message}`, { cause: error });
@@ -45,7 +45,7 @@ export async function untilApproval(lab: Lab, told: { toString(): string }): Pro
 export const approve = (lab: Lab): Promise<string> => ran(lab, ['approve', '--as', 'asha']);
 
 export async function untilRecovered(lab: Lab, told: { toString(): string }): Promise<void> {
-  await untilState(lab, 'the incident is recovered', ({ phase }) => phase === 'recovered', { seconds: 240, unless: askedOrOver }).catch(
+  await untilState(lab, 'the incident is recovered', ({ phase }) => phase === 'recovered', { seconds: 540, unless: askedOrOver }).catch(
     async (error: unknown) => {
       throw new Error([told.toString(), ...(await failedTasks(lab)), (error as Error).message].join('\n'), { cause: error });
     },

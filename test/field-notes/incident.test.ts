@@ -11,7 +11,7 @@ import { expectNoSecrets } from '../helpers/histories.js';
 import { declare, endLab, lifeboatOf, protect, ran, stateOf, step, untilPhase, untilQuestion } from '../helpers/incident.js';
 
 /** One incident in which the runbook changes, the orchestrator dies, and a child step fails. */
-describe('in the middle of an incident', { timeout: 90_000 }, () => {
+describe('in the middle of an incident', { timeout: 300_000 }, () => {
   let lab: Lab;
   let digest: string;
   beforeAll(async () => {

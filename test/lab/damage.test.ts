@@ -8,11 +8,11 @@ import { createLab, type Lab } from '../../lab/lab.js';
 import { isSealed, pageSize } from '../../lab/page.js';
 import { tool } from '../../lab/tools.js';
 
-describe('damage that is noticed', { timeout: 60_000 }, () => {
+describe('damage that is noticed', { timeout: 300_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ rows: 3000, service: false, temporal: 'none', fast: true });
-  }, 60_000);
+  }, 300_000);
   afterAll(() => lab.stop());
 
   /** What amcheck says: empty when all is well. */
@@ -76,7 +76,7 @@ describe('damage that is noticed', { timeout: 60_000 }, () => {
   test('an UPDATE without WHERE', async () => {
     const { before, rows } = await wrongData(lab.primary);
     expect(rows).toBe(3000);
-    expect(Date.now() - before.getTime()).toBeLessThan(10_000);
+    expect(Date.now() - before.getTime()).toBeLessThan(120_000);
     expect(await lab.primary.sql('SELECT 1 FROM orders WHERE total >= 0')).toEqual([]);
   });
 

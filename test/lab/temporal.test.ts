@@ -8,7 +8,7 @@ import { searchAttributeNames } from '../../plan/names.js';
 import { polled } from '../../lab/pollers.js';
 import { startTemporal, type TemporalServer } from '../../lab/temporal.js';
 
-describe('the Temporal server', { timeout: 60_000 }, () => {
+describe('the Temporal server', { timeout: 300_000 }, () => {
   let directory: string;
   let server: TemporalServer;
   beforeAll(async () => {

@@ -18,7 +18,7 @@ import { expectNoSecrets, storeHistory } from '../helpers/histories.js';
 import { close, endLab, ended, lifeboatOf, noIncident, protect, ran, recover, untilPhase, untilQuestion } from '../helpers/incident.js';
 
 /** A backup that turns out damaged is reported, and the next one used: another location, then an older one, and in the end a person is asked. */
-describe('damaged backups', { timeout: 90_000 }, () => {
+describe('damaged backups', { timeout: 300_000 }, () => {
   let lab: Lab;
   const newest = async (location: string): Promise<string> =>
     (await (await lifeboatOf(lab)).listBackups('main')).backups.find((backup) => backup.location === location)!.label;
@@ -30,7 +30,7 @@ describe('damaged backups', { timeout: 90_000 }, () => {
   beforeAll(async () => {
     lab = await createLab({ locations: 2, fast: true });
     await protect(lab);
-  }, 90_000);
+  }, 300_000);
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 

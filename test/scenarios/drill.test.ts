@@ -8,12 +8,12 @@ import { expectNoSecrets, storeHistory } from '../helpers/histories.js';
 import { declare, endLab, ended, lifeboatOf, noIncident, protect, ran, stateOf, step, stepNames, untilPhase } from '../helpers/incident.js';
 
 /** A drill is the real thing on scratch: production does not notice, and nothing is left of it. */
-describe('a drill', { timeout: 90_000 }, () => {
+describe('a drill', { timeout: 300_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ standby: true, fast: true });
     await protect(lab);
-  }, 90_000);
+  }, 300_000);
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 
@@ -55,7 +55,7 @@ describe('a drill', { timeout: 90_000 }, () => {
     expect(state).toMatchObject({ mode: 'drill', phase: 'closed', quarantine: [], tasks: [], canRollBack: false });
     expect(state.ending).toMatch(/^Drill ended: production was not touched; the scratch copy .* was removed$/);
     expect(state.measured.rtoSeconds).toBeGreaterThan(1);
-    expect(state.measured.rpoSeconds).toBeLessThan(5);
+    expect(state.measured.rpoSeconds).toBeLessThan(60);
     expect(state.rows.map(({ ok }) => ok)).toEqual([true, true, true, true]);
     const rehearsed = state.steps.filter((one) => one.rehearsed).map(({ name }) => name);
     expect(rehearsed).toEqual(

@@ -38,12 +38,12 @@ import {
 } from '../helpers/incident.js';
 
 /** A person decides against it: another target, abort in the middle of something, cancel in Temporal. The plan asks for two people. */
-describe('an incident that does not go straight on', { timeout: 90_000 }, () => {
+describe('an incident that does not go straight on', { timeout: 300_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ approvals: 2, rows: 5000, fast: true });
     await protect(lab);
-  }, 90_000);
+  }, 300_000);
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 
@@ -105,7 +105,9 @@ describe('an incident that does not go straight on', { timeout: 90_000 }, () => 
     await ended(lab);
     expect(running.isAlive(), 'pgbackrest is gone').toBe(false);
     await expectAsItWas(good, 2);
-    expect(state.ending).toMatch(/[Tt]he damaged database is where it was; .*the database is closed; services that were stopped stay stopped/);
+    expect(state.ending).toMatch(
+      /[Tt]he damaged database is where it was; .*the database is closed; services that were stopped stay stopped/,
+    );
     expect(state.notes.at(-1)).toMatchObject({ by: 'asha', text: 'abort: it was the wrong database' });
     expectReports(lab, state);
     await storeHistory(lab, 'abort');

@@ -89,7 +89,9 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
 
 /** What is in place is looked at, and not concluded from how far the scenario came: it may have been ended between two renames. */
 async function recordPlace(incident: Incident): Promise<string> {
-  const place = await incident.host(incident.plan.primary, 'tidy').settlePlace({ form: 'execute', ...names(incident) });
+  const place = await incident
+    .host(incident.plan.primary, 'tidy')
+    .settlePlace({ form: 'execute', ...names(incident), placed: wasPlaced(incident) });
   const { state } = incident;
   if (place.quarantine && !state.quarantine.some(({ path }) => path === place.quarantine)) {
     const what = place.inPlace === 'restored' ? damagedDirectory : 'the restored copy, not in use';
@@ -101,12 +103,17 @@ async function recordPlace(incident: Incident): Promise<string> {
   return gone ? 'the restored copy is in place; the damaged one is no longer where it was kept' : place.summary;
 }
 
+/** Something was put in place by this incident, whatever became of it since. */
+const wasPlaced = ({ state }: Incident): boolean => state.quarantine.some(({ what }) => what === damagedDirectory);
+
 export const damagedDirectory = 'the damaged data directory';
 
 /** Puts the quarantined copy back and resumes on it. What was in place meanwhile is kept aside. */
 export async function rollBack(incident: Incident): Promise<void> {
   const { primary } = incident.plan;
   const agent = () => incident.host(primary, 'change');
+  // Once is enough: a second one would end the first in its middle.
+  incident.state.canRollBack = false;
   await incident.step(
     'Stop the service again',
     async () => {
