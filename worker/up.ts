@@ -109,6 +109,12 @@ function keepRunning({
       child.once('exit', (code, killedBy) => {
         resolve();
         if (signal.aborted) return;
+        if (code === 2) {
+          // It said why: somebody else runs it already, or the plan is wrong. Trying again would say it again.
+          say(`${name} cannot run here; shutting down`);
+          process.kill(process.pid, 'SIGTERM');
+          return;
+        }
         wait = Date.now() - startedAt > 60_000 ? 500 : Math.min(wait * 2, 15_000);
         say(`${name} ended (${killedBy ?? code}); starting it again in ${wait / 1000} s`);
         setTimeout(() => signal.aborted || start(), wait);

@@ -123,6 +123,13 @@ async function openCheck(cluster: Cluster): Promise<string | Pick<Check, 'result
 
 async function archivingCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   return withClient(cluster, { database: 'postgres' }, async (client) => {
+    if ((await one<string>(client, `select current_setting('archive_mode')`)) === 'off') {
+      return {
+        result: 'fail' as const,
+        says: 'archive_mode is off: no WAL is archived, and nothing since a backup could be recovered',
+        hint: 'Set archive_mode = on and wal_level = replica in postgresql.conf, and restart the server when it suits.',
+      };
+    }
     const command = await one<string>(client, `select current_setting('archive_command')`);
     if (command !== archiveCommand(cluster)) {
       return {

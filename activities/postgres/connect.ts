@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { cancelled } from '../capability.js';
 import { failure, isFailure } from '../errors.js';
-import { type Cluster, passwordOf } from './cluster.js';
+import type { Owner } from '../run.js';
+import { type Cluster, dataOwner, passwordOf } from './cluster.js';
 
 export interface ConnectOptions {
   /** Name in the cluster; the plan's by default. */
@@ -55,17 +56,37 @@ export async function connect(cluster: Cluster, options: ConnectOptions = {}): P
   // A connection that is cut (we end sessions for a living) must not end this process.
   client.on('error', () => undefined);
   try {
-    await client.connect();
+    await asOwner(cluster.plan.postgres.password ? undefined : await dataOwner(cluster), () => client.connect());
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw failure(
-      'ServerFailed',
-      `no connection to ${cluster.database} on ${cluster.context.host}: ${(error as Error).message}`,
-      "Is the server running there, and may Lifeboat's user connect? Check: lifeboat doctor",
-      { code: (error as { code?: string }).code ?? '' },
-    );
+    const { code = '', message } = error as { code?: string; message: string };
+    throw failure('ServerFailed', `no connection to ${cluster.database} on ${cluster.context.host}: ${message}`, hintFor(cluster, code), {
+      code,
+    });
   }
+}
+
+/**
+ * Peer authentication asks the kernel who called connect(2): for an agent that is root it must be the owner of the data, as it is for the programs
+ * that it runs. `connect` calls it before it returns its promise, so the other identity is ours for that one call alone.
+ */
+function asOwner<T>(owner: Owner | undefined, connect: () => Promise<T>): Promise<T> {
+  if (!owner || !process.seteuid) return connect();
+  process.seteuid(owner.uid);
+  try {
+    return connect();
+  } finally {
+    process.seteuid(0);
+  }
+}
+
+function hintFor({ plan, database, context }: Cluster, code: string): string {
+  const { user, port } = plan.postgres;
+  if (code === '3D000') return `Correct databases.${database}.name in the plan: the server has no database ${plan.name}.`;
+  if (code === '28P01') return `Correct what databases.${database}.postgres.password refers to.`;
+  if (code.startsWith('28')) return `Let ${user} in over the socket by a "local" line of pg_hba.conf, or give its password in the plan.`;
+  return `Is the server running on ${context.host}, and are port (${JSON.stringify(port)}) and socketDirectory right in the plan?`;
 }
 
 /** True when a connection is accepted now. */

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
@@ -57,7 +57,8 @@ export async function putFence(cluster: Cluster, incident: string, directory = c
   if (!isFence(now) && kept !== now) {
     if (kept !== undefined)
       await move(opened, `${opened}.${new Date().toISOString().replace(/[:.]/g, '')}`, 'moving an older pg_hba.conf aside');
-    await writeWhole(opened, now, { owner, mode: 0o600, what: 'keeping pg_hba.conf' });
+    // It comes back with the mode that it has: others may have to read it.
+    await writeWhole(opened, now, { owner, mode: (await stat(hba)).mode & 0o777, what: 'keeping pg_hba.conf' });
   }
   if (isFence(now) && kept === undefined) throw nothingKept(cluster, hba);
   const text = [
