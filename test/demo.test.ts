@@ -93,7 +93,7 @@ test('it ends with a code of its own when the recovery does not work', async () 
   const code = await demo.ended;
   rmSync(folder, { recursive: true });
   expect(code, demo.said()).toBe(1);
-  expect(demo.said()).toMatch(/It did not recover: the incident is waiting\..*no such\s+disk/s);
+  expect(demo.said()).toMatch(/It did not recover: the incident is waiting\..*no\s+such\s+disk/s);
   expect(left()).toEqual(nothing);
 });
 
