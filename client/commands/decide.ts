@@ -15,23 +15,29 @@ export function register(program: Command): void {
     .option('--to <target>', 'for restore: the target')
     .option('--question <number>', 'only if this is the question that is open', numbered)
     .option('--drill', 'of the drill that runs, and not of the incident')
-    .action(async (choice: string, { reason, to, question, drill }: { reason?: string; to?: string; question?: number; drill?: boolean }, command: Command) => {
-      if (!choices.some((one) => one === choice))
-        throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
-      refusePlaceholder(reason);
-      if (to) (await import('../../plan/target.js')).parseTarget(to);
-      await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
-        const said = await lifeboat.incident(drill ? 'drill' : 'real').decide({
-          by,
-          choice: choice as Choice['name'],
-          ...(reason ? { reason } : {}),
-          ...(to ? { target: to } : {}),
-          ...(question === undefined ? {} : { question }),
+    .action(
+      async (
+        choice: string,
+        { reason, to, question, drill }: { reason?: string; to?: string; question?: number; drill?: boolean },
+        command: Command,
+      ) => {
+        if (!choices.some((one) => one === choice))
+          throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
+        refusePlaceholder(reason);
+        if (to) (await import('../../plan/target.js')).parseTarget(to);
+        await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
+          const said = await lifeboat.incident(drill ? 'drill' : 'real').decide({
+            by,
+            choice: choice as Choice['name'],
+            ...(reason ? { reason } : {}),
+            ...(to ? { target: to } : {}),
+            ...(question === undefined ? {} : { question }),
+          });
+          if (json) printJson({ said });
+          else printLine(`${said}. Follow it: ${prefix} watch`);
         });
-        if (json) printJson({ said });
-        else printLine(`${said}. Follow it: ${prefix} watch`);
-      });
-    });
+      },
+    );
 }
 
 /** The number of a question. Throws {@link Expected}. */
