@@ -17,6 +17,7 @@ import {
   incidentName,
   incidentWorkflowId,
   searchAttributeNames,
+  workflowTypeOf,
 } from '../plan/names.js';
 import type { ScenarioName } from '../plan/schema.js';
 import type { Abort, Approval, BackupResult, BackupType, Decision, Declared, DoctorResult, IncidentInput } from '../workflows/messages.js';
@@ -76,7 +77,7 @@ export class Lifeboat {
   ): Promise<{ incident: Incident; declared: Declared; attached: boolean }> {
     const workflowId = input.mode === 'real' ? incidentWorkflowId(this.system) : drillWorkflowId(this.system);
     const request = randomUUID();
-    const start = new WithStartWorkflowOperation(camel(scenario), {
+    const start = new WithStartWorkflowOperation(workflowTypeOf(scenario), {
       workflowId,
       taskQueue: controlQueue(this.system),
       args: [{ ...input, request, system: this.system, scenario, planDigest: this.plan.digest } satisfies IncidentInput],
@@ -259,8 +260,6 @@ async function progressOf(temporal: Client, workflowId: string, runId?: string):
     return progress ? [progress] : [];
   });
 }
-
-const camel = (scenario: string): string => scenario.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 /** What an incident is found by in Temporal's own UI, from its first moment on. */
 export const searchAttributes = (system: string, scenario: ScenarioName, drill: boolean): SearchAttributePair[] => [

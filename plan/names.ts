@@ -1,5 +1,8 @@
 /** Names that the client, the workers and the workflows must agree on. Pure: workflows import it. */
 
+/** The workflow type of a scenario: `databaseCorruption` for `database-corruption`. */
+export const workflowTypeOf = (scenario: string): string => scenario.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+
 /** The one workflow ID of a system's incident: holding it is the lock of the system. */
 export const incidentWorkflowId = (system: string): string => `lifeboat/${system}/incident`;
 /** Drills have a lock of their own, so that a drill never keeps an incident from being declared. */

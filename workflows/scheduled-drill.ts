@@ -1,6 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { ParentClosePolicy, startChild } from '@temporalio/workflow';
-import { drillWorkflowId } from '../plan/names.js';
+import { drillWorkflowId, workflowTypeOf } from '../plan/names.js';
 import type { IncidentInput } from './messages.js';
 import { incidentAttributes } from './search-attributes.js';
 
@@ -9,9 +9,8 @@ import { incidentAttributes } from './search-attributes.js';
  * the lock of drills, and by which it is found, answered and ended.
  */
 export async function scheduledDrill(input: IncidentInput): Promise<string> {
-  const workflowType = input.scenario.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   try {
-    await startChild(workflowType, {
+    await startChild(workflowTypeOf(input.scenario), {
       workflowId: drillWorkflowId(input.system),
       args: [input],
       parentClosePolicy: ParentClosePolicy.ABANDON,

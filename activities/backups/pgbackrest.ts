@@ -196,7 +196,5 @@ export async function repositoryInfo(cluster: Cluster): Promise<RepositoryInfo> 
   return info;
 }
 
-/** True when the data directory of this host is on this cluster's primary. */
-export const isPrimaryHost = (cluster: Cluster): boolean => cluster.plan.postgres.primary === cluster.context.host;
 /** The port of the database on its primary. */
 export const primaryPort = (cluster: Cluster): number => onHost(cluster.plan.postgres.port, cluster.plan.postgres.primary);
