@@ -34,7 +34,7 @@ export async function expectRecovered(lab: Lab, before: Before, target: 'latest'
 async function expectPlainSuccess(lab: Lab, before: Before): Promise<IncidentState> {
   const restored = before.recovery === 'restore';
   // The report is written once more after the incident is recovered.
-  await until('the last report', async () => (expectReports(lab, await stateOf(lab)), true), 20);
+  await expectReports(lab, await stateOf(lab));
   const state = await stateOf(lab);
   expect(state.phase).toBe('recovered');
   expect(state.warnings, 'warnings').toEqual([]);

@@ -163,14 +163,18 @@ export function expectQuarantined(lab: Lab, state: IncidentState, cluster: Clust
   return path;
 }
 
-/** The reports of an incident on disk. They exist, and say what its state says. */
-export function expectReports(lab: Lab, state: IncidentState): { md: string; json: Record<string, unknown>; html: string } {
+/** The reports of an incident on disk. They exist, and say what its state says: they are written again just after its phase has changed. */
+export async function expectReports(lab: Lab, state: IncidentState): Promise<{ md: string; json: Record<string, unknown>; html: string }> {
   const path = join(lab.directory, 'state', lab.system, 'reports', state.id);
   const read = (kind: string): string => readFileSync(`${path}.${kind}`, 'utf8');
-  const [md, html, json] = [read('md'), read('html'), JSON.parse(read('json')) as { incident: IncidentState }];
+  const parsed = () => JSON.parse(read('json')) as { incident: IncidentState };
   const { report: _report, ...said } = state;
-  const { report: _same, ...written } = json.incident;
-  expect(written, 'the JSON report is the state of the incident').toEqual(said);
+  const written = () => {
+    const { report: _same, ...incident } = parsed().incident;
+    return incident;
+  };
+  await expect.poll(written, { timeout: 60_000, message: 'the JSON report is the state of the incident' }).toEqual(said);
+  const [md, html, json] = [read('md'), read('html'), parsed()];
   for (const text of [md, html]) {
     expect(text).toContain(state.id);
     for (const { path: kept } of state.quarantine) expect(text).toContain(kept);

@@ -47,7 +47,7 @@ describe('damaged backups', { timeout: 300_000 }, () => {
     await expectInService(lab, 2);
     await expectNewBackup(lab, state, 2);
     await expectNothingBeside(lab);
-    expect(expectReports(lab, state).md).toContain(`${label} at onsite was not used`);
+    expect((await expectReports(lab, state)).md).toContain(`${label} at onsite was not used`);
     await close(lab);
   });
 
@@ -98,7 +98,7 @@ describe('damaged backups', { timeout: 300_000 }, () => {
     expect(isFenced(lab.primary)).toBe(true);
     expect(await serviceIsHealthy(lab)).toBe(false);
     expect(await lab.cli(['watch', '--once']), 'not recovered').toMatchObject({ code: 5 });
-    expect(expectReports(lab, state).md).toMatch(/aborted/i);
+    expect((await expectReports(lab, state)).md).toMatch(/aborted/i);
 
     expect(await ran(lab, ['abort', '--resume', '--as', 'asha'])).toMatch(/^Resumed: open, and takes writes .*web runs; web answers 200/);
     expect(await serviceIsHealthy(lab)).toBe(true);

@@ -63,7 +63,7 @@ describe('a drill', { timeout: 300_000 }, () => {
     );
     expect(rehearsed).not.toContain('Restore beside');
     expect(rehearsed).not.toContain('Verify the restored copy');
-    expect(expectReports(lab, state).md).toMatch(/DRILL/);
+    expect((await expectReports(lab, state)).md).toMatch(/DRILL/);
     await expectNothingBeside(lab);
     await expectInService(lab, 1);
     await storeHistory(lab, 'drill', 'drill');

@@ -109,7 +109,7 @@ describe('an incident that does not go straight on', { timeout: 300_000 }, () =>
       /[Tt]he damaged database is where it was; .*the database is closed; services that were stopped stay stopped/,
     );
     expect(state.notes.at(-1)).toMatchObject({ by: 'asha', text: 'abort: it was the wrong database' });
-    expectReports(lab, state);
+    await expectReports(lab, state);
     await storeHistory(lab, 'abort');
     await ran(lab, ['abort', '--resume', '--as', 'asha']);
     await expectInService(lab, 2);
@@ -142,7 +142,7 @@ describe('an incident that does not go straight on', { timeout: 300_000 }, () =>
       /^The restored copy is kept, stopped, at .*; the damaged database is where it was; .*the database is closed/,
     );
     await expectAsItWas(good, 2);
-    expectReports(lab, state);
+    await expectReports(lab, state);
     await storeHistory(lab, 'cancelled');
     await ran(lab, ['abort', '--resume', '--as', 'asha']);
     await expectInService(lab, 2);

@@ -107,7 +107,7 @@ describe('putting the restored copy in place', { timeout: 300_000 }, () => {
     ]);
     expect(firstPage(primary.dataDirectory, file)).toBe(damaged);
     expect((await lab.cli(['watch', '--once'])).code, 'not recovered').toBe(5);
-    expectReports(lab, state);
+    await expectReports(lab, state);
     await expectInService(lab, before);
     await expectNothingBeside(lab);
 

@@ -65,7 +65,7 @@ describe('what is not damaged in its tables', { timeout: 300_000 }, () => {
     await expectInService(lab, 1);
     await expectNewBackup(lab, state, 1);
     await expectNothingBeside(lab);
-    expect(expectReports(lab, state).json).toMatchObject({ rpo: { seconds: 0, met: true } });
+    expect((await expectReports(lab, state)).json).toMatchObject({ rpo: { seconds: 0, met: true } });
     await close(lab);
     if (how === 'order') await storeHistory(lab, 'repair');
   });
@@ -101,7 +101,7 @@ describe('what is not damaged in its tables', { timeout: 300_000 }, () => {
     await ended(lab);
     expect(state.tasks.map(({ doneAt, by }) => [typeof doneAt, by])).toEqual(state.tasks.map(() => ['string', 'asha']));
     expect(state.ending).toMatch(/^Closed by ben/);
-    expect(expectReports(lab, state).json).toMatchObject({ tasksOpen: [], incident: { phase: 'closed' } });
+    expect((await expectReports(lab, state)).json).toMatchObject({ tasksOpen: [], incident: { phase: 'closed' } });
     await refused(lab, ['close', '--as', 'ben'], 2, /No incident is open|is closed/);
     await refused(lab, ['note', 'too late'], 2, /No incident is open/);
 

@@ -96,7 +96,7 @@ describe('a database that cannot be repaired is restored beside, verified and pu
     await expectInService(lab, 2);
     await expectNewBackup(lab, state, 2);
     await expectNothingBeside(lab);
-    const { md, json } = expectReports(lab, state);
+    const { md, json } = await expectReports(lab, state);
     expect(md).toMatch(/asha/);
     expect(json).toMatchObject({ rto: { met: true }, rpo: { met: true }, rowsOk: true, tasksOpen: expect.arrayContaining(['root-cause']) });
     await close(lab);
@@ -123,7 +123,7 @@ describe('a database that cannot be repaired is restored beside, verified and pu
     await expectInService(lab, 3);
     await expectNewBackup(lab, state, 3);
     await expectNothingBeside(lab);
-    expectReports(lab, state);
+    await expectReports(lab, state);
     await close(lab);
     await storeHistory(lab, 'restore-latest');
   });
