@@ -31,6 +31,10 @@ const kinds = {
   ServiceFailed: { retry: true },
   /** A program ended with an error. */
   CommandFailed: { retry: true },
+  /** A location does not answer, or broke off. */
+  LocationUnreachable: { retry: true },
+  /** A location answers and refuses: credentials, a bucket that is not there. */
+  LocationRefused: { retry: false },
   /** Another incident, backup or clean-up holds this database. */
   Busy: { retry: true },
 } as const;

@@ -1,4 +1,4 @@
-import { backupPhysical, listBackups, verifyBackups } from './backups/backup.js';
+import { listBackups, restoreBackup, takeBackup, testRestore, verifyBackups } from './backups/providers.js';
 import { listCandidates } from './backups/list-candidates.js';
 import { protect } from './backups/protect.js';
 import { discardCopy, stopCopy } from './backups/copies.js';
@@ -40,9 +40,11 @@ export function createHostActivities(context: HostContext) {
     discardCopy: activity(discardCopy(context)),
     stopCopy: activity(stopCopy(context)),
     release: activity(release(context)),
-    backupPhysical: activity(backupPhysical(context)),
+    takeBackup: activity(takeBackup(context)),
     verifyBackups: activity(verifyBackups(context)),
     listBackups: activity(listBackups(context)),
+    testRestore: activity(testRestore(context)),
+    restoreBackup: activity(restoreBackup(context)),
     hostFacts: activity(hostFacts(context)),
   };
 }

@@ -20,9 +20,20 @@ import {
   workflowTypeOf,
 } from '../plan/names.js';
 import type { ScenarioName } from '../plan/schema.js';
-import type { Abort, Approval, BackupResult, BackupType, Decision, Declared, DoctorResult, IncidentInput } from '../workflows/messages.js';
+import type { BackupKind, BackupType } from '../plan/kinds.js';
+import type {
+  Abort,
+  Approval,
+  BackupInput,
+  BackupListing,
+  BackupResult,
+  Decision,
+  Declared,
+  DoctorResult,
+  IncidentInput,
+  VerifyResult,
+} from '../workflows/messages.js';
 import type { IncidentState, Mode, Phase, Progress } from '../workflows/state.js';
-import type { RepositoryInfo } from '../activities/backups/pgbackrest.js';
 import { Expected, exitCodes } from './output.js';
 import { atOnce, nobody, onceBegun, wasWithdrawn, withdrawUnlessBegun } from './patience.js';
 
@@ -149,14 +160,14 @@ export class Lifeboat {
     return found.sort((a, b) => Number(a.endedAt !== null) - Number(b.endedAt !== null) || b.declaredAt.localeCompare(a.declaredAt));
   }
 
-  async backup(database: string, type: BackupType): Promise<BackupResult> {
+  async backup(component: string, type: BackupType): Promise<BackupResult> {
     return onceBegun(
       await this.temporal.workflow.start('backup', {
-        workflowId: backupWorkflowId(this.system, database),
+        workflowId: backupWorkflowId(this.system, component),
         taskQueue: controlQueue(this.system),
         workflowIdConflictPolicy: 'USE_EXISTING',
-        args: [{ system: this.system, database, type }],
-        staticSummary: `${type} backup of ${database}`,
+        args: [{ system: this.system, component, type } satisfies BackupInput],
+        staticSummary: `${type} backup of ${component}`,
       }),
     );
   }
@@ -166,11 +177,11 @@ export class Lifeboat {
     return progressOf(this.temporal, backupWorkflowId(this.system, database));
   }
 
-  listBackups(database: string): Promise<RepositoryInfo> {
-    return this.ask('listBackups', { database });
+  listBackups(component: string, kind: BackupKind = 'physical'): Promise<BackupListing> {
+    return this.ask('listBackups', { component, kind });
   }
-  verifyBackups(database: string): Promise<{ summary: string; damaged: string[] }> {
-    return this.ask('verifyBackups', { database });
+  verifyBackups(component: string, kind: BackupKind = 'physical'): Promise<VerifyResult> {
+    return this.ask('verifyBackups', { component, kind });
   }
   doctor(database: string): Promise<DoctorResult> {
     return this.ask('doctor', { database, planDigest: this.plan.digest });

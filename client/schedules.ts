@@ -1,7 +1,8 @@
 import { ScheduleNotFoundError, ScheduleOverlapPolicy, type ScheduleOptions } from '@temporalio/client';
 import { backupWorkflowId, controlQueue, scheduleId } from '../plan/names.js';
 import { onlyDatabase } from '../plan/access.js';
-import type { BackupInput, BackupType, IncidentInput } from '../workflows/messages.js';
+import type { BackupType } from '../plan/kinds.js';
+import type { BackupInput, IncidentInput } from '../workflows/messages.js';
 import type { Lifeboat } from './lifeboat.js';
 
 interface Line {
@@ -95,9 +96,9 @@ export class Schedules {
         },
       ]) =>
         (['full', 'differential', 'incremental'] as const satisfies readonly BackupType[]).flatMap((type): ScheduleOptions[] => {
-          const cron = physical[type];
+          const cron = physical?.[type];
           if (!cron) return [];
-          const args: [BackupInput] = [{ system: plan.system, database, type }];
+          const args: [BackupInput] = [{ system: plan.system, component: database, type }];
           return [
             {
               scheduleId: scheduleId(plan.system, `backup/${database}/${type}`),

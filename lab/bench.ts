@@ -123,7 +123,7 @@ async function prepare(on: Lab): Promise<Restore> {
   );
   // What the load left to be written would slow down whoever comes first.
   for (const cluster of [on.primary, on.standby!]) await cluster.sql('CHECKPOINT');
-  return { label: (JSON.parse(made.stdout) as { label: string }).label, target };
+  return { label: (JSON.parse(made.stdout) as { id: string }).id, target };
 }
 
 async function handRestore(restore: Restore): Promise<number> {

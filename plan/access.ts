@@ -1,4 +1,4 @@
-import type { DatabasePlan, Plan } from './schema.js';
+import type { DatabasePlan, LocationPlan, Plan } from './schema.js';
 
 /** Small questions to a plan, asked by everyone. Pure: workflows import it. */
 
@@ -20,6 +20,24 @@ export function databaseOf(plan: Plan, database: string): DatabasePlan {
 /** RTO and RPO of a database, in seconds: its own, or else those of the system. */
 export function databaseObjectives(plan: Plan, database: string): Plan['objectives'] {
   return databaseOf(plan, database).objectives ?? plan.objectives;
+}
+
+export type PhysicalPlan = NonNullable<DatabasePlan['backups']['physical']>;
+
+/** The physical backups of a database. Throws when the plan has none, which a scenario that restores from them is refused for first. */
+export function physicalOf({ backups, name }: DatabasePlan): PhysicalPlan {
+  if (!backups.physical) throw new Error(`the plan takes no physical backups of ${name}`);
+  return backups.physical;
+}
+
+/** Where a location is, as people know it: a directory, `s3://bucket/prefix`, `user@host:directory`. */
+export function placeOf({ directory, s3, azure, gcs, sftp }: LocationPlan): string {
+  const below = (prefix: string | undefined) => (prefix ? `/${prefix}` : '');
+  if (s3) return `s3://${s3.bucket}${below(s3.prefix)}`;
+  if (azure) return `azure://${azure.account}/${azure.container}${below(azure.prefix)}`;
+  if (gcs) return `gs://${gcs.bucket}${below(gcs.prefix)}`;
+  if (sftp) return `${sftp.user}@${sftp.host}:${sftp.directory}`;
+  return directory ?? 'nowhere';
 }
 
 /** The names of all hosts, in the order of the plan. */

@@ -1,4 +1,4 @@
-import { onHost, servicesOf } from './access.js';
+import { onHost, servicesOf, placeOf } from './access.js';
 import { block, code, plain, table } from './markdown.js';
 import type { Plan } from './schema.js';
 import { allSecretReferences } from './secrets.js';
@@ -35,10 +35,10 @@ export function breakGlass(plan: Plan, path: string): string[] {
 
 function byHand(plan: Plan, database: string): string[] {
   const { postgres, backups, name, verify } = plan.databases[database]!;
-  const copy = `${onHost(postgres.dataDirectory, postgres.primary)}.restored-by-hand`;
+  const copy = `${onHost(postgres.dataDirectory!, postgres.primary)}.restored-by-hand`;
   const stanza = `${plan.system}-${database}`;
   const stop = servicesOf(plan, database).map((service) => `${service} on ${sentenceList(plan.services[service]!.hosts)}`);
-  const [first] = backups.physical.locations;
+  const [first] = backups.physical!.locations;
   const location = plan.locations[first!]!;
   const counted = Object.keys(verify.rows);
   return [
@@ -59,9 +59,9 @@ function byHand(plan: Plan, database: string): string[] {
     '',
     ...table(
       ['Location', 'repo1-path', 'Passphrase'],
-      backups.physical.locations.map((each) => [
+      backups.physical!.locations.map((each) => [
         plain(each),
-        code(plan.locations[each]!.directory),
+        code(placeOf(plan.locations[each]!)),
         plan.locations[each]!.encryption ? code(plan.locations[each]!.encryption) : 'none',
       ]),
     ),

@@ -1,4 +1,4 @@
-import { hostAddress, servicesOf } from './access.js';
+import { hostAddress, servicesOf, placeOf } from './access.js';
 import { code, plain, table } from './markdown.js';
 import type { Plan } from './schema.js';
 import { controlCommand, describeCron, planDuration, sentenceList } from './words.js';
@@ -18,7 +18,7 @@ export function protectedThings(plan: Plan): string[] {
         code(inPostgres),
         plain(postgres.primary),
         plain(sentenceList(postgres.standbys)),
-        perHost(postgres.dataDirectory),
+        postgres.dataDirectory === undefined ? 'none: dumps alone' : perHost(postgres.dataDirectory),
         perHost(postgres.port),
         plain(sentenceList(servicesOf(plan, name))),
       ]),
@@ -35,11 +35,11 @@ export function protectedThings(plan: Plan): string[] {
           },
         ]) => [
           plain(name),
-          schedule(physical.full),
-          schedule(physical.differential),
-          schedule(physical.incremental),
-          `${physical.keep.full} full backups, and what is based on them`,
-          plain(physical.locations.join(', ')),
+          schedule(physical?.full),
+          schedule(physical?.differential),
+          schedule(physical?.incremental),
+          physical ? `${physical.keep.full} full backups, and what is based on them` : 'none',
+          plain(physical?.locations.join(', ') ?? ''),
         ],
       ),
     ),
@@ -51,7 +51,7 @@ export function protectedThings(plan: Plan): string[] {
       ['Location', 'Directory', 'Encrypted with'],
       Object.entries(plan.locations).map(([name, location]) => [
         plain(name),
-        code(location.directory),
+        code(placeOf(location)),
         location.encryption ? code(location.encryption) : '**not encrypted**',
       ]),
     ),

@@ -1,4 +1,4 @@
-import { databaseObjectives, hostAddress, onHost, servicesOf } from './access.js';
+import { databaseObjectives, hostAddress, onHost, servicesOf, placeOf } from './access.js';
 import { block, code, plain } from './markdown.js';
 import { quarantineDirectory, restoredDirectory } from './names.js';
 import { scenarioTexts } from './scenarios.js';
@@ -63,11 +63,11 @@ const stepHere: Record<string, (plan: Plan, name: string, database: DatabasePlan
     return `${stops.length > 0 ? `stops ${stops.join(', ')}` : 'no service of the plan writes to it'}; then closes the server on ${plain(postgres.primary)}, port ${onHost(postgres.port, postgres.primary)}.`;
   },
   'Assess the damage': (_plan, _database, { postgres, name }) =>
-    `database ${code(name)} in ${code(onHost(postgres.dataDirectory, postgres.primary))} on ${plain(postgres.primary)}.`,
+    `database ${code(name)} in ${code(onHost(postgres.dataDirectory!, postgres.primary))} on ${plain(postgres.primary)}.`,
   'Choose the backup': (plan, _database, { backups }) =>
-    `looks in ${sentenceList(backups.physical.locations.map((location) => `${plain(location)} (${code(plan.locations[location]!.directory)})`))}.`,
+    `looks in ${sentenceList(backups.physical!.locations.map((location) => `${plain(location)} (${code(placeOf(plan.locations[location]!))})`))}.`,
   'Restore beside': (plan, _database, { postgres }) =>
-    `into ${code(restoredDirectory(onHost(postgres.dataDirectory, postgres.primary), placeholder(plan)))} on ${plain(postgres.primary)}.`,
+    `into ${code(restoredDirectory(onHost(postgres.dataDirectory!, postgres.primary), placeholder(plan)))} on ${plain(postgres.primary)}.`,
   'Verify the restored copy': (_plan, _database, { verify }) => {
     const rows = Object.keys(verify.rows).map(code);
     const queries = verify.queries.map(({ sql, expect }) => `${code(sql)} gives ${code(String(expect))}`);
@@ -80,7 +80,7 @@ const stepHere: Record<string, (plan: Plan, name: string, database: DatabasePlan
       ? `${code('lifeboat approve')}, by another person than the one who declared the incident.`
       : `${code('lifeboat approve')}.`,
   'Put it in place': (plan, _database, { postgres }) =>
-    `the damaged data goes to ${code(quarantineDirectory(onHost(postgres.dataDirectory, postgres.primary), placeholder(plan)))}, and stays there until someone removes it.`,
+    `the damaged data goes to ${code(quarantineDirectory(onHost(postgres.dataDirectory!, postgres.primary), placeholder(plan)))}, and stays there until someone removes it.`,
   'Resume the service': (plan, database) => {
     const checks = servicesOf(plan, database).map((name) => {
       const { hosts, health } = plan.services[name]!;
@@ -94,7 +94,7 @@ const stepHere: Record<string, (plan: Plan, name: string, database: DatabasePlan
     return times.length > 0 ? `${sentenceList(times)}.` : undefined;
   },
   'Re-protect': (_plan, _database, { postgres, backups }) =>
-    `full backup to ${plain(sentenceList(backups.physical.locations))}${postgres.standbys.length > 0 ? `; rebuilds the standby on ${plain(sentenceList(postgres.standbys))}` : '; there is no standby'}.`,
+    `full backup to ${plain(sentenceList(backups.physical!.locations))}${postgres.standbys.length > 0 ? `; rebuilds the standby on ${plain(sentenceList(postgres.standbys))}` : '; there is no standby'}.`,
 };
 
 /** How the name of an incident looks, before there is one. */

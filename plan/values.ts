@@ -78,6 +78,13 @@ export const absolutePath = z
   .regex(/^(\/+(?!\.{1,2}(\/|$))[^/\n]+)+\/*$/)
   .transform((path) => path.replace(/\/+/g, '/').replace(/\/$/, ''));
 
+/** Where in a bucket or container everything goes: `a/b`, without slashes at its ends; nothing by default. */
+export const prefix = z
+  .string({ error: 'a prefix such as backups/shop' })
+  .regex(/^[^/\s]+(\/[^/\s]+)*$/)
+  .optional()
+  .describe('Everything goes below this name: backups/shop');
+
 /** One field of a cron: numbers or names, ranges, lists and steps, within the bounds of the field. */
 function isCronField(field: string, { from, to, names = [] }: { from: number; to: number; names?: string[] }): boolean {
   const number = (text: string): number => {

@@ -1,4 +1,5 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type { BackupKind, BackupType } from '../plan/kinds.js';
 import type { ScenarioName } from '../plan/schema.js';
 import type { Choice, IncidentState, Mode, Problem } from './state.js';
 
@@ -69,23 +70,131 @@ export const noteUpdate = defineUpdate<string, [Note]>('note');
 export const abortUpdate = defineUpdate<string, [Abort]>('abort');
 export const closeUpdate = defineUpdate<string, [Close]>('close');
 
-export type BackupType = 'full' | 'differential' | 'incremental';
-export interface BackupInput {
+/** One backup at one location: its `.meta.json`, as it lies beside it. Sizes in bytes, times as ISO 8601. */
+export interface BackupRecord {
+  id: string;
   system: string;
+  kind: BackupKind;
+  /** The name of the database, files, Redis server or code in the plan. */
+  component: string;
+  type: BackupType | 'unknown';
+  /** When it began: what it holds is at least as new. For physical ones, when it ended. */
+  timestamp: string;
+  /** The name in PostgreSQL; of other kinds, the component. */
   database: string;
+  location: string;
+  /** What it takes there. */
+  size: number;
+  /** Of what was backed up, when it is known. */
+  dataBytes?: number;
+  compression: 'zstd' | 'gzip' | 'none';
+  encryption: 'age' | 'pgbackrest' | 'restic' | 'wal-g' | 'none';
+  /** Names relative to the location. Empty where the engine keeps digests of its own (pgBackRest, restic). */
+  files: { name: string; bytes: number; sha256: string }[];
+  /** restic's ID of it. */
+  snapshot?: string;
+  tools: Record<string, string>;
+  /** How long it took. */
+  seconds: number;
+  wal?: { start: string; stop: string };
+  /** The backup that this one needs. */
+  basedOn?: string;
+  /** The run that took it. */
+  run: string;
+  /** Rows of the tables that the plan counts, under the dump's own snapshot. */
+  rows?: Record<string, number | null>;
+  /** Every byte was read back and its digest compared. */
+  verified?: { at: string };
+  /** It was restored for real, and its data verified. */
+  restored?: { at: string; seconds: number; host: string };
+  damaged?: { at: string; why: string };
+}
+
+export interface BackupListing {
+  backups: BackupRecord[];
+  /** Locations that could not be read, with why. */
+  unreadable: Record<string, string>;
+}
+
+export interface TakeRequest {
+  component: string;
   type: BackupType;
+  /** The run that asks for it: a backup which this run already took is not taken again. */
+  run: string;
+  /** The incident that holds the database, when it is the one that asks. */
+  incident?: string;
 }
 export interface BackupResult {
-  label: string;
+  id: string;
   type: BackupType;
-  database: string;
+  component: string;
   locations: string[];
   bytes: number;
   seconds: number;
   /** One line for people. */
-  says: string;
-  /** Locations that did not take it, with why. */
+  summary: string;
+  /** Locations that did not take it, with why: `us-east: ...`. */
   failed: string[];
+}
+
+export interface VerifyRequest {
+  component: string;
+  /** Absent: all of them. */
+  id?: string;
+  location?: string;
+}
+export interface VerifyResult {
+  summary: string;
+  /** How many backups were read whole and found sound. */
+  sound: number;
+  /** `where`: the backup and the file. */
+  damaged: { id: string; location: string; file: string; why: string }[];
+  /** Locations that could not be read, with why. */
+  failed: string[];
+}
+
+export interface TestRestoreRequest {
+  component: string;
+  id: string;
+  location: string;
+  /** Names the scratch copy: an attempt after a crash finds it again. */
+  run: string;
+}
+export interface TestRestoreResult {
+  summary: string;
+  id: string;
+  location: string;
+  bytes: number;
+  seconds: number;
+  /** The plan's rows and queries that are not as they should be. */
+  doubts: string[];
+}
+
+export interface RestoreRequest {
+  component: string;
+  /** A backup, or a file on the host: a dump that pg_dump wrote. */
+  id?: string;
+  file?: string;
+  /** Absent: the first location in the plan's order at which it is sound. */
+  location?: string;
+  /** The new database (or directory, for files). Absent: it takes the place of the old, which is renamed aside. */
+  into?: string;
+  dropExisting?: boolean;
+  run: string;
+}
+export interface RestoreResult {
+  summary: string;
+  /** Where it is now. */
+  into: string;
+  /** What the old one is called now. */
+  aside?: string;
+  seconds: number;
+}
+
+export interface BackupInput {
+  system: string;
+  component: string;
+  type: BackupType;
 }
 
 export interface DoctorInput {

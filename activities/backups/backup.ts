@@ -1,3 +1,4 @@
+import { physicalOf } from '../../plan/access.js';
 import { type Capability, progress } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
@@ -8,30 +9,22 @@ import { takeKnownRows } from '../postgres/known-rows.js';
 import { ledger } from '../postgres/server.js';
 import { ensureArchiving } from './protect.js';
 import { type BackupSet, locationsOf, pgbackrest, repoNumber, repositoryInfo } from './pgbackrest.js';
-import type { BackupResult, BackupType } from '../../workflows/messages.js';
-
-export interface BackupInput {
-  database: string;
-  type: BackupType;
-  /** The run that asks for it: a backup which this run already took is not taken again. */
-  run: string;
-  /** The incident that holds the database, when it is the one that asks. */
-  incident?: string;
-}
+import type { PhysicalType } from '../../plan/kinds.js';
+import type { BackupResult, TakeRequest, VerifyRequest, VerifyResult } from '../../workflows/messages.js';
 
 const pgType = { full: 'full', differential: 'diff', incremental: 'incr' } as const;
 
 /** Takes a physical backup at every location and reads it back there. A location that fails is named, and the others go on. */
-export const backupPhysical = (context: HostContext): Capability<BackupInput, Omit<BackupResult, 'says'> & { summary: string }> => ({
-  async rehearse({ database, type }) {
+export const backupPhysical = (context: HostContext): Capability<TakeRequest, BackupResult> => ({
+  async rehearse({ component: database, type }) {
     const cluster = clusterOf(context, database);
     const info = await repositoryInfo(cluster);
     const unreadable = Object.entries(info.unreadable).map(([location, why]) => `${location}: ${why}`);
     return {
       summary: `could be taken at ${locationsOf(cluster).join(', ')}`,
-      label: '',
+      id: '',
       type,
-      database,
+      component: database,
       locations: [],
       bytes: 0,
       seconds: 0,
@@ -39,7 +32,7 @@ export const backupPhysical = (context: HostContext): Capability<BackupInput, Om
     };
   },
 
-  async execute({ database, type, run, incident }) {
+  async execute({ component: database, type, run, incident }) {
     const cluster = clusterOf(context, database);
     const holder = await claimedBy(cluster);
     if (holder && holder !== incident) {
@@ -63,7 +56,12 @@ export const backupPhysical = (context: HostContext): Capability<BackupInput, Om
     const failed: string[] = [];
     for (const location of locationsOf(cluster)) {
       try {
-        taken.push(sound((await takenBy(cluster, run, location)) ?? (await take(cluster, { type, run, location, rows: rows?.counts }))));
+        taken.push(
+          sound(
+            (await takenBy(cluster, run, location)) ??
+              (await take(cluster, { type: type as PhysicalType, run, location, rows: rows?.counts })),
+          ),
+        );
       } catch (error) {
         failed.push(`${location}: ${(error as Error).message}`);
       }
@@ -77,9 +75,9 @@ export const backupPhysical = (context: HostContext): Capability<BackupInput, Om
     const first = taken[0];
     if (!first) throw failure('CommandFailed', `no location took the backup: ${failed.join('; ')}`, 'Check the locations: lifeboat doctor');
     const result = {
-      label: first.label,
+      id: first.label,
       type,
-      database,
+      component: database,
       locations: taken.map(({ location }) => location),
       bytes: first.repositoryBytes,
       seconds: Math.round((Date.now() - began) / 100) / 10,
@@ -96,7 +94,7 @@ async function takenBy(cluster: Cluster, run: string, location: string): Promise
 
 async function take(
   cluster: Cluster,
-  { type, run, location, rows }: { type: BackupType; run: string; location: string; rows: Record<string, number | null> | undefined },
+  { type, run, location, rows }: { type: PhysicalType; run: string; location: string; rows: Record<string, number | null> | undefined },
 ): Promise<BackupSet> {
   await pgbackrest(
     cluster,
@@ -132,7 +130,7 @@ async function take(
 async function expire(cluster: Cluster, location: string): Promise<void> {
   const { backups } = await repositoryInfo(cluster);
   const full = backups.filter((backup) => backup.location === location && backup.type === 'full');
-  const kept = full.slice(0, cluster.plan.backups.physical.keep.full);
+  const kept = full.slice(0, physicalOf(cluster.plan).keep.full);
   if (kept.some(({ pageErrors }) => pageErrors)) return;
   await pgbackrest(cluster, [`--repo=${repoNumber(cluster, location)}`, 'expire'], { ledger: ledger(cluster, 'pgbackrest-expire') });
 }
@@ -147,11 +145,11 @@ function sound(backup: BackupSet): BackupSet {
 }
 
 /** Reads every file of every backup at every location and compares its checksum. Returns what does not match, by location. */
-export const verifyBackups = (context: HostContext): Capability<{ database: string }, { summary: string; damaged: string[] }> => {
-  const look = async ({ database }: { database: string }) => {
+export const verifyPhysical = (context: HostContext): Capability<VerifyRequest, VerifyResult> => {
+  const look = async ({ component: database, location: only }: VerifyRequest): Promise<VerifyResult> => {
     const cluster = clusterOf(context, database);
-    const damaged: string[] = [];
-    for (const location of locationsOf(cluster)) {
+    const damaged: VerifyResult['damaged'] = [];
+    for (const location of locationsOf(cluster).filter((one) => !only || one === only)) {
       progress({ what: `verifying every file at ${location}` });
       const result = await pgbackrest(cluster, [`--repo=${repoNumber(cluster, location)}`, '--log-level-console=info', 'verify'], {
         accept: Array.from({ length: 125 }, (_, code) => code + 1),
@@ -160,17 +158,17 @@ export const verifyBackups = (context: HostContext): Capability<{ database: stri
         (line) =>
           /invalid checksum|missing file|invalid size|invalid result|ERROR/.test(line) && !/(checksum|file|size|invalid)\w*: 0/.test(line),
       );
-      damaged.push(...problems.map((line) => `${location}: ${line.replace(/^.*(INFO|ERROR|WARN): /, '').trim()}`));
+      damaged.push(...problems.map((line) => ({ id: '', location, file: '', why: line.replace(/^.*(INFO|ERROR|WARN): /, '').trim() })));
     }
     return {
-      summary: damaged.length === 0 ? `every file at ${locationsOf(cluster).join(', ')} is whole` : `damaged: ${damaged[0]}`,
+      summary:
+        damaged.length === 0
+          ? `every file at ${locationsOf(cluster).join(', ')} is whole`
+          : `damaged at ${damaged[0]!.location}: ${damaged[0]!.why}`,
+      sound: 0,
       damaged,
+      failed: [],
     };
   };
   return { rehearse: look, execute: look };
 };
-
-export const listBackups = (context: HostContext) => ({
-  rehearse: ({ database }: { database: string }) => repositoryInfo(clusterOf(context, database)),
-  execute: ({ database }: { database: string }) => repositoryInfo(clusterOf(context, database)),
-});

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { onHost } from '../../plan/access.js';
+import { onHost, physicalOf } from '../../plan/access.js';
 import { secretOf } from '../context.js';
 import { exists, makeDirectory, ownFor, writeWhole } from '../files.js';
 import { run, type RunOptions, type RunResult } from '../run.js';
@@ -12,7 +12,7 @@ const home = (cluster: Cluster) => join(cluster.context.state, 'pgbackrest');
 export const configFile = (cluster: Cluster): string => join(home(cluster), `${cluster.database}.conf`);
 
 /** The locations of a database in the order of the plan; the first is pgBackRest's repo1. */
-export const locationsOf = (cluster: Cluster): string[] => cluster.plan.backups.physical.locations;
+export const locationsOf = (cluster: Cluster): string[] => physicalOf(cluster.plan).locations;
 export const repoNumber = (cluster: Cluster, location: string): number => locationsOf(cluster).indexOf(location) + 1;
 
 /** Writes the configuration, readable by the owner of the data alone since it holds the passphrases. Returns its path. */
@@ -26,7 +26,7 @@ export async function writeConfig(
   for (const name of locations) {
     const location = context.plan.locations[name]!;
     const repo = `repo${repoNumber(cluster, name)}`;
-    repos.push(`${repo}-path=${location.directory}`, `${repo}-retention-full=${plan.backups.physical.keep.full}`);
+    repos.push(`${repo}-path=${location.directory}`, `${repo}-retention-full=${physicalOf(plan).keep.full}`);
     if (location.encryption) {
       repos.push(`${repo}-cipher-type=aes-256-cbc`, `${repo}-cipher-pass=${await secretOf(context, location.encryption)}`);
     }
@@ -88,7 +88,7 @@ export async function createStanzas(cluster: Cluster, locations: string[]): Prom
   const owner = await dataOwner(cluster);
   const unusable: Record<string, string> = {};
   for (const name of locations) {
-    const { directory } = cluster.context.plan.locations[name]!;
+    const directory = cluster.context.plan.locations[name]!.directory!;
     if (await exists(seenFile(cluster, name))) {
       unusable[name] = `its backups are not there any more: is ${directory} mounted on ${cluster.context.host}?`;
     } else if (!(await exists(dirname(directory)))) {

@@ -38,11 +38,19 @@ export function clusterOf(context: HostContext, database: string): Cluster {
       `Its hosts are ${[primary, ...standbys].join(', ')}.`,
     );
   }
+  const { dataDirectory } = plan.postgres;
+  if (dataDirectory === undefined) {
+    throw failure(
+      'BadRequest',
+      `the plan names no data directory of ${database}: it is backed up by dumps alone`,
+      'Restore one: lifeboat backup list, then lifeboat backup restore ID',
+    );
+  }
   return {
     database,
     plan,
     context,
-    dataDirectory: onHost(plan.postgres.dataDirectory, context.host),
+    dataDirectory: onHost(dataDirectory, context.host),
     port: onHost(plan.postgres.port, context.host),
     socketDirectory: onHost(plan.postgres.socketDirectory, context.host),
     stanza: `${context.plan.system}-${database}`,

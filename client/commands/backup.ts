@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { Expected, exitCodes, printJson, printLine } from '../output.js';
 import { globals, theDatabase, withLifeboat } from '../session.js';
-import type { BackupType } from '../../workflows/messages.js';
+import type { BackupType } from '../../plan/kinds.js';
 
 /** `lifeboat backup create|list|verify`. */
 export function register(program: Command): void {
@@ -39,7 +39,7 @@ export function register(program: Command): void {
         if (globals(command).json) printJson(result);
         else {
           printLine(result.summary);
-          for (const line of result.damaged) printLine(`  ${line}`);
+          for (const { location, why } of result.damaged) printLine(`  ${location}: ${why}`);
           if (result.damaged.length > 0) printLine('A recovery passes over what is damaged. Take a new one: lifeboat backup create --full');
         }
         if (result.damaged.length > 0) process.exitCode = exitCodes.problems;
@@ -57,7 +57,7 @@ async function create(command: Command, named: string | undefined, type: BackupT
       printJson(result);
       return;
     }
-    printLine(`${result.says}, in ${result.seconds} s`);
+    printLine(`${result.summary}, in ${result.seconds} s`);
     if (result.failed.length > 0) process.exitCode = exitCodes.problems;
   });
 }
@@ -89,10 +89,9 @@ async function list(command: Command, options: { database?: string; location?: s
     for (const [location, why] of Object.entries(found.unreadable)) printLine(`Location ${location} cannot be read: ${why}`);
     if (backups.length === 0) printLine('There is no backup. Take one: lifeboat backup create --full');
     for (const backup of backups) {
-      const age = formatDuration(Date.now() / 1000 - backup.stoppedAt);
-      const kind = { full: 'full', diff: 'differential', incr: 'incremental' }[backup.type];
+      const age = formatDuration((Date.now() - Date.parse(backup.timestamp)) / 1000);
       printLine(
-        `${backup.label.padEnd(34)} ${kind.padEnd(12)} ${backup.location.padEnd(12)} ${formatBytes(backup.repositoryBytes).padStart(9)}  ${age} old${backup.pageErrors ? '  DAMAGED PAGES' : ''}`,
+        `${backup.id.padEnd(34)} ${backup.type.padEnd(12)} ${backup.location.padEnd(12)} ${formatBytes(backup.size).padStart(9)}  ${age} old${backup.damaged ? `  DAMAGED: ${backup.damaged.why}` : ''}`,
       );
     }
   });

@@ -94,6 +94,6 @@ export const activitiesOfARestore = [
     'restoreBeside',
     'verifyRestored',
   ],
-  ...['putInPlace', 'openDatabase', 'startService', 'checkHealth', 'watchServices', 'protect', 'backupPhysical', 'release'],
+  ...['putInPlace', 'openDatabase', 'startService', 'checkHealth', 'watchServices', 'protect', 'takeBackup', 'release'],
   ...['rebuildStandby', 'writeReport'],
 ];

@@ -65,7 +65,7 @@ export const untilReleased = {
   openDatabase: [...renamed('lifting the fence'), 'after the reload', 'before the canary beats', 'after the canary beat'],
   startService: program('node service-web-start'),
   protect: ['before the canary beats', 'after the canary beat', ...whole('pgbackrest main-pgbackrest-check')],
-  backupPhysical: ['after noting the rows', ...whole('pgbackrest main-pgbackrest-backup'), 'midway, full backup'],
+  takeBackup: ['after noting the rows', ...whole('pgbackrest main-pgbackrest-backup'), 'midway, full backup'],
   release: renamed('releasing the claim'),
 };
 

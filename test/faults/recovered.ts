@@ -74,11 +74,11 @@ async function expectOneBackup(lab: Lab): Promise<void> {
   const [incident] = await lifeboat.incidents();
   const { backups } = await lifeboat.listBackups('main');
   for (const location of Object.keys(lab.locations)) {
-    const own = backups.filter((backup) => backup.location === location && backup.annotations['lifeboat-run'] === incident!.runId);
+    const own = backups.filter((backup) => backup.location === location && backup.run === incident!.runId);
     expect(
-      own.map(({ type, pageErrors }) => ({ type, pageErrors })),
+      own.map(({ type, damaged }) => ({ type, damaged })),
       `backups of this incident at ${location}`,
-    ).toEqual([{ type: 'full', pageErrors: false }]);
+    ).toEqual([{ type: 'full', damaged: undefined }]);
   }
 }
 

@@ -135,7 +135,7 @@ describe('on the host', { timeout: 300_000 }, () => {
       await expect(stopWrites(host.context).execute(names)).rejects.toMatchObject({ type: 'Busy', message: held });
       await expect(openDatabase(host.context).execute(names)).rejects.toMatchObject({ type: 'Busy', message: held });
       await expect(putInPlace(host.context).execute(names)).rejects.toMatchObject({ type: 'Busy', message: held });
-      await expect(backupPhysical(host.context).execute({ database: 'main', type: 'full', run: 'x' })).rejects.toMatchObject({
+      await expect(backupPhysical(host.context).execute({ component: 'main', type: 'full', run: 'x' })).rejects.toMatchObject({
         message: held,
       });
       await releaseClaim(host.cluster, 'i1');

@@ -141,7 +141,7 @@ describe('restoring beside', { timeout: 300_000 }, () => {
         plan.hosts['db9'] = { region: 'elsewhere', address: '127.0.0.1' };
         const { postgres } = plan.databases['main']!;
         postgres.primary = 'db9';
-        Object.assign(postgres.dataDirectory, { db9: join(directory, 'data') });
+        Object.assign(postgres.dataDirectory!, { db9: join(directory, 'data') });
         Object.assign(postgres.port, { db9: port });
         Object.assign(postgres.socketDirectory, { db9: makeDirectory(join(directory, 'socket')) });
       },

@@ -147,8 +147,8 @@ export async function expectNewBackup(lab: Lab, state: IncidentState, timeline: 
   for (const location of Object.keys(lab.locations)) {
     const newest = backups.find((backup) => backup.location === location);
     expect(newest, `a backup at ${location}`).toMatchObject({ type: 'full' });
-    expect(newest!.startedAt * 1000, `the backup at ${location} is new`).toBeGreaterThan(Date.parse(state.declaredAt) - 1000);
-    expect(parseInt(newest!.walStart.slice(0, 8), 16), 'its timeline').toBe(timeline);
+    expect(Date.parse(newest!.timestamp), `the backup at ${location} is new`).toBeGreaterThan(Date.parse(state.declaredAt) - 1000);
+    expect(parseInt(newest!.wal!.start.slice(0, 8), 16), 'its timeline').toBe(timeline);
   }
 }
 

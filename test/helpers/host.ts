@@ -37,7 +37,7 @@ export async function hostOf(lab: Lab, name = 'db1'): Promise<Host> {
   const host: Host = {
     context,
     cluster,
-    backup: async () => (await backupPhysical(context).execute({ database: 'main', type: 'full', run: `test-${(runs += 1)}` })).label,
+    backup: async () => (await backupPhysical(context).execute({ component: 'main', type: 'full', run: `test-${(runs += 1)}` })).id,
     beat: async () => void (await beatOnce(cluster)),
     candidates: async (target = 'latest') => (await listCandidates(context).execute({ database: 'main', target })).candidates,
     restore: async (incident, target = 'latest', candidate) =>

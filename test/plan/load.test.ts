@@ -22,7 +22,7 @@ describe('a good plan', () => {
       user: 'postgres',
       socketDirectory: '/var/run/postgresql',
     });
-    expect(plan.databases.stock!.backups.physical.keep).toEqual({ full: 7 });
+    expect(plan.databases.stock!.backups.physical!.keep).toEqual({ full: 7 });
     expect(plan.services.backend!.watch).toBe(60);
     expect(plan.approvals).toEqual({ people: 1 });
   });

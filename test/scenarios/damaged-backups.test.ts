@@ -21,7 +21,7 @@ import { close, endLab, ended, lifeboatOf, noIncident, protect, ran, recover, un
 describe('damaged backups', { timeout: 300_000 }, () => {
   let lab: Lab;
   const newest = async (location: string): Promise<string> =>
-    (await (await lifeboatOf(lab)).listBackups('main')).backups.find((backup) => backup.location === location)!.label;
+    (await (await lifeboatOf(lab)).listBackups('main')).backups.find((backup) => backup.location === location)!.id;
   /** Flips a byte in every table's file of this backup: whatever is read of it is wrong. */
   const damage = (location: string, label: string): void => {
     const files = new RegExp(`backup/[^/]+/${label}/pg_data/base/.*`);

@@ -178,7 +178,7 @@ describe('a database that cannot be repaired is restored beside, verified and pu
     const good = await contents(primary);
     await ran(lab, ['backup', 'create', '--full']);
     const { backups } = await (await lifeboatOf(lab)).listBackups('main');
-    const label = backups[0]!.label;
+    const label = backups[0]!.id;
     await burst(primary, 400);
     await ran(lab, ['backup', 'create', '--incremental']);
     const state = await recover(lab, { to: label });

@@ -16,7 +16,7 @@ describe('backups and schedules', { timeout: 300_000 }, () => {
     lab = await createLab({
       fast: true,
       plan: (plan) => {
-        Object.assign(plan.databases['main']!.backups.physical, {
+        Object.assign(plan.databases['main']!.backups.physical!, {
           full: '0 2 * * 0',
           differential: '0 2 * * 1-6',
           incremental: '0 */6 * * *',
@@ -41,9 +41,9 @@ describe('backups and schedules', { timeout: 300_000 }, () => {
 
   test('backup create takes a full, a differential and an incremental backup, and lists them', async () => {
     await ran(lab, ['backup', 'create', '--differential']);
-    const taken = JSON.parse(await ran(lab, ['backup', 'create', '--incremental', '--json'])) as { label: string };
-    expect((await backups()).map(({ type }) => type)).toEqual(['incr', 'diff', 'full']);
-    expect((await backups())[0]!.label).toBe(taken.label);
+    const taken = JSON.parse(await ran(lab, ['backup', 'create', '--incremental', '--json'])) as { id: string };
+    expect((await backups()).map(({ type }) => type)).toEqual(['incremental', 'differential', 'full']);
+    expect((await backups())[0]!.id).toBe(taken.id);
     expect(await ran(lab, ['backup', 'list'])).toMatch(/incremental.*\n.*differential.*\n.*full/);
     await refused(lab, ['backup', 'create', '--full', '--incremental'], 2, /One kind at a time/);
   });
@@ -112,7 +112,7 @@ describe('backups and schedules', { timeout: 300_000 }, () => {
 
   test('schedules that the plan no longer has are removed', async () => {
     const plan = structuredClone(lab.plan);
-    delete plan.databases['main']!.backups.physical.differential;
+    delete plan.databases['main']!.backups.physical!.differential;
     plan.drills = [];
     writeFileSync(lab.planPath, stringify(plan));
     expect(await ran(lab, ['schedules', 'apply'])).toMatch(/differential: removed: the plan no longer has it/);

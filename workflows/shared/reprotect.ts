@@ -33,7 +33,13 @@ async function protectAgain(incident: Incident) {
   const form = incident.form('production');
   const agent = incident.host(incident.plan.primary, 'long');
   const archiving = await agent.protect({ form, ...names });
-  const backup = await agent.backupPhysical({ form, ...names, type: 'full', run: workflowInfo().runId });
+  const backup = await agent.takeBackup({
+    form,
+    component: incident.input.database,
+    incident: incident.state.id,
+    type: 'full',
+    run: workflowInfo().runId,
+  });
   incident.warn(...backup.failed.map((location) => `the new backup is missing at ${location}`));
   return { summary: `${archiving.summary}; ${backup.summary}` };
 }

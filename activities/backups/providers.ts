@@ -1,0 +1,45 @@
+import { type BackupKind, kindOf } from '../../plan/kinds.js';
+import { type Capability, looking } from '../capability.js';
+import type { HostContext } from '../context.js';
+import { failure } from '../errors.js';
+import type { BackupListing, BackupResult, TakeRequest } from '../../workflows/messages.js';
+import { physical } from './physical.js';
+import type { BackupProvider } from './provider.js';
+
+/** Every kind of backup: one line for each. */
+const providers: Partial<Record<BackupKind, BackupProvider>> = { physical };
+
+export function providerOf(kind: BackupKind): BackupProvider {
+  const found = providers[kind];
+  if (!found) throw failure('BadRequest', `there are no ${kind} backups`, 'Is Lifeboat of the same version on this host?');
+  return found;
+}
+
+export const takeBackup = (context: HostContext): Capability<TakeRequest, BackupResult> => ({
+  rehearse: (input) => providerOf(kindOf(input.type)).take(context).rehearse(input),
+  execute: (input) => providerOf(kindOf(input.type)).take(context).execute(input),
+});
+
+export const listBackups = (context: HostContext) =>
+  looking(({ kind, component }: { kind: BackupKind; component: string }): Promise<BackupListing> =>
+    providerOf(kind).list(context, component),
+  );
+
+type OfKind<Input> = Input & { kind: BackupKind };
+
+/** One activity, whatever the kind: its input says which provider works. */
+function ofKind<Input, Result>(
+  context: HostContext,
+  pick: (provider: BackupProvider) => ((context: HostContext) => Capability<Input, Result>) | undefined,
+): Capability<OfKind<Input>, Result> {
+  const of = (kind: BackupKind): Capability<Input, Result> => {
+    const found = pick(providerOf(kind))?.(context);
+    if (found) return found;
+    throw failure('BadRequest', `${kind} backups are not restored so`, 'A physical one: lifeboat start database-corruption --to ID');
+  };
+  return { rehearse: (input) => of(input.kind).rehearse(input), execute: (input) => of(input.kind).execute(input) };
+}
+
+export const verifyBackups = (context: HostContext) => ofKind(context, ({ verify }) => verify);
+export const testRestore = (context: HostContext) => ofKind(context, (provider) => provider.testRestore);
+export const restoreBackup = (context: HostContext) => ofKind(context, (provider) => provider.restore);
