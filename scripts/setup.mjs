@@ -48,19 +48,90 @@ const tools = [
     byHand: () =>
       'Debian, Ubuntu: sudo apt-get install pgbackrest\n    macOS:          brew install pgbackrest\n    others:         https://pgbackrest.org/user-guide.html#installation',
   },
+  ...[
+    { name: 'restic', program: 'restic', why: 'backups of files', version: ['version'] },
+    {
+      name: 'Redis',
+      program: 'redis-server',
+      why: 'the Redis of the demo and the tests',
+      version: ['--version'],
+      apt: 'redis-server',
+      brew: 'redis',
+    },
+    {
+      name: 'OpenSSH server',
+      program: 'sshd',
+      why: 'a location over SFTP in the tests',
+      version: ['-V'],
+      apt: 'openssh-server',
+      brew: 'openssh',
+    },
+    { name: 'OpenSSL', program: 'openssl', why: 'certificates of the services in the tests', version: ['version'] },
+    {
+      name: 'AWS CLI',
+      program: 'aws',
+      why: 'that backups can be read without Lifeboat',
+      version: ['--version'],
+      apt: 'awscli',
+      brew: 'awscli',
+    },
+  ].map(({ name, program, why, version, apt = program, brew = program }) => ({
+    name,
+    why,
+    find: () => findTool(program),
+    version,
+    packages: { apt: [apt], brew: [brew] },
+    install: installPackages,
+    byHand: () => `Debian, Ubuntu: sudo apt-get install ${apt}\n    macOS:          brew install ${brew}`,
+  })),
   {
     name: 'Temporal CLI',
     why: 'its development server runs the workflows',
     find: () => findTool('temporal'),
     version: ['--version'],
-    install: installTemporal,
-    byHand: () =>
-      'macOS:  brew install temporal\n    others: https://docs.temporal.io/cli#install, then put `temporal` on PATH,\n' +
-      `    or, with Go: GOBIN=${cacheDirectory()} go install ${temporalModule}`,
+    program: 'temporal',
+    // Later tags cannot be installed this way.
+    module: 'github.com/temporalio/cli/cmd/temporal@v1.5.1',
+    download: downloadTemporal,
+    install: intoCache,
+    byHand: (tool) =>
+      `macOS:  brew install temporal\n    others: https://docs.temporal.io/cli#install, then put \`temporal\` on PATH,\n    or, with Go: ${goInstallByHand(tool)}`,
   },
+  ...[
+    {
+      name: 'versitygw',
+      program: 'versitygw',
+      why: 'an S3 service in the tests',
+      version: ['--version'],
+      module: 'github.com/versity/versitygw/cmd/versitygw@v1.8.0',
+    },
+    {
+      name: 'toxiproxy',
+      program: 'toxiproxy-server',
+      why: 'bad networks in the tests',
+      version: ['-version'],
+      module: 'github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0',
+    },
+    {
+      name: 'fake-gcs-server',
+      program: 'fake-gcs-server',
+      why: 'Google Cloud Storage in the tests',
+      version: ['-h'],
+      module: 'github.com/fsouza/fake-gcs-server@v1.56.1',
+    },
+  ].map((tool) => ({
+    ...tool,
+    find: () => findTool(tool.program),
+    install: intoCache,
+    byHand: (itself) => `with Go: ${goInstallByHand(itself)}`,
+  })),
 ];
 
-const temporalModule = 'github.com/temporalio/cli/cmd/temporal@v1.5.1'; // later tags cannot be installed this way
+const goInstallByHand = ({ module, program }) =>
+  `GOBIN=${cacheDirectory()} go install ${module}${program === builtName(module) ? '' : `, and rename it to ${program}`}`;
+
+/** What `go install` names the program. */
+const builtName = (module) => module.split('@')[0].split('/').at(-1);
 
 async function main() {
   let states = await look();
@@ -82,7 +153,7 @@ async function main() {
   const missing = (await look()).filter((state) => !state.version);
   for (const { tool, problem } of missing) {
     console.error(`\n${tool.name} is needed (${tool.why}) and could not be installed${problem ? `: ${problem}` : '.'}`);
-    console.error(`  Install it by hand, then run this again:\n    ${tool.byHand()}`);
+    console.error(`  Install it by hand, then run this again:\n    ${tool.byHand(tool)}`);
   }
   process.exitCode = missing.length > 0 ? 1 : 0;
 }
@@ -94,8 +165,7 @@ function look() {
       const path = tool.find();
       if (!path) return { tool };
       try {
-        const { stdout } = await run(path, tool.version, { timeout: 20_000 });
-        return { tool, path, version: stdout.trim().split('\n')[0] };
+        return { tool, path, version: await versionOf(path, tool.version) };
       } catch (error) {
         return { tool, path, problem: `${path} does not run: ${firstLine(error)}` };
       }
@@ -103,8 +173,19 @@ function look() {
   );
 }
 
+/** Some say it on stderr, and some exit with an error after their help: a program that says something runs. */
+async function versionOf(path, asked) {
+  const { stdout, stderr } = await run(path, asked, { timeout: 20_000 }).catch((error) => {
+    if (typeof error.code === 'number' && /usage|openssh/i.test(error.stderr)) return error;
+    throw error;
+  });
+  return (stdout.trim() || stderr.trim()).split('\n')[0];
+}
+
 function found({ tool, path, version }) {
-  console.log([tool.name, /[1-9]\d*(\.\d+)+(?=\s|$)/.exec(version)?.[0], path].filter(Boolean).join(' '));
+  console.log(
+    [tool.name, /(?<![\d.])\d+(\.\d+)+(p\d+)?(?=[\s,]|$)/.exec(version.replace(/\(Server.*/, ''))?.[0], path].filter(Boolean).join(' '),
+  );
 }
 
 async function install(state) {
@@ -139,8 +220,10 @@ async function aptInstall(tool) {
   const apt = (...args) =>
     command(...split([...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', ...args]));
   await aptUpdate(apt);
-  await withoutMainCluster(sudo, () =>
-    apt('install', '-y', '--no-install-recommends', '-o', 'Dpkg::Options::=--force-confold', ...tool.packages.apt),
+  await withoutServices(sudo, () =>
+    withoutMainCluster(sudo, () =>
+      apt('install', '-y', '--no-install-recommends', '-o', 'Dpkg::Options::=--force-confold', ...tool.packages.apt),
+    ),
   );
 }
 
@@ -174,6 +257,26 @@ async function withoutMainCluster(sudo, install) {
   }
 }
 
+/**
+ * Debian starts the services that it installs (Redis, sshd). This machine asked for the programs: `policy-rc.d` says no for as long as it
+ * installs, and what was not there before is not started at the next boot either. https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
+ */
+async function withoutServices(sudo, install) {
+  const policy = '/usr/sbin/policy-rc.d';
+  const root = (script) => command(...split([...sudo, 'sh', '-c', script]));
+  const units = ['redis-server.service', 'ssh.service', 'ssh.socket'];
+  const fresh = units.filter((unit) => !existsSync(`/lib/systemd/system/${unit}`));
+  const held = !existsSync(policy);
+  if (held) await root(`printf '#!/bin/sh\\nexit 101\\n' > ${policy} && chmod 755 ${policy}`);
+  try {
+    await install();
+  } finally {
+    if (held) await root(`rm -f ${policy}`);
+    const added = fresh.filter((unit) => existsSync(`/lib/systemd/system/${unit}`));
+    if (added.length > 0) await root(`command -v systemctl >/dev/null && systemctl --quiet disable ${added.join(' ')} || true`);
+  }
+}
+
 async function passwordlessSudo() {
   try {
     await run('sudo', ['-n', 'true']);
@@ -183,10 +286,10 @@ async function passwordlessSudo() {
   }
 }
 
-// --- the Temporal CLI ---
+// --- programs in the cache folder ---
 
 /** Into the cache folder, by way of a directory beside it: whoever looks there finds a whole program or none. */
-async function installTemporal(tool) {
+async function intoCache(tool) {
   mkdirSync(cacheDirectory(), { recursive: true });
   const parent = dirname(cacheDirectory());
   // Left behind by one that was interrupted: we hold the lock.
@@ -194,19 +297,27 @@ async function installTemporal(tool) {
     rmSync(join(parent, old), { recursive: true, force: true });
   const directory = mkdtempSync(join(parent, 'install-'));
   try {
-    console.log(`${tool.name}: not found. Downloading it (${tool.why})`);
-    await download(directory).catch(async (error) => {
-      console.log(`${tool.name}: no download (${firstLine(error)}). Building it with Go, which takes about two minutes`);
-      await goInstall(directory);
-    });
-    await run(join(directory, 'temporal'), ['--version'], { timeout: 60_000 });
-    renameSync(join(directory, 'temporal'), join(cacheDirectory(), 'temporal'));
+    const build = () => goInstall(tool, directory);
+    if (tool.download) {
+      console.log(`${tool.name}: not found. Downloading it (${tool.why})`);
+      await tool.download(directory).catch(async (error) => {
+        console.log(`${tool.name}: no download (${firstLine(error)}). Building it with Go, which takes about two minutes`);
+        await build();
+      });
+    } else {
+      console.log(`${tool.name}: not found. Building it with Go, which takes about two minutes (${tool.why})`);
+      await build();
+    }
+    const built = join(directory, tool.program);
+    if (!existsSync(built)) renameSync(join(directory, builtName(tool.module)), built);
+    await versionOf(built, tool.version);
+    renameSync(built, join(cacheDirectory(), tool.program));
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function download(directory) {
+async function downloadTemporal(directory) {
   const arch = { x64: 'amd64', arm64: 'arm64' }[process.arch];
   if (!arch) throw new Error(`there is none for ${process.arch}`);
   const mirror = process.env.LIFEBOAT_TEMPORAL_URL || 'https://temporal.download/cli/archive/latest';
@@ -223,13 +334,13 @@ async function download(directory) {
   await run('tar', ['-xzf', archive, '-C', directory, 'temporal']);
 }
 
-async function goInstall(directory) {
+async function goInstall({ name, module }, directory) {
   const go = findTool('go') ?? ['/usr/local/go/bin/go', '/usr/lib/go/bin/go', '/opt/homebrew/bin/go'].find(existsSync);
-  if (!go) throw new Error('there is no Go on this machine either');
+  if (!go) throw new Error('there is no Go on this machine to build it with');
   const since = Date.now();
-  const alive = setInterval(() => console.log(`Temporal CLI: still building, ${Math.round((Date.now() - since) / 1000)} s`), 15_000);
+  const alive = setInterval(() => console.log(`${name}: still building, ${Math.round((Date.now() - since) / 1000)} s`), 15_000);
   try {
-    await command(go, ['install', temporalModule], { env: { GOBIN: directory } });
+    await command(go, ['install', module], { env: { GOBIN: directory } });
   } finally {
     clearInterval(alive);
   }

@@ -162,12 +162,14 @@ async function upload(blob: BlockBlobClient, body: Readable, expected: number | 
  * written. Such a blob is empty, marked, and removed at once. When there is a blob of that name its blocks stay, until it is next replaced.
  */
 async function discard(blob: BlockBlobClient): Promise<void> {
+  const marked = { metadata: { [discarded]: 'true' } };
   try {
-    await blob.upload('', 0, { conditions: { ifNoneMatch: '*' }, metadata: { [discarded]: 'true' } });
+    await blob.upload('', 0, { ...marked, conditions: { ifNoneMatch: '*' } });
   } catch (error) {
-    // It exists: whole, or marked by one that died here.
-    const { code } = error as { code?: string };
-    if (code !== 'BlobAlreadyExists' && code !== 'ConditionNotMet') throw error;
+    const { statusCode } = error as { statusCode?: number };
+    if (statusCode !== 409 && statusCode !== 412) throw error;
+    // A whole one is there, or one marked by an upload that died here; or the service takes blocks alone for a blob, as Azurite does.
+    if (!(await blob.exists())) await blob.upload('', 0, marked);
   }
   try {
     const { metadata, etag } = await blob.getProperties();

@@ -72,9 +72,11 @@ export async function sending({ location, name, body, options, send, undo, expla
     stop.abort(error);
     // It may be in the middle of something that never ends: it is not waited for.
     body.destroy();
+    // Before what fills the disk is gone.
+    const explained = await explain(error);
     await undo?.().catch(() => undefined);
     if (signal?.aborted) throw signal.reason;
-    throw source.failed ?? (await explain(error));
+    throw source.failed ?? explained;
   } finally {
     signal?.removeEventListener('abort', end);
     const left = underWay.get(key(location, name))! - 1;

@@ -21,13 +21,18 @@ test('finds everything, in a second', async () => {
   const began = performance.now();
   const { code, stdout } = await run();
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^PostgreSQL \d+\.\d+ \/.*\npgBackRest \d+\.\d+ \/.*\nTemporal CLI .*\/temporal\n$/);
+  expect(stdout).toMatch(/^PostgreSQL \d+\.\d+ \/.*\npgBackRest \d+\.\d+ \/.*\nrestic \d+\.\d+.* \/.*\n/);
+  for (const program of ['redis-server', 'sshd', 'openssl', 'aws', 'temporal', 'versitygw', 'toxiproxy-server', 'fake-gcs-server'])
+    expect(stdout).toMatch(new RegExp(`/${program}$`, 'm'));
   // Beside a whole test run on a small machine it may take longer than alone.
   expect(performance.now() - began).toBeLessThan(60_000);
 });
 
 /** Where it is found whatever PATH says: then a machine without it cannot be had by changing the environment. */
 const everywhere = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'].some((directory) => existsSync(join(directory, 'temporal')));
+
+/** What else is needed and may not be in /usr/bin: there already, so that these tests install but the one. */
+const others = ['restic', 'redis-server', 'sshd', 'openssl', 'aws', 'versitygw', 'toxiproxy-server', 'fake-gcs-server'].sort();
 
 describe.skipIf(everywhere)('a machine without the Temporal CLI', () => {
   let home: string;
@@ -38,6 +43,9 @@ describe.skipIf(everywhere)('a machine without the Temporal CLI', () => {
   beforeEach(async () => {
     home = mkdtempSync(join(tmpdir(), 'setup-'));
     asked = [];
+    const bin = join(home, 'cache', 'lifeboat', 'bin');
+    mkdirSync(bin, { recursive: true });
+    for (const program of others) writeFileSync(join(bin, program), `#!/bin/sh\necho ${program} 1.0.0\n`, { mode: 0o755 });
     // A program that says its version, packed as the download is.
     writeFileSync(join(home, 'temporal'), '#!/bin/sh\necho temporal version 1.2.3\n');
     chmodSync(join(home, 'temporal'), 0o755);
@@ -88,14 +96,29 @@ describe.skipIf(everywhere)('a machine without the Temporal CLI', () => {
   test('does not take a broken download for the program', async () => {
     answers.body = answers.body.subarray(0, 40);
     expect((await run(environment())).code).toBe(1);
-    expect(readdirSync(join(home, 'cache', 'lifeboat', 'bin'))).toEqual([]);
+    expect(readdirSync(join(home, 'cache', 'lifeboat', 'bin')).sort()).toEqual(others);
   });
 
   test('takes over from a set-up that died', async () => {
     const cache = join(home, 'cache', 'lifeboat');
-    mkdirSync(join(cache, 'install-dead'), { recursive: true });
+    mkdirSync(join(cache, 'install-dead'));
     writeFileSync(join(cache, 'setup.lock'), execFileSync(process.execPath, ['-p', 'process.pid']));
     expect((await run(environment())).code).toBe(0);
     expect(readdirSync(cache)).toEqual(['bin']);
   });
+});
+
+test('a program that Go cannot build is said to be missing, and how a person builds it', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'setup-'));
+  const bin = join(home, 'cache', 'lifeboat', 'bin');
+  mkdirSync(bin, { recursive: true });
+  for (const program of [...others, 'temporal'].filter((one) => one !== 'versitygw'))
+    writeFileSync(join(bin, program), `#!/bin/sh\necho ${program} 1.0.0\n`, { mode: 0o755 });
+  const env = { PATH: '/usr/bin:/bin', HOME: home, XDG_CACHE_HOME: join(home, 'cache'), GOPROXY: 'off', GOPATH: join(home, 'go') };
+  const { code, stderr } = await run(env);
+  expect(code).toBe(1);
+  expect(stderr).toContain('versitygw is needed (an S3 service in the tests)');
+  expect(stderr).toContain('go install github.com/versity/versitygw/cmd/versitygw@');
+  expect(readdirSync(join(home, 'cache', 'lifeboat'))).toEqual(['bin']);
+  rmSync(home, { recursive: true });
 });

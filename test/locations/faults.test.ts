@@ -81,10 +81,12 @@ describe.each(['s3', 'azure', 'sftp'] as const)('behind a bad network: %s', (kin
   });
 
   test('a line that is slow, and moves, is no stall', async () => {
-    // Longer than the limit for a stall, in all.
-    await proxy.add({ type: 'bandwidth', attributes: { rate: 2000 } });
-    await bad.put('narrow', someBytes(6 * MiB));
-    expect(await good.find('narrow')).toMatchObject({ bytes: 6 * MiB });
+    const patient = await place.open(through(place, proxy.port), 3500);
+    // Slow for each of its connections: in all it takes longer than a stall may.
+    await proxy.add({ type: 'bandwidth', attributes: { rate: 3000 } });
+    await patient.put('narrow', someBytes(24 * MiB));
+    expect(await good.find('narrow')).toMatchObject({ bytes: 24 * MiB });
+    await patient.close();
   });
 
   test('a connection that hangs is noticed, and leaves nothing', async () => {
