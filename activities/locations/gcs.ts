@@ -10,7 +10,7 @@ import { StalledError } from './agent.js';
 import { explainGcs, type GcsWhere, statusOf } from './gcs-errors.js';
 import type { Kept, Location } from './location.js';
 import { byName, checkedName, checkedPrefix } from './names.js';
-import { bufferOf, readRanges } from './ranges.js';
+import { readRanges } from './ranges.js';
 import { defaultLimits, type Limits, sending } from './transfer.js';
 
 type GcsPlan = NonNullable<LocationPlan['gcs']>;
@@ -22,8 +22,9 @@ const chunkSize = 8 * 1024 * 1024;
 export function gcsLocation(name: string, plan: GcsPlan, credentials: string | undefined, limits: Limits = defaultLimits): Location {
   const where: GcsWhere = { name, bucket: plan.bucket };
   const root = plan.prefix ? `${plan.prefix}/` : '';
-  const bucket = clientOf(name, plan, credentials).bucket(plan.bucket);
-  const fileOf = (of: string, generation?: number) => bucket.file(`${root}${checkedName(of)}`, generation ? { generation } : {});
+  const storage = clientOf(name, plan, credentials);
+  const bucket = storage.bucket(plan.bucket);
+  const fileOf = (of: string) => bucket.file(`${root}${checkedName(of)}`);
   const explained = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work;
@@ -87,9 +88,9 @@ export function gcsLocation(name: string, plan: GcsPlan, credentials: string | u
         signal,
         short: (got, wanted) =>
           failure('LocationUnreachable', `location ${name}: ${of} came short: ${got} of ${wanted} bytes`, 'Try again.', { location: name }),
-        async fetch(start, end, abort) {
+        async fetch(from, to, abort) {
           try {
-            return await read(fileOf(of, found.generation).createReadStream({ start, end, validation: false }), limits.stall, abort);
+            return await read(storage, plan, `${root}${of}`, { from, to, generation: found.generation }, limits.stall, abort);
           } catch (error) {
             if (statusOf(error) === 404) throw gone(of, 'it was removed or replaced while it was read');
             throw explainGcs(where, error);
@@ -163,15 +164,40 @@ function watchStall(from: Readable, to: Writable, stall: number): NodeJS.Timeout
   }, stall / 10);
 }
 
-async function read(stream: Readable, stall: number, signal: AbortSignal): Promise<Buffer> {
-  const silence = setTimeout(() => stream.destroy(new StalledError(stall)), stall);
-  const end = () => stream.destroy(signal.reason as Error);
-  signal.addEventListener('abort', end);
+/**
+ * Reads a block by a plain request: a stream of their client that is destroyed before its answer has come lets an error go that nobody can
+ * catch, which would end this process.
+ */
+async function read(storage: Storage, plan: GcsPlan, key: string, range: Range, stall: number, signal: AbortSignal): Promise<Buffer> {
+  const silent = new AbortController();
+  const silence = setTimeout(() => silent.abort(new StalledError(stall)), stall);
   try {
-    stream.on('data', () => silence.refresh());
-    return await bufferOf(stream);
+    const own = plan.credentials !== undefined || plan.endpoint === undefined;
+    const headers = own ? await storage.authClient.getRequestHeaders() : new Headers();
+    headers.set('range', `bytes=${range.from}-${range.to}`);
+    const path = `/storage/v1/b/${encodeURIComponent(plan.bucket)}/o/${encodeURIComponent(key)}`;
+    const response = await fetch(`${storage.apiEndpoint}${path}?alt=media&generation=${range.generation}`, {
+      headers,
+      signal: AbortSignal.any([signal, silent.signal]),
+    });
+    if (!response.ok || !response.body) throw Object.assign(new Error('refused'), { code: response.status });
+    const parts: Uint8Array[] = [];
+    for await (const part of response.body as AsyncIterable<Uint8Array>) {
+      silence.refresh();
+      parts.push(part);
+    }
+    return Buffer.concat(parts);
+  } catch (error) {
+    // `fetch failed`, and why.
+    throw error instanceof TypeError ? (error.cause ?? new Error('broken off')) : error;
   } finally {
     clearTimeout(silence);
-    signal.removeEventListener('abort', end);
   }
+}
+
+interface Range {
+  from: number;
+  to: number;
+  /** The very version that was found. */
+  generation: number;
 }
