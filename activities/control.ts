@@ -1,5 +1,6 @@
 import { activity, looking } from './capability.js';
 import type { ControlContext } from './context.js';
+import { checkChannels, readChannels, sendNotice } from './notifications/channels.js';
 import { readPlan } from './read-plan.js';
 import { writeReport } from './reports/write.js';
 import { checkHealth, watchServices } from './services/health.js';
@@ -10,6 +11,9 @@ export function createControlActivities(context: ControlContext) {
     readPlan: activity(looking(readPlan(context))),
     checkHealth: activity(checkHealth(context.plan)),
     watchServices: activity(watchServices(context.plan)),
+    readChannels: activity(looking(readChannels(context))),
+    checkChannels: activity(looking(checkChannels(context))),
+    sendNotice: sendNotice(context),
     writeReport: activity(looking(writeReport(context))),
   };
 }

@@ -9,6 +9,8 @@ export const incidentWorkflowId = (system: string): string => `lifeboat/${system
 export const drillWorkflowId = (system: string): string => `lifeboat/${system}/drill`;
 export const backupWorkflowId = (system: string, database: string): string => `lifeboat/${system}/backup/${database}`;
 export const doctorWorkflowId = (system: string, unique: string): string => `lifeboat/${system}/doctor/${unique}`;
+/** The one workflow of a system that keeps its open alerts and tells the channels of the plan. */
+export const alertsWorkflowId = (system: string): string => `lifeboat/${system}/alerts`;
 export const scheduleId = (system: string, what: string): string => `lifeboat/${system}/${what}`;
 
 /** The queue that every control worker of the system polls. */
