@@ -1,3 +1,4 @@
+import { lookForTrouble } from './alerts/trouble.js';
 import { listBackups, restoreBackup, takeBackup, testRestore, verifyBackups } from './backups/providers.js';
 import { listCandidates } from './backups/list-candidates.js';
 import { protect } from './backups/protect.js';
@@ -45,6 +46,7 @@ export function createHostActivities(context: HostContext) {
     listBackups: activity(listBackups(context)),
     testRestore: activity(testRestore(context)),
     restoreBackup: activity(restoreBackup(context)),
+    lookForTrouble: activity(lookForTrouble(context)),
     hostFacts: activity(hostFacts(context)),
   };
 }

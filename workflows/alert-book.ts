@@ -50,7 +50,15 @@ export class AlertBook {
   constructor(
     private readonly system: string,
     private readonly pace: Pace,
-    readonly book: Book = { open: [], undelivered: [], due: {}, threads: {}, silent: {}, outgoing: [], watched: { channels: [], hosts: [] } },
+    readonly book: Book = {
+      open: [],
+      undelivered: [],
+      due: {},
+      threads: {},
+      silent: {},
+      outgoing: [],
+      watched: { channels: [], hosts: [] },
+    },
   ) {}
 
   now(): AlertsNow {
@@ -127,7 +135,8 @@ export class AlertBook {
 
   /** Posts whatever is due now: what is new, what is open for another day, what a channel did not take. */
   tend(at: number): void {
-    for (const { alert, channel, place } of this.dueAt(at)) {
+    for (const { alert, channel, place } of this.places()) {
+      if ((this.book.due[place] ?? anew) > at) continue;
       const notice = this.notice(alert, 'raised', Date.parse(alert.since));
       if ((this.book.due[place] ?? anew) !== anew) notice.reminder = true;
       this.book.due[place] = at + this.pace.remind * 1000;
@@ -136,21 +145,21 @@ export class AlertBook {
   }
 
   isDue(at: number): boolean {
-    return this.dueAt(at).length > 0;
+    return this.nextDue() <= at;
   }
 
-  private dueAt(at: number): { alert: OpenAlert; channel: string; place: string }[] {
+  /** When something is to be told next, milliseconds. */
+  nextDue(): number {
+    return Math.min(Number.MAX_SAFE_INTEGER, ...this.places().map(({ place }) => this.book.due[place] ?? anew));
+  }
+
+  /** Every alert with every channel that is told of it. */
+  private places(): { alert: OpenAlert; channel: string; place: string }[] {
     return this.book.open.flatMap((alert) =>
       this.book.watched.channels
         .filter(({ onlyCritical }) => !onlyCritical || alert.severity === 'critical')
-        .map(({ name }) => ({ alert, channel: name, place: placeOf(name, alert.key) }))
-        .filter(({ place }) => (this.book.due[place] ?? anew) <= at),
+        .map(({ name }) => ({ alert, channel: name, place: placeOf(name, alert.key) })),
     );
-  }
-
-  /** When something is due next, milliseconds. */
-  nextDue(): number {
-    return Math.min(...Object.values(this.book.due), Number.MAX_SAFE_INTEGER);
   }
 
   /** Those that may be sent now: of one alert, a channel is told one thing after the other. What was resolved must not arrive before it was raised. */

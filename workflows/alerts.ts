@@ -41,51 +41,48 @@ export async function alerts({ system, book: before, pace: hurried }: AlertsInpu
 
   const sending = new Set<Outgoing>();
   const onTheWay = new CancellationScope();
-  let ending = false;
+  const run = { ending: false, checking: false };
   const send = async (out: Outgoing): Promise<void> => {
     sending.add(out);
     try {
       const notice = book.addressed(out);
-      const sent = await onTheWay.run(() =>
-        sender(system, out, Date.now()).sendNotice({ form: 'execute', channel: out.channel, notice }),
-      );
+      const sent = await onTheWay.run(() => sender(system, out, Date.now()).sendNotice({ form: 'execute', channel: out.channel, notice }));
       book.delivered(out, sent, Date.now());
     } catch (error) {
       // What may be tried again, the next run takes up.
-      if (!ending || isFailureOf(error, 'NoticeRefused', 'SecretMissing')) book.failed(out, problemOf(error), Date.now());
+      if (!run.ending || isFailureOf(error, 'NoticeRefused', 'SecretMissing')) book.failed(out, problemOf(error), Date.now());
     } finally {
       sending.delete(out);
     }
   };
 
   let checkedAt = before?.lastChecked === undefined ? 0 : Date.parse(before.lastChecked);
-  let checking = false;
   let looks = 0;
   const check = async (): Promise<void> => {
     checkedAt = Date.now();
-    checking = true;
+    run.checking = true;
     book.follow(await readWatched(system, book.book.watched), Date.now());
     await Promise.all(book.book.watched.hosts.map((host) => ask(system, host, book)));
     book.book.lastChecked = new Date().toISOString();
     looks += 1;
-    checking = false;
+    run.checking = false;
   };
 
-  const mayEnd = () => looks > 0 && !checking && (workflowInfo().historyLength > pace.history || workflowInfo().continueAsNewSuggested);
+  const mayEnd = () => looks > 0 && !run.checking && (workflowInfo().historyLength > pace.history || workflowInfo().continueAsNewSuggested);
   while (!mayEnd()) {
     const now = Date.now();
-    if (!checking && now >= checkedAt + pace.check * 1000) void check();
+    if (!run.checking && now >= checkedAt + pace.check * 1000) void check();
     book.tend(now);
     for (const out of book.sendable()) if (!sending.has(out)) void send(out);
     setCurrentDetails(describe(book.now()));
     const seen = looks;
     const changed = () => looks !== seen || mayEnd() || book.isDue(now) || book.sendable().some((out) => !sending.has(out));
-    const next = checking ? book.nextDue() : Math.min(book.nextDue(), checkedAt + pace.check * 1000);
+    const next = run.checking ? book.nextDue() : Math.min(book.nextDue(), checkedAt + pace.check * 1000);
     await condition(changed, Math.min(Math.max(next - now, 500), pace.check * 1000));
   }
 
   // What waits for its next attempt is taken along; what is being sent at this moment ends first, so that it is not sent again.
-  ending = true;
+  run.ending = true;
   onTheWay.cancel();
   await condition(() => sending.size === 0);
   return continueAsNew<typeof alerts>({ system, book: book.book, ...(hurried ? { pace: hurried } : {}) });

@@ -39,7 +39,11 @@ export const sendNotice =
   async ({ form, channel, notice }: Asked<SendRequest>): Promise<Sent> => {
     const found = channelsOf(context).find(({ name }) => name === channel);
     if (!found)
-      throw failure('NoticeRefused', `the plan has no channel ${channel}`, 'It had one: is the plan of every control worker the current one?');
+      throw failure(
+        'NoticeRefused',
+        `the plan has no channel ${channel}`,
+        'It had one: is the plan of every control worker the current one?',
+      );
     if (form === 'rehearse') {
       await found.rehearse();
       return {};

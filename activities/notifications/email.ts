@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createTransport } from 'nodemailer';
+import { createTransport, type SMTPSentMessageInfo, type SMTPTransportOptions, type Transporter } from 'nodemailer';
 import type { Notice } from '../../workflows/messages.js';
 import { answersWithin, type Channel, type ChannelContext, headline, refused, undelivered } from './channel.js';
 
@@ -47,7 +47,7 @@ export function email({ plan, secret }: ChannelContext): Channel | undefined {
     send: (notice) =>
       withTransport(async (transport) => {
         const messageId = idOf(notice, from);
-        const { rejected } = await transport.sendMail({
+        const { rejected: lost } = await transport.sendMail({
           from,
           to,
           subject: headline(notice),
@@ -57,13 +57,12 @@ export function email({ plan, secret }: ChannelContext): Channel | undefined {
           date: new Date(notice.at),
           headers: { 'Auto-Submitted': 'auto-generated', ...(notice.severity === 'critical' ? { Importance: 'high' } : {}) },
         });
-        const lost = rejected.map((address) => (typeof address === 'string' ? address : address.address));
         return { thread: notice.thread ?? messageId, ...(lost.length > 0 ? { refused: lost } : {}) };
       }),
   };
 }
 
-type Transport = ReturnType<typeof createTransport>;
+type Transport = Transporter<SMTPSentMessageInfo, SMTPTransportOptions>;
 
 interface SmtpError extends Error {
   code?: string;
@@ -91,6 +90,8 @@ function explain(error: SmtpError, where: string): Error {
     );
   if (responseCode >= 500) return refused(server, said, 'Correct from and to of notifications.email, or ask who runs the server.');
   const hint = 'Is it up, and are host, port and tls of notifications.email right? It is tried again by itself.';
-  const certificate = /certificate|self.signed|altnames/i.test(said) ? 'Its certificate is not trusted here: NODE_EXTRA_CA_CERTS names your own authority. ' : '';
+  const certificate = /certificate|self.signed|altnames/i.test(said)
+    ? 'Its certificate is not trusted here: NODE_EXTRA_CA_CERTS names your own authority. '
+    : '';
   return undelivered(server, said, certificate + hint);
 }

@@ -19,7 +19,11 @@ export function pagerduty({ plan, secret }: ChannelContext): Channel | undefined
       if (!/^[A-Za-z0-9]{32}$/.test(await secret(settings.routingKey)))
         throw refused('PagerDuty', 'its routing key is not 32 letters and digits', key);
       await lookup(url.hostname).catch((error: unknown) => {
-        throw undelivered('PagerDuty', `${url.hostname} is not found (${(error as Error).message})`, 'Look at the DNS of the control worker.');
+        throw undelivered(
+          'PagerDuty',
+          `${url.hostname} is not found (${(error as Error).message})`,
+          'Look at the DNS of the control worker.',
+        );
       });
       return `${url.hostname} is found and the key has its form; whether it is good, says: lifeboat alerts test`;
     },

@@ -1,11 +1,4 @@
-import {
-  LogLevel,
-  WebAPIHTTPError,
-  WebAPIPlatformError,
-  WebAPIRateLimitedError,
-  WebAPIRequestError,
-  WebClient,
-} from '@slack/web-api';
+import { LogLevel, WebAPIHTTPError, WebAPIPlatformError, WebAPIRateLimitedError, WebAPIRequestError, WebClient } from '@slack/web-api';
 import type { Notice, Sent } from '../../workflows/messages.js';
 import { answersWithin, type Channel, type ChannelContext, headline, refused, undelivered } from './channel.js';
 
@@ -63,7 +56,16 @@ const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceA
 const platformError = (error: unknown): string | undefined => (error instanceof WebAPIPlatformError ? error.data.error : undefined);
 
 /** What passes by itself; every other answer of the API is a refusal. */
-const passing = ['ratelimited', 'rate_limited', 'message_limit_exceeded', 'internal_error', 'fatal_error', 'service_unavailable', 'request_timeout', 'team_added_to_org'];
+const passing = [
+  'ratelimited',
+  'rate_limited',
+  'message_limit_exceeded',
+  'internal_error',
+  'fatal_error',
+  'service_unavailable',
+  'request_timeout',
+  'team_added_to_org',
+];
 
 function explain(error: unknown): never {
   const away = 'Look at status.slack.com and at the network of the control worker; it is tried again by itself.';
@@ -77,7 +79,8 @@ function explain(error: unknown): never {
   if (code !== undefined) {
     if (passing.includes(code)) throw undelivered('Slack', code, away);
     // What is no error code is a page of whoever else answers there.
-    if (!/^[a-z_]{1,60}$/.test(code)) throw refused('Slack', 'what answers there is not Slack', 'Is notifications.slack.url right in the plan?');
+    if (!/^[a-z_]{1,60}$/.test(code))
+      throw refused('Slack', 'what answers there is not Slack', 'Is notifications.slack.url right in the plan?');
     throw refused('Slack', code, hints[code] ?? `Look it up: docs.slack.dev, chat.postMessage, ${code}.`);
   }
   if (error instanceof WebAPIRequestError) throw undelivered('Slack', reason(error.original), away);

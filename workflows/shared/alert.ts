@@ -11,5 +11,7 @@ export const resolve = (system: string, key: string, text?: string): Promise<voi
 
 /** What went wrong is told even by a workflow that is being cancelled; that it cannot be told keeps no work from going on. */
 async function tell<Args extends [unknown]>(system: string, signal: SignalDefinition<Args>, ...args: Args): Promise<void> {
-  await CancellationScope.nonCancellable(() => getExternalWorkflowHandle(alertsWorkflowId(system)).signal(signal, ...args)).catch(() => undefined);
+  await CancellationScope.nonCancellable(() => getExternalWorkflowHandle(alertsWorkflowId(system)).signal(signal, ...args)).catch(
+    () => undefined,
+  );
 }
