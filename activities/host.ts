@@ -1,4 +1,5 @@
 import { cleanUp } from './backups/clean-up.js';
+import { lookForTrouble } from './alerts/trouble.js';
 import { listBackups, restoreBackup, takeBackup, testRestore, verifyBackups } from './backups/providers.js';
 import { listCandidates } from './backups/list-candidates.js';
 import { protect } from './backups/protect.js';
@@ -47,6 +48,7 @@ export function createHostActivities(context: HostContext) {
     cleanUp: activity(cleanUp(context)),
     testRestore: activity(testRestore(context)),
     restoreBackup: activity(restoreBackup(context)),
+    lookForTrouble: activity(lookForTrouble(context)),
     hostFacts: activity(hostFacts(context)),
   };
 }

@@ -16,6 +16,8 @@ export const drillWorkflowId = (system: string): string => `lifeboat/${system}/d
 export const backupWorkId = (system: string, kind: BackupKind, component: string): string =>
   `lifeboat/${system}/backups/${kind === 'physical' || kind === 'logical' ? 'database' : kind}/${component}`;
 export const doctorWorkflowId = (system: string, unique: string): string => `lifeboat/${system}/doctor/${unique}`;
+/** The one workflow of a system that keeps its open alerts and tells the channels of the plan. */
+export const alertsWorkflowId = (system: string): string => `lifeboat/${system}/alerts`;
 export const scheduleId = (system: string, what: string): string => `lifeboat/${system}/${what}`;
 
 /** The queue that every control worker of the system polls. */

@@ -89,5 +89,9 @@ export function allSecretReferences(plan: Plan): SecretReference[] {
     add(`databases.${name}.postgres.password`, postgres.password);
     add(`databases.${name}.postgres.replication.password`, postgres.replication?.password);
   }
+  const { slack, email, pagerduty } = plan.notifications;
+  add('notifications.slack.token', slack?.token);
+  add('notifications.email.password', email?.password);
+  add('notifications.pagerduty.routingKey', pagerduty?.routingKey);
   return found;
 }

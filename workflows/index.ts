@@ -1,4 +1,5 @@
 /** Every workflow of Lifeboat; the bundle is made from here. */
+export { alerts, testAlerts } from './alerts.js';
 export { backup } from './backup.js';
 export { databaseCorruption } from './database-corruption.js';
 export { doctor } from './doctor.js';

@@ -1,10 +1,13 @@
 import { dirname } from 'node:path';
 import { readdir } from 'node:fs/promises';
 import { databasesOn } from '../../plan/access.js';
+import { componentsOf } from '../alerts/components.js';
+import { providerOf } from '../backups/providers.js';
 import { allSecretReferences } from '../../plan/secrets.js';
 import { formatBytes, formatDuration } from '../../plan/values.js';
 import { archiveCommand, locationsOf, repositoryInfo } from '../backups/pgbackrest.js';
 import { looking } from '../capability.js';
+import { backupCheck } from './backup-check.js';
 import { type HostContext, secretOf } from '../context.js';
 import { freeBytes, treeBytes } from '../files.js';
 import { claimedBy } from '../postgres/claim.js';
@@ -39,6 +42,11 @@ export const hostFacts = (context: HostContext) =>
         checks.push({ what, host: context.host, result: 'fail', says: (error as Error).message, hint: own ?? hint });
       }
     };
+    for (const { kind, name: component, locations } of componentsOf(context)) {
+      await check(`${kind} backups of ${component}`, 'lifeboat backup list', async () =>
+        backupCheck(await providerOf(kind).list(context, component), locations),
+      );
+    }
     const mine = databasesOn(context.plan, context.host);
     if (mine.length > 0) {
       await check('pgbackrest', 'Install pgbackrest on this host.', async () => (await run('pgbackrest', ['version'])).stdout.trim());
