@@ -43,6 +43,8 @@ export interface RunOptions {
    * the crashed one left running. Two programs in one directory would be worse than none.
    */
   ledger?: Ledger;
+  /** It says nothing for hours while all is well, and whoever runs it watches it otherwise. */
+  quiet?: boolean;
   /** Lines of output are kept out of errors: it is the plan author's own command, and may print anything. */
   private?: boolean;
 }
@@ -102,7 +104,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   const end = () => endGroup(child.pid);
   signal?.addEventListener('abort', end);
   const timer = options.timeout ? setTimeout(end, options.timeout) : undefined;
-  const silence = options.ledger ? setTimeout(end, silenceMilliseconds) : undefined;
+  const silence = options.ledger && !options.quiet ? setTimeout(end, silenceMilliseconds) : undefined;
   const closed = new Promise<number>((resolve, reject) => {
     child.on('error', (error: NodeJS.ErrnoException) => {
       reject(
