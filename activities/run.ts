@@ -162,6 +162,9 @@ export async function endLeftovers(directory: string): Promise<void> {
   await Promise.all(names.filter((name) => name.endsWith('.running')).map((name) => endLeftover(join(directory, name))));
 }
 
+/** The same for one program, before anything is changed under its hands. */
+export const endLeftoverOf = (ledger: Ledger): Promise<void> => endLeftover(ledgerFile(ledger));
+
 /** Ends the process group that an earlier, killed attempt left behind, and waits until it is gone. A reused PID is not touched. */
 async function endLeftover(file: string): Promise<void> {
   const text = await readFile(file, 'utf8').catch(() => undefined);

@@ -46,7 +46,12 @@ export async function sourceOf(context: HostContext, component: string): Promise
   const common = { component, context, plan, name: plan.name, ...(cluster ? { cluster } : {}) };
   if (postgres.url) {
     const env = readUrl(await secretOf(context, postgres.url));
-    return { ...common, env, owner: undefined, connect: (database = plan.name) => open(common, connectionOf(env), undefined, database) };
+    return {
+      ...common,
+      env,
+      owner: undefined,
+      connect: (database = plan.name) => openSession(common, connectionOf(env), undefined, database),
+    };
   }
   const password = postgres.password ? await secretOf(context, postgres.password) : undefined;
   const socket = onHost(postgres.socketDirectory, context.host);
@@ -54,7 +59,7 @@ export async function sourceOf(context: HostContext, component: string): Promise
   const owner = cluster ? await dataOwner(cluster) : await ownerOf(join(socket, `.s.PGSQL.${port}`)).catch(() => undefined);
   const env = { PGHOST: socket, PGPORT: String(port), PGUSER: postgres.user, ...(password === undefined ? {} : { PGPASSWORD: password }) };
   const connectOwner = password === undefined ? owner : undefined;
-  return { ...common, env, owner, connect: (database = plan.name) => open(common, connectionOf(env), connectOwner, database) };
+  return { ...common, env, owner, connect: (database = plan.name) => openSession(common, connectionOf(env), connectOwner, database) };
 }
 
 /** Connects, runs `work`, and closes. What runs for a cancelled activity ends with its connection. */
@@ -79,7 +84,8 @@ async function endSession(source: Source, client: pg.Client): Promise<void> {
   await other?.end().catch(() => undefined);
 }
 
-async function open(
+/** For who has a connection of its own to make: a server beside the real one. */
+export async function openSession(
   { component, context }: Pick<Source, 'component' | 'context'>,
   configs: pg.ClientConfig[],
   owner: Owner | undefined,
