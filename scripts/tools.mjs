@@ -53,7 +53,8 @@ export function missingPostgresPrograms() {
   return newest ? postgresPrograms.filter((program) => !isProgram(join(newest.directory, program))) : postgresPrograms;
 }
 
-const packageDirectories = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin', '/usr/local/pgsql/bin'];
+// Servers such as sshd are in sbin, which an ordinary user's PATH may lack.
+const packageDirectories = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin', '/usr/local/pgsql/bin', '/usr/sbin', '/usr/local/sbin'];
 
 function versionedDirectories() {
   return [

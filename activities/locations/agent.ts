@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Socket } from 'node:net';
+import { rootCertificates } from 'node:tls';
+
+/**
+ * Connections to an HTTP service that are cut when no byte moves on them for too long, whichever way: a vendor's client then sees an error
+ * where it would wait for ever. `caFile`: an authority to trust beside those that the system knows.
+ */
+export function agentFor(endpoint: string | undefined, caFile: string | undefined, stall: number): HttpAgent {
+  const options = { keepAlive: true, maxSockets: 16, timeout: stall };
+  if (endpoint?.startsWith('http://')) {
+    const agent = new HttpAgent(options);
+    return watched(agent, stall);
+  }
+  const ca = caFile ? { ca: [...rootCertificates, readFileSync(caFile, 'utf8')] } : {};
+  return watched(new HttpsAgent({ ...options, ...ca }), stall);
+}
+
+type Connecting = { createConnection: (...args: unknown[]) => Socket };
+
+function watched<A extends HttpAgent>(agent: A, stall: number): A {
+  const connecting = agent as unknown as Connecting;
+  const connect = connecting.createConnection.bind(agent);
+  connecting.createConnection = (...args) => {
+    const socket = connect(...args);
+    // Node counts what the system takes of a large write, too: a slow connection is not a dead one.
+    socket.setTimeout(stall);
+    socket.on('timeout', () => socket.destroy(new StalledError(stall)));
+    return socket;
+  };
+  return agent;
+}
+
+export class StalledError extends Error {
+  readonly code = 'ETIMEDOUT';
+  constructor(milliseconds: number) {
+    super(`no byte moved for ${Math.round(milliseconds / 1000)} s`);
+    this.name = 'StalledError';
+  }
+}
