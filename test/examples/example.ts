@@ -105,7 +105,8 @@ function makeFiles(directory: string, path: string): string {
   const here = join(directory, 'example', path);
   const isFile = /\.[a-z]+$/.test(path);
   mkdirSync(isFile ? dirname(here) : here, { recursive: true });
-  for (const file of isFile ? [here] : [join(here, 'first'), join(here, 'ünïcode and spaces.txt')]) writeFileSync(file, `contents of ${path}\n`);
+  for (const file of isFile ? [here] : [join(here, 'first'), join(here, 'ünïcode and spaces.txt')])
+    writeFileSync(file, `contents of ${path}\n`);
   return here;
 }
 
@@ -118,7 +119,8 @@ async function startRedis(lab: Lab): Promise<number> {
     stdio: 'ignore',
   });
   child.unref();
-  const ask = (...args: string[]) => execFileSync(tool('redis-cli'), ['-p', String(port), ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
+  const ask = (...args: string[]) =>
+    execFileSync(tool('redis-cli'), ['-p', String(port), ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
   await until('Redis answers', () => ask('ping') === 'PONG', 60);
   ask('set', 'greeting', 'hello');
   return port;

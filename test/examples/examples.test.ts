@@ -39,7 +39,8 @@ describe('examples', { timeout: 900_000 }, () => {
     await bySchedule(here);
     const taken = await list(here);
     for (const { kind, component } of protectedBy(plan)) {
-      const locations = kind === 'physical' || kind === 'logical' ? plan.databases[component]!.backups[kind]!.locations : plan[kind][component]!.locations;
+      const locations =
+        kind === 'physical' || kind === 'logical' ? plan.databases[component]!.backups[kind]!.locations : plan[kind][component]!.locations;
       for (const location of locations)
         expect(
           taken.filter((one) => one.kind === kind && one.component === component && one.location === location),
@@ -57,7 +58,10 @@ describe('examples', { timeout: 900_000 }, () => {
       expect(await ran(here, ['backup', 'list'])).toMatch(/last restored in .+ on /);
     }
     const cleaned = JSON.parse(await ran(here, ['backup', 'cleanup', '--dry-run', '--json'])) as CleanUpResult[];
-    expect(cleaned.flatMap(({ removed }) => removed), 'what the plan keeps stays').toEqual([]);
+    expect(
+      cleaned.flatMap(({ removed }) => removed),
+      'what the plan keeps stays',
+    ).toEqual([]);
     await expectNoSecrets(here);
   }
 });
@@ -70,7 +74,9 @@ async function scheduled(lab: Lab): Promise<void> {
   await ran(lab, ['schedules', 'apply']);
   const { temporal } = await lifeboatOf(lab);
   const { timezone } = parsePlan(readFileSync(lab.planPath, 'utf8'), lab.planPath);
-  const wanted = (readFileSync(lab.planPath, 'utf8').match(/^\s*(- )?(.*\b)?(schedule|full|incremental|differential): \S+ \S+ \S+ \S+ \S+$/gm) ?? []).length;
+  const wanted = (
+    readFileSync(lab.planPath, 'utf8').match(/^\s*(- )?(.*\b)?(schedule|full|incremental|differential): \S+ \S+ \S+ \S+ \S+$/gm) ?? []
+  ).length;
   const listed = await until('the schedules are listed', async () => {
     const lines = JSON.parse(await ran(lab, ['schedules', 'list', '--json'])) as { id: string; next: string | null }[];
     return lines.length >= wanted ? lines : undefined;
@@ -88,7 +94,12 @@ async function bySchedule(lab: Lab): Promise<void> {
   const [kind, type] = lab.plan.databases['main']!.backups.physical ? (['physical', 'full'] as const) : (['logical', 'logical'] as const);
   const before = (await lifeboat.backups.list('main', kind)).backups.length;
   await lifeboat.temporal.schedule.getHandle(scheduleId(lab.system, `backup/main/${type}`)).trigger();
-  await until(`the ${type} backup of the schedule`, async () => (await lifeboat.backups.list('main', kind)).backups.length > before, 300, 500);
+  await until(
+    `the ${type} backup of the schedule`,
+    async () => (await lifeboat.backups.list('main', kind)).backups.length > before,
+    300,
+    500,
+  );
 }
 
 /** The newest of every kind but the physical ones goes into something new. */

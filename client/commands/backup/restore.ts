@@ -30,6 +30,7 @@ export function register(backup: Command): void {
     .option('--yes', 'do not ask for the name to be typed')
     .action(async (id: string | undefined, options: Options, command: Command) => {
       demandOne(id, options);
+      if (options.dropExisting && !options.yes) demandTerminal();
       await withBackups(command, async (lifeboat) => {
         const request = await requestOf(lifeboat, id, options);
         if (options.dropExisting && !options.yes) await demandName(nameOf(lifeboat, request));
@@ -74,15 +75,19 @@ async function requestOf(lifeboat: Lifeboat, id: string | undefined, options: Op
 const nameOf = ({ plan: { plan } }: Lifeboat, { kind, component }: { kind: string; component: string }): string =>
   kind === 'logical' ? (plan.databases[component]?.name ?? component) : component;
 
+function demandTerminal(): void {
+  if (process.stdin.isTTY && process.stderr.isTTY) return;
+  throw new Expected(
+    '--drop-existing takes the place of what is there, and nobody is here to type its name.',
+    'Add --yes. Nothing was changed.',
+  );
+}
+
 async function demandName(name: string): Promise<void> {
-  const refused = 'Nothing was changed.';
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new Expected(`--drop-existing takes the place of ${name}, and nobody is here to type its name.`, `Add --yes. ${refused}`);
-  }
   const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const typed = await terminal
     .question(`${name} is renamed aside, and the backup takes its place. Type its name to go on: `)
     .finally(() => terminal.close());
-  if (typed !== name) throw new Expected(`That is not its name: "${typed}".`, refused);
+  if (typed !== name) throw new Expected(`That is not its name: "${typed}".`, 'Nothing was changed.');
 }
