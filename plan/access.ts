@@ -76,3 +76,21 @@ export function onlyDatabase(plan: Plan): string | undefined {
   const names = Object.keys(plan.databases);
   return names.length === 1 ? names[0] : undefined;
 }
+
+/** The locations at which there are backups of a database: physical ones first, each once. */
+export function locationsOfDatabase({ backups }: DatabasePlan): string[] {
+  return [...new Set([...(backups.physical?.locations ?? []), ...(backups.logical?.locations ?? [])])];
+}
+
+/** The locations that the agent of a host backs up to or restores from, each once: after a promotion a standby does what its primary did. */
+export function locationsUsedOn(plan: Plan, host: string): string[] {
+  const ofDatabases = Object.entries(plan.databases).flatMap(([name, database]) => {
+    const { verification, restoreTest } = database.backups;
+    const used = [...databaseHosts(plan, name), verification?.host, restoreTest?.host].includes(host);
+    return used ? locationsOfDatabase(database) : [];
+  });
+  const others = [plan.files, plan.redis, plan.code].flatMap((components: Record<string, { host: string; locations: string[] }>) =>
+    Object.values(components).flatMap((each) => (each.host === host ? each.locations : [])),
+  );
+  return [...new Set([...ofDatabases, ...others])];
+}

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import type { Plan } from '../plan/schema.js';
+import { partsOfSecret } from '../plan/secret-parts.js';
 import { allSecretReferences, resolveSecret } from '../plan/secrets.js';
 
 const shortest = 4;
@@ -47,10 +48,12 @@ async function hider(plan: Plan, planDirectory: string): Promise<<T>(value: T) =
   const known: [string, string][] = [];
   for (const { reference } of allSecretReferences(plan)) {
     const value = await resolveSecret(reference, planDirectory).catch(() => '');
-    // A very short secret would blank out ordinary words; doctor warns of it.
-    if (value.length < shortest) continue;
-    for (const written of new Set([value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)]))
-      known.push([written, `(${reference})`]);
+    for (const secret of [value, ...partsOfSecret(value)]) {
+      // A very short secret would blank out ordinary words; doctor warns of it.
+      if (secret.length < shortest) continue;
+      for (const written of new Set([secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]))
+        known.push([written, `(${reference})`]);
+    }
   }
   // The longest first: of a secret that begins with another one, nothing may be left over.
   known.sort(([a], [b]) => b.length - a.length);

@@ -38,7 +38,7 @@ describe('a drill', { timeout: 300_000 }, () => {
       receivers: await primary.sql(`SELECT pid, application_name FROM pg_stat_replication WHERE application_name = 'db2'`),
       service: readFileSync(join(lab.directory, 'app1', 'service.pid'), 'utf8'),
       claim: existsSync(claimOf(primary)),
-      backups: backups.map(({ id, location }) => `${label} ${location}`),
+      backups: backups.map(({ id, location }) => `${id} ${location}`),
     };
   }
 
