@@ -30,6 +30,11 @@ export function physicalOf({ backups, name }: DatabasePlan): PhysicalPlan {
   return backups.physical;
 }
 
+/** The databases that a scenario can restore: those with physical backups, in the order of the plan. */
+export function recoverable(plan: Plan): string[] {
+  return Object.keys(plan.databases).filter((name) => plan.databases[name]?.backups.physical !== undefined);
+}
+
 /** Where a location is, as people know it: a directory, `s3://bucket/prefix`, `user@host:directory`. */
 export function placeOf({ directory, s3, azure, gcs, sftp }: LocationPlan): string {
   const below = (prefix: string | undefined) => (prefix ? `/${prefix}` : '');

@@ -1,0 +1,145 @@
+import type { LocationPlan } from './schema.js';
+
+/** How each tool is told where a location is, for a person who has no Lifeboat. A secret is named by what the plan calls it. Pure. */
+
+/** Stands in a command where a person puts the secret. */
+const secret = (reference: string | undefined): string => `(what ${reference ?? 'the plan'} stands for)`;
+const below = (prefix: string | undefined, rest = ''): string => [prefix, rest].filter(Boolean).join('/');
+const hostOf = (url: string): string => new URL(url).hostname;
+const portOf = (url: string): string | undefined => new URL(url).port || undefined;
+
+/** The lines of pgbackrest.conf that make a location its repository 1. Source: pgbackrest.org/configuration.html */
+export function pgbackrestLines({ directory, s3, azure, gcs, sftp, encryption }: LocationPlan): string[] {
+  const option = (name: string, value: string | number | undefined): string[] => (value === undefined ? [] : [`repo1-${name}=${value}`]);
+  const { endpoint, caFile } = s3 ?? azure ?? gcs ?? {};
+  const storage = endpoint === undefined ? [] : option('storage-port', portOf(endpoint));
+  const ca = option('storage-ca-file', caFile);
+  const cipher = encryption ? [...option('cipher-type', 'aes-256-cbc'), ...option('cipher-pass', secret(encryption))] : [];
+  if (s3)
+    return [
+      ...option('type', 's3'),
+      ...option('path', `/${below(s3.prefix)}`),
+      ...option('s3-bucket', s3.bucket),
+      ...option('s3-region', s3.region),
+      ...option('s3-endpoint', endpoint ? hostOf(endpoint) : `s3.${s3.region}.amazonaws.com`),
+      ...option('s3-uri-style', s3.pathStyle ? 'path' : undefined),
+      ...(s3.accessKeyId
+        ? [...option('s3-key', secret(s3.accessKeyId)), ...option('s3-key-secret', secret(s3.secretAccessKey))]
+        : option('s3-key-type', 'auto')),
+      ...storage,
+      ...ca,
+      ...cipher,
+    ];
+  if (azure)
+    return [
+      ...option('type', 'azure'),
+      ...option('path', `/${below(azure.prefix)}`),
+      ...option('azure-account', azure.account),
+      ...option('azure-container', azure.container),
+      ...option('azure-key', secret(azure.key)),
+      ...(endpoint ? [...option('azure-endpoint', hostOf(endpoint)), ...option('azure-uri-style', 'path')] : []),
+      ...storage,
+      ...ca,
+      ...cipher,
+    ];
+  if (gcs)
+    return [
+      ...option('type', 'gcs'),
+      ...option('path', `/${below(gcs.prefix)}`),
+      ...option('gcs-bucket', gcs.bucket),
+      ...(gcs.credentials ? option('gcs-key', `(a file with what ${gcs.credentials} stands for)`) : option('gcs-key-type', 'auto')),
+      ...(endpoint ? option('gcs-endpoint', hostOf(endpoint)) : []),
+      ...storage,
+      ...ca,
+      ...cipher,
+    ];
+  if (sftp)
+    return [
+      ...option('type', 'sftp'),
+      ...option('path', sftp.directory),
+      ...option('sftp-host', sftp.host),
+      ...option('sftp-host-port', sftp.port),
+      ...option('sftp-host-user', sftp.user),
+      ...option('sftp-private-key-file', `(a file with what ${sftp.privateKey} stands for)`),
+      ...option('sftp-host-key-hash-type', 'sha256'),
+      ...cipher,
+    ];
+  return [...option('path', directory), ...cipher];
+}
+
+/** The environment with which wal-g finds its backups there. Source: wal-g.readthedocs.io/STORAGES */
+export function walgLines({ directory, s3, gcs, encryption }: LocationPlan): string[] {
+  return [
+    ...(s3 ? [`export WALG_S3_PREFIX=s3://${s3.bucket}/${below(s3.prefix)}`, ...awsLines(s3, 'AWS_ENDPOINT')] : []),
+    ...(s3?.pathStyle ? ['export AWS_S3_FORCE_PATH_STYLE=true'] : []),
+    ...(gcs ? [`export WALG_GS_PREFIX=gs://${gcs.bucket}/${below(gcs.prefix)}`, ...googleLines(gcs)] : []),
+    ...(directory ? [`export WALG_FILE_PREFIX=${directory}`] : []),
+    ...(encryption
+      ? [`export WALG_LIBSODIUM_KEY="${secret(encryption)}" WALG_LIBSODIUM_KEY_TRANSFORM=hex   # its SHA-256, if it is not hexadecimal`]
+      : []),
+  ];
+}
+
+/** The environment with which restic finds a repository below a location, and opens it. Source: restic.readthedocs.io */
+export function resticLines({ directory, s3, azure, gcs, sftp, encryption }: LocationPlan, path: string): string[] {
+  const repository = (where: string): string => `export RESTIC_REPOSITORY=${where}`;
+  return [
+    ...(s3
+      ? [repository(`s3:${s3.endpoint ?? `https://s3.${s3.region}.amazonaws.com`}/${s3.bucket}/${below(s3.prefix, path)}`), ...awsLines(s3)]
+      : []),
+    ...(azure
+      ? [
+          repository(`azure:${azure.container}:/${below(azure.prefix, path)}`),
+          `export AZURE_ACCOUNT_NAME=${azure.account} AZURE_ACCOUNT_KEY="${secret(azure.key)}"`,
+        ]
+      : []),
+    ...(gcs ? [repository(`gs:${gcs.bucket}:/${below(gcs.prefix, path)}`), ...googleLines(gcs)] : []),
+    ...(sftp ? [repository(`sftp://${sftp.user}@${sftp.host}:${sftp.port}/${sftp.directory}/${path}`)] : []),
+    ...(directory ? [repository(`${directory}/${path}`)] : []),
+    ...(encryption
+      ? [`export RESTIC_PASSWORD="${secret(encryption)}"`]
+      : ['export RESTIC_PASSWORD=lifeboat   # not encrypted by the plan']),
+  ];
+}
+
+/** Commands that list what is below a prefix of a location, and fetch one folder of it (`ID`) into the current directory. */
+export function fetchLines({ directory, s3, azure, gcs, sftp }: LocationPlan, prefix: string): string[] {
+  if (s3) {
+    const endpoint = s3.endpoint ? ` --endpoint-url ${s3.endpoint}` : '';
+    const url = `s3://${s3.bucket}/${below(s3.prefix, prefix)}`;
+    return [...awsLines(s3), `aws s3${endpoint} ls ${url}`, `aws s3${endpoint} cp --recursive ${url}ID/ ID/`];
+  }
+  if (azure) {
+    const account = `--account-name ${azure.account}${azure.endpoint ? ` --blob-endpoint ${azure.endpoint}` : ''}`;
+    const name = below(azure.prefix, prefix);
+    return [
+      `export AZURE_STORAGE_KEY="${secret(azure.key)}"`,
+      `az storage blob list ${account} --container-name ${azure.container} --prefix ${name} --query [].name --output tsv`,
+      `az storage blob download-batch ${account} --source ${azure.container} --pattern '${name}ID/*' --destination . && mv ${name}ID ID`,
+    ];
+  }
+  if (gcs) {
+    const url = `gs://${gcs.bucket}/${below(gcs.prefix, prefix)}`;
+    return [...googleLines(gcs), `gcloud storage ls ${url}`, `gcloud storage cp --recursive ${url}ID .`];
+  }
+  if (sftp) {
+    const server = `-P ${sftp.port} -i KEYFILE`;
+    return [
+      `# KEYFILE: a file of mode 600 with what ${sftp.privateKey} stands for`,
+      `echo "ls ${sftp.directory}/${prefix}" | sftp ${server} ${sftp.user}@${sftp.host}`,
+      `sftp -r ${server} ${sftp.user}@${sftp.host}:${sftp.directory}/${prefix}ID .`,
+    ];
+  }
+  return [`ls ${directory ?? ''}/${prefix}`, `cp -r ${directory ?? ''}/${prefix}ID .`];
+}
+
+const awsLines = (s3: NonNullable<LocationPlan['s3']>, endpoint?: string): string[] => [
+  ...(s3.accessKeyId
+    ? [`export AWS_ACCESS_KEY_ID="${secret(s3.accessKeyId)}" AWS_SECRET_ACCESS_KEY="${secret(s3.secretAccessKey)}"`]
+    : ['# the credentials of this machine must reach the bucket']),
+  `export AWS_DEFAULT_REGION=${s3.region}${endpoint && s3.endpoint ? ` ${endpoint}=${s3.endpoint}` : ''}`,
+  ...(s3.caFile ? [`export AWS_CA_BUNDLE=${s3.caFile}`] : []),
+];
+
+const googleLines = (gcs: NonNullable<LocationPlan['gcs']>): string[] =>
+  gcs.credentials ? [`export GOOGLE_APPLICATION_CREDENTIALS="(a file with what ${gcs.credentials} stands for)"`] : [];
