@@ -1,3 +1,4 @@
+import { type BackupKind, type BackupType, physicalTypes } from './kinds.js';
 import type { DatabasePlan, LocationPlan, Plan } from './schema.js';
 
 /** Small questions to a plan, asked by everyone. Pure: workflows import it. */
@@ -45,6 +46,25 @@ export function placeOf({ directory, s3, azure, gcs, sftp }: LocationPlan): stri
   return directory ?? 'nowhere';
 }
 
+/** Something that the plan backs up, and the types of backup that it has of it. */
+export interface Protected {
+  kind: BackupKind;
+  component: string;
+  types: readonly BackupType[];
+}
+
+/** Everything that the plan backs up, in its order. */
+export function protectedBy(plan: Plan): Protected[] {
+  const databases = Object.entries(plan.databases).flatMap(([component, { backups }]): Protected[] => [
+    ...(backups.physical ? [{ kind: 'physical', component, types: physicalTypes } as const] : []),
+    ...(backups.logical ? [{ kind: 'logical', component, types: ['logical'] } as const] : []),
+  ]);
+  const others = (['files', 'redis', 'code'] as const).flatMap((kind) =>
+    Object.keys(plan[kind]).map((component): Protected => ({ kind, component, types: [kind] })),
+  );
+  return [...databases, ...others];
+}
+
 /** The names of all hosts, in the order of the plan. */
 export const hostsOf = (plan: Plan): string[] => Object.keys(plan.hosts);
 
@@ -54,14 +74,17 @@ export function databaseHosts(plan: Plan, database: string): string[] {
   return [primary, ...standbys];
 }
 
-/** The databases that have a server on the host, and what that server is by the plan; after a promotion it may be otherwise. */
+/**
+ * The databases that have a server and its files on the host, and what that server is by the plan; after a promotion it may be otherwise. A managed
+ * database has neither here.
+ */
 export function databasesOn(plan: Plan, host: string): { database: string; role: 'primary' | 'standby' }[] {
   const roleIn = ({ postgres }: DatabasePlan): 'primary' | 'standby' | undefined => {
     if (postgres.primary === host) return 'primary';
     return postgres.standbys.includes(host) ? 'standby' : undefined;
   };
   return Object.entries(plan.databases).flatMap(([database, each]) => {
-    const role = roleIn(each);
+    const role = each.postgres.dataDirectory === undefined ? undefined : roleIn(each);
     return role ? [{ database, role }] : [];
   });
 }

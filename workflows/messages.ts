@@ -191,11 +191,48 @@ export interface RestoreResult {
   seconds: number;
 }
 
+export interface CleanUpResult {
+  summary: string;
+  /** What was removed, or would be. */
+  removed: { id: string; location: string; type: BackupRecord['type']; timestamp: string; size: number; why: string }[];
+  /** How many are kept, by location. */
+  kept: Record<string, number>;
+  /** Locations at which nothing was removed, with why. */
+  failed: string[];
+}
+
+/** What was restored for real to prove that it can be. */
+export interface TestedResult {
+  summary: string;
+  tests: TestRestoreResult[];
+  /** Backups that could not be restored, with why. */
+  failed: string[];
+}
+
 export interface BackupInput {
   system: string;
   component: string;
   type: BackupType;
 }
+export interface ComponentInput {
+  system: string;
+  kind: BackupKind;
+  component: string;
+}
+export type VerifyInput = ComponentInput & Pick<VerifyRequest, 'id' | 'location'>;
+export type RestoreInput = ComponentInput & Omit<RestoreRequest, 'run' | 'component'>;
+export type CleanUpInput = ComponentInput & { dryRun?: boolean };
+/** Of a database: its newest backups of each kind. */
+export interface TestInput {
+  system: string;
+  component: string;
+}
+
+/** Work on backups, as its schedule starts it. */
+export type ScheduledWork =
+  | { workflow: 'backup'; input: BackupInput }
+  | { workflow: 'backupVerification'; input: TestInput }
+  | { workflow: 'restoreTest'; input: TestInput };
 
 export interface DoctorInput {
   system: string;

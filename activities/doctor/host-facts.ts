@@ -51,8 +51,10 @@ export const hostFacts = (context: HostContext) =>
       await check(name('server'), 'Start it; or: lifeboat start database-corruption', () => serverCheck(cluster));
       if (role !== 'primary') continue;
       await check(name('open'), 'An incident closed it: lifeboat incidents', () => openCheck(cluster));
-      await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
-      await check(name('backup age'), 'lifeboat backup create', () => backupAge(cluster));
+      if (cluster.plan.backups.physical) {
+        await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
+        await check(name('backup age'), 'lifeboat backup create', () => backupAge(cluster));
+      }
       await check(name('free space'), 'Free space beside the data directory.', async () => {
         const size = await treeBytes(cluster.dataDirectory);
         bytes[database] = size;
