@@ -4,6 +4,10 @@ import type { LocationPlan } from './schema.js';
 
 /** Stands in a command where a person puts the secret. */
 const secret = (reference: string | undefined): string => `(what ${reference ?? 'the plan'} stands for)`;
+/** The same for a tool that wants a file. */
+const inFile = (reference: string): string => `(a file of mode 600 with what ${reference} stands for)`;
+/** A word of a command, quoted where the shell would take it apart. */
+export const shell = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`);
 const below = (prefix: string | undefined, rest = ''): string => [prefix, rest].filter(Boolean).join('/');
 const hostOf = (url: string): string => new URL(url).hostname;
 const portOf = (url: string): string | undefined => new URL(url).port || undefined;
@@ -30,25 +34,31 @@ export function pgbackrestLines({ directory, s3, azure, gcs, sftp, encryption }:
       ...ca,
       ...cipher,
     ];
-  if (azure)
+  if (azure) {
+    // The account is a part of the name of the host, or else of the path.
+    const host = endpoint && hostOf(endpoint);
+    const named = host?.startsWith(`${azure.account}.`) === true;
     return [
       ...option('type', 'azure'),
       ...option('path', `/${below(azure.prefix)}`),
       ...option('azure-account', azure.account),
       ...option('azure-container', azure.container),
       ...option('azure-key', secret(azure.key)),
-      ...(endpoint ? [...option('azure-endpoint', hostOf(endpoint)), ...option('azure-uri-style', 'path')] : []),
+      ...option('azure-endpoint', named ? host.slice(azure.account.length + 1) : host),
+      ...option('azure-uri-style', host && !named ? 'path' : undefined),
       ...storage,
       ...ca,
       ...cipher,
     ];
+  }
   if (gcs)
     return [
       ...option('type', 'gcs'),
       ...option('path', `/${below(gcs.prefix)}`),
       ...option('gcs-bucket', gcs.bucket),
-      ...(gcs.credentials ? option('gcs-key', `(a file with what ${gcs.credentials} stands for)`) : option('gcs-key-type', 'auto')),
-      ...(endpoint ? option('gcs-endpoint', hostOf(endpoint)) : []),
+      ...option('gcs-key-type', gcs.credentials ? 'service' : 'auto'),
+      ...option('gcs-key', gcs.credentials && inFile(gcs.credentials)),
+      ...option('gcs-endpoint', endpoint && hostOf(endpoint)),
       ...storage,
       ...ca,
       ...cipher,
@@ -60,7 +70,9 @@ export function pgbackrestLines({ directory, s3, azure, gcs, sftp, encryption }:
       ...option('sftp-host', sftp.host),
       ...option('sftp-host-port', sftp.port),
       ...option('sftp-host-user', sftp.user),
-      ...option('sftp-private-key-file', `(a file with what ${sftp.privateKey} stands for)`),
+      ...option('sftp-private-key-file', inFile(sftp.privateKey)),
+      // The server's key is in ~/.ssh/known_hosts of who has logged in there once.
+      ...option('sftp-host-key-check-type', 'strict'),
       ...option('sftp-host-key-hash-type', 'sha256'),
       ...cipher,
     ];
@@ -73,32 +85,40 @@ export function walgLines({ directory, s3, gcs, encryption }: LocationPlan): str
     ...(s3 ? [`export WALG_S3_PREFIX=s3://${s3.bucket}/${below(s3.prefix)}`, ...awsLines(s3, 'AWS_ENDPOINT')] : []),
     ...(s3?.pathStyle ? ['export AWS_S3_FORCE_PATH_STYLE=true'] : []),
     ...(gcs ? [`export WALG_GS_PREFIX=gs://${gcs.bucket}/${below(gcs.prefix)}`, ...googleLines(gcs)] : []),
-    ...(directory ? [`export WALG_FILE_PREFIX=${directory}`] : []),
+    ...(directory ? [`export WALG_FILE_PREFIX=${shell(directory)}`] : []),
     ...(encryption
       ? [`export WALG_LIBSODIUM_KEY="${secret(encryption)}" WALG_LIBSODIUM_KEY_TRANSFORM=hex   # its SHA-256, if it is not hexadecimal`]
       : []),
   ];
 }
 
-/** The environment with which restic finds a repository below a location, and opens it. Source: restic.readthedocs.io */
-export function resticLines({ directory, s3, azure, gcs, sftp, encryption }: LocationPlan, path: string): string[] {
-  const repository = (where: string): string => `export RESTIC_REPOSITORY=${where}`;
+/** The environment with which restic finds the repository of a location, and opens it. Source: restic.readthedocs.io */
+export function resticLines({ directory, s3, azure, gcs, sftp, encryption }: LocationPlan): string[] {
+  const repository = (where: string): string => `export RESTIC_REPOSITORY=${shell(where)}`;
   return [
     ...(s3
-      ? [repository(`s3:${s3.endpoint ?? `https://s3.${s3.region}.amazonaws.com`}/${s3.bucket}/${below(s3.prefix, path)}`), ...awsLines(s3)]
+      ? [
+          repository(`s3:${s3.endpoint ?? `https://s3.${s3.region}.amazonaws.com`}/${s3.bucket}/${below(s3.prefix, 'restic')}`),
+          ...awsLines(s3),
+        ]
       : []),
     ...(azure
       ? [
-          repository(`azure:${azure.container}:/${below(azure.prefix, path)}`),
+          repository(`azure:${azure.container}:/${below(azure.prefix, 'restic')}`),
           `export AZURE_ACCOUNT_NAME=${azure.account} AZURE_ACCOUNT_KEY="${secret(azure.key)}"`,
         ]
       : []),
-    ...(gcs ? [repository(`gs:${gcs.bucket}:/${below(gcs.prefix, path)}`), ...googleLines(gcs)] : []),
-    ...(sftp ? [repository(`sftp://${sftp.user}@${sftp.host}:${sftp.port}/${sftp.directory}/${path}`)] : []),
-    ...(directory ? [repository(`${directory}/${path}`)] : []),
+    ...(gcs ? [repository(`gs:${gcs.bucket}:/${below(gcs.prefix, 'restic')}`), ...googleLines(gcs)] : []),
+    ...(sftp
+      ? [
+          repository(`sftp://${sftp.user}@${sftp.host}:${sftp.port}/${sftp.directory}/restic`),
+          `eval "$(ssh-agent)"; ssh-add KEYFILE   # a file of mode 600 with what ${sftp.privateKey} stands for`,
+        ]
+      : []),
+    ...(directory ? [repository(`${directory}/restic`)] : []),
     ...(encryption
       ? [`export RESTIC_PASSWORD="${secret(encryption)}"`]
-      : ['export RESTIC_PASSWORD=lifeboat   # not encrypted by the plan']),
+      : ['export RESTIC_PASSWORD=lifeboat   # no secret: the plan does not encrypt here']),
   ];
 }
 
@@ -107,7 +127,8 @@ export function fetchLines({ directory, s3, azure, gcs, sftp }: LocationPlan, pr
   if (s3) {
     const endpoint = s3.endpoint ? ` --endpoint-url ${s3.endpoint}` : '';
     const url = `s3://${s3.bucket}/${below(s3.prefix, prefix)}`;
-    return [...awsLines(s3), `aws s3${endpoint} ls ${url}`, `aws s3${endpoint} cp --recursive ${url}ID/ ID/`];
+    const style = s3.pathStyle ? ['aws configure set default.s3.addressing_style path'] : [];
+    return [...awsLines(s3), ...style, `aws s3${endpoint} ls ${url}`, `aws s3${endpoint} cp --recursive ${url}ID/ ID/`];
   }
   if (azure) {
     const account = `--account-name ${azure.account}${azure.endpoint ? ` --blob-endpoint ${azure.endpoint}` : ''}`;
@@ -126,11 +147,12 @@ export function fetchLines({ directory, s3, azure, gcs, sftp }: LocationPlan, pr
     const server = `-P ${sftp.port} -i KEYFILE`;
     return [
       `# KEYFILE: a file of mode 600 with what ${sftp.privateKey} stands for`,
-      `echo "ls ${sftp.directory}/${prefix}" | sftp ${server} ${sftp.user}@${sftp.host}`,
-      `sftp -r ${server} ${sftp.user}@${sftp.host}:${sftp.directory}/${prefix}ID .`,
+      `echo ${shell(`ls "${sftp.directory}/${prefix}"`)} | sftp ${server} ${sftp.user}@${sftp.host}`,
+      `sftp -r ${server} ${shell(`${sftp.user}@${sftp.host}:${sftp.directory}/${prefix}ID`)} .`,
     ];
   }
-  return [`ls ${directory ?? ''}/${prefix}`, `cp -r ${directory ?? ''}/${prefix}ID .`];
+  const folder = `${directory ?? ''}/${prefix}`;
+  return [`ls ${shell(folder)}`, `cp -r ${shell(`${folder}ID`)} .`];
 }
 
 const awsLines = (s3: NonNullable<LocationPlan['s3']>, endpoint?: string): string[] => [
@@ -142,4 +164,4 @@ const awsLines = (s3: NonNullable<LocationPlan['s3']>, endpoint?: string): strin
 ];
 
 const googleLines = (gcs: NonNullable<LocationPlan['gcs']>): string[] =>
-  gcs.credentials ? [`export GOOGLE_APPLICATION_CREDENTIALS="(a file with what ${gcs.credentials} stands for)"`] : [];
+  gcs.credentials ? [`export GOOGLE_APPLICATION_CREDENTIALS="${inFile(gcs.credentials)}"`] : [];

@@ -1,5 +1,5 @@
 import { onHost, placeOf, servicesOf, type PhysicalPlan } from './access.js';
-import { fetchLines, pgbackrestLines, resticLines, walgLines } from './document-by-hand-places.js';
+import { fetchLines, pgbackrestLines, resticLines, shell, walgLines } from './document-by-hand-places.js';
 import type { BackupKind } from './kinds.js';
 import { block, code, plain } from './markdown.js';
 import type { DatabasePlan, Plan } from './schema.js';
@@ -16,8 +16,7 @@ export function physicalByHand(plan: Plan, database: string, physical: PhysicalP
     `#### Database ${plain(database)}`,
     '',
     `1. Stop ${plain(sentenceList(stop, 'everything that writes to it'))}, then the server on ${plain(postgres.primary)}.`,
-    ...(physical.engine === 'wal-g' ? byWalG(plan, physical, copy) : byPgbackrest(plan, database, physical, copy)),
-    ...block(...startAndCount(plan.databases[database]!, copy)),
+    ...(physical.engine === 'wal-g' ? byWalG(plan, database, physical, copy) : byPgbackrest(plan, database, physical, copy)),
     '4. Only when the figures are right: stop both servers, rename the old data directory aside, rename the copy into its place, start the server, then the services. Take a new full backup.',
     '',
   ];
@@ -48,11 +47,12 @@ function byPgbackrest(plan: Plan, database: string, { locations }: PhysicalPlan,
       `pgbackrest --config=$PWD/by-hand.conf --stanza=${stanza} info`,
       `mkdir -m 700 ${copy}`,
       `pgbackrest --config=$PWD/by-hand.conf --stanza=${stanza} --archive-mode=off restore`,
+      ...startAndCount(plan.databases[database]!, copy),
     ),
   ];
 }
 
-function byWalG(plan: Plan, { locations }: PhysicalPlan, copy: string): string[] {
+function byWalG(plan: Plan, database: string, { locations }: PhysicalPlan, copy: string): string[] {
   return [
     '2. As the user that owns the data, tell wal-g where the backups are:',
     '',
@@ -65,6 +65,7 @@ function byWalG(plan: Plan, { locations }: PhysicalPlan, copy: string): string[]
       `echo "archive_mode = off" >> ${copy}/postgresql.auto.conf`,
       `echo "restore_command = 'wal-g wal-fetch %f %p'" >> ${copy}/postgresql.auto.conf`,
       `touch ${copy}/recovery.signal`,
+      ...startAndCount(plan.databases[database]!, copy),
     ),
   ];
 }
@@ -80,6 +81,9 @@ function startAndCount({ postgres, verify, name }: DatabasePlan, copy: string): 
 const counting = (tables: string[]): string[] =>
   tables.length > 0 ? tables.map((each) => `select count(*) from ${each}`) : ['select now()'];
 
+/** The name of a dump at its location, before its endings. */
+const dumpFile = 'database.dump';
+
 /** One database from a dump. */
 export function dumpByHand(plan: Plan, database: string): string[] {
   const { postgres, backups, name, verify } = plan.databases[database]!;
@@ -88,7 +92,7 @@ export function dumpByHand(plan: Plan, database: string): string[] {
   const restored = `${name}_restored`;
   const server = postgres.url
     ? `# log in as the URL behind ${postgres.url} says: export PGHOST=... PGPORT=... PGUSER=... PGPASSWORD=...`
-    : `export PGHOST=${onHost(postgres.socketDirectory, postgres.primary)} PGPORT=${onHost(postgres.port, postgres.primary)} PGUSER=${postgres.user}   # on ${postgres.primary}`;
+    : `export PGHOST=${shell(onHost(postgres.socketDirectory, postgres.primary))} PGPORT=${onHost(postgres.port, postgres.primary)} PGUSER=${shell(postgres.user)}   # on ${postgres.primary}`;
   return [
     `#### Database ${plain(database)}, from a dump`,
     '',
@@ -105,7 +109,7 @@ export function dumpByHand(plan: Plan, database: string): string[] {
           server,
           `${read('globals.sql')} | psql -d postgres`,
           `createdb ${shell(restored)}`,
-          `${read('dump.pgdump')} | pg_restore --exit-on-error --dbname=${shell(restored)}`,
+          `${read(dumpFile)} | pg_restore --exit-on-error --dbname=${shell(restored)}`,
           ...counting(Object.keys(verify.rows)).map((sql) => `psql -d ${shell(restored)} -c '${sql}'`),
         ),
       ];
@@ -123,14 +127,14 @@ export function othersByHand(plan: Plan): string[] {
       '',
       `${sentenceList(paths.map(code))} of ${plain(host)}, with restic. They go below ${code('restored')}, from where you move them.`,
       '',
-      ...fromRestic(plan, 'files', name, locations, ['restic restore latest --target restored']),
+      ...fromRestic(plan, 'files', name, locations),
     ]),
     ...Object.entries(plan.redis).flatMap(([name, { locations, host, port }]) => [
       `#### Redis ${plain(name)}`,
       '',
       `The snapshot of the server on ${plain(host)}, port ${port}, with restic. With the server stopped, move ${code('dump.rdb')} into its ${code('dir')} (${code('redis-cli config get dir')}), move its append-only files aside, and start it with ${code('--appendonly no')}; then ${code('redis-cli config set appendonly yes')}.`,
       '',
-      ...fromRestic(plan, 'redis', name, locations, ['restic restore latest --target restored', "find restored -name '*.rdb'"]),
+      ...fromRestic(plan, 'redis', name, locations, ["find restored -name '*.rdb'"]),
     ]),
     ...Object.entries(plan.code).flatMap(([name, { locations, repositories }]) => [
       `#### Code ${plain(name)}`,
@@ -153,11 +157,17 @@ export function othersByHand(plan: Plan): string[] {
   ];
 }
 
-function fromRestic(plan: Plan, kind: BackupKind, name: string, locations: string[], commands: string[]): string[] {
+function fromRestic(plan: Plan, kind: BackupKind, name: string, locations: string[], more: string[] = []): string[] {
+  const tag = `component=${plan.system}/${kind}/${name}`;
   return locations.flatMap((location) => [
     `From ${plain(location)} (${code(placeOf(plan.locations[location]!))}):`,
     '',
-    ...block(...resticLines(plan.locations[location]!, prefixOf(plan, kind, name).replace(/\/$/, '')), 'restic snapshots', ...commands),
+    ...block(
+      ...resticLines(plan.locations[location]!),
+      `restic snapshots --tag ${tag}`,
+      `restic restore latest --tag ${tag} --target restored`,
+      ...more,
+    ),
   ]);
 }
 
@@ -173,6 +183,3 @@ function unpacked(file: string, { compressed, encrypted }: { compressed: boolean
   if (!encrypted) return `${compressed ? 'zstd -dc' : 'cat'} ${stored}`;
   return `age -d ${stored}${compressed ? ' | zstd -d' : ''}`;
 }
-
-/** A word of a command, quoted where the shell would take it apart. */
-const shell = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`);

@@ -53,7 +53,7 @@ export function protectedThings(plan: Plan): string[] {
     ...services(plan),
     '### How a restored copy is verified',
     '',
-    'Always: the structure of every table and index (amcheck), zero pages, and the age of the canary. Besides:',
+    'Always: the structure of every table and index (amcheck), zero pages, and the age of the canary; a dump must be restored without a single error. Besides:',
     '',
     ...table(
       ['Database', 'Rows counted', 'Queries, and what they must give'],

@@ -1,7 +1,7 @@
 import { databaseObjectives, hostAddress, onHost, placeOf, recoverable, servicesOf } from './access.js';
 import { block, code, plain } from './markdown.js';
 import { quarantineDirectory, restoredDirectory } from './names.js';
-import { scenarioTexts } from './scenarios.js';
+import { scenarioTexts, type StepText } from './scenarios.js';
 import type { DatabasePlan, Plan, ScenarioName } from './schema.js';
 import { controlCommand, planDuration, sentenceList } from './words.js';
 
@@ -18,10 +18,16 @@ export function scenarioChapter(plan: Plan, scenario: ScenarioName): string[] {
     '',
     ...databases.flatMap((database) => inThisPlan(plan, database, scenario)),
     ...Object.keys(plan.databases).flatMap((database) => (databases.includes(database) ? [] : fromDumpsAlone(database, scenario))),
+    ...(databases.length === 0 ? [] : theSteps(plan, databases, steps)),
+  ];
+}
+
+function theSteps(plan: Plan, databases: string[], steps: readonly StepText[]): string[] {
+  return [
     'Steps, in this order. Lifeboat does them; the words after "Here" are what it does in this system:',
     '',
     ...steps.flatMap(({ name, does, ...rest }, at) => [
-      `${at + 1}. **${plain(name)}.** ${'when' in rest && rest.when ? `*When ${plain(rest.when)}.* ` : ''}${plain(does)}`,
+      `${at + 1}. **${plain(name)}.** ${rest.when ? `*When ${plain(rest.when)}.* ` : ''}${plain(does)}`,
       ...databases.flatMap((database) => {
         const here = stepHere[name]?.(plan, database, plan.databases[database]!);
         return here ? [`${' '.repeat(`${at + 1}. `.length)}- Here${databases.length > 1 ? `, ${plain(database)}` : ''}: ${here}`] : [];

@@ -52,7 +52,7 @@ function firstPage(plan: Plan): string[] {
         plain(scenarioTexts[name].title),
         recoverable(plan)
           .map((database) => code(`lifeboat start ${name} --database ${database}`))
-          .join(' or ') || 'nothing: the plan takes no physical backups',
+          .join(' or ') || 'it cannot run: the plan takes no physical backups',
       ]),
     ),
     ...(dumped.length > 0

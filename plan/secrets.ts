@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { databasesOn, locationsUsedOn } from './access.js';
+import { databaseHosts, locationsUsedOn } from './access.js';
 import type { Plan } from './schema.js';
 
 /** Secrets by reference: `env:NAME`, `file:PATH`. They are read on the host that needs them, when it needs them, and travel nowhere. */
@@ -112,7 +112,8 @@ export function allSecretReferences(plan: Plan): SecretReference[] {
  */
 export function secretsOn(plan: Plan, host: string): SecretReference[] {
   const locations = new Set(locationsUsedOn(plan, host).map((name) => `locations.${name}.`));
-  const databases = databasesOn(plan, host).map(({ database }) => `databases.${database}.`);
+  // Managed ones too: the host that the plan names is the one that dumps them.
+  const databases = Object.keys(plan.databases).flatMap((name) => (databaseHosts(plan, name).includes(host) ? [`databases.${name}.`] : []));
   const redis = Object.keys(plan.redis).flatMap((name) => (plan.redis[name]?.host === host ? [`redis.${name}.`] : []));
   const mine = [...locations, ...databases, ...redis];
   return allSecretReferences(plan).filter(({ usedBy }) => mine.some((prefix) => usedBy.startsWith(prefix)));

@@ -41,7 +41,8 @@ describe('insight-engine', () => {
     expect(physical.locations.map((name) => placeOf(plan.locations[name]!))).toEqual(['s3://insight-engine-backups']);
     expect(plan.objectives).toEqual({ rto: 3600, rpo: 900 });
   });
-  it('IE-2: a dump on demand', () => expect(mainOf(plan).backups.logical).toEqual({ locations: ['offsite'], keep: { daily: 30 }, compression: true }));
+  it('IE-2: a dump on demand', () =>
+    expect(mainOf(plan).backups.logical).toEqual({ locations: ['offsite'], keep: { daily: 30 }, compression: true }));
   it('IE-3: the critical tables are counted', () => expect(Object.keys(mainOf(plan).verify.rows)).toEqual(['users', 'data_sources']));
 });
 
