@@ -31,6 +31,11 @@ export function physicalOf({ backups, name }: DatabasePlan): PhysicalPlan {
   return backups.physical;
 }
 
+/** The databases that a scenario can restore: those with physical backups, in the order of the plan. */
+export function recoverable(plan: Plan): string[] {
+  return Object.keys(plan.databases).filter((name) => plan.databases[name]?.backups.physical !== undefined);
+}
+
 /** Where a location is, as people know it: a directory, `s3://bucket/prefix`, `user@host:directory`. */
 export function placeOf({ directory, s3, azure, gcs, sftp }: LocationPlan): string {
   const below = (prefix: string | undefined) => (prefix ? `/${prefix}` : '');
@@ -98,4 +103,22 @@ export function servicesOf(plan: Plan, database: string): string[] {
 export function onlyDatabase(plan: Plan): string | undefined {
   const names = Object.keys(plan.databases);
   return names.length === 1 ? names[0] : undefined;
+}
+
+/** The locations at which there are backups of a database: physical ones first, each once. */
+export function locationsOfDatabase({ backups }: DatabasePlan): string[] {
+  return [...new Set([...(backups.physical?.locations ?? []), ...(backups.logical?.locations ?? [])])];
+}
+
+/** The locations that the agent of a host backs up to or restores from, each once: after a promotion a standby does what its primary did. */
+export function locationsUsedOn(plan: Plan, host: string): string[] {
+  const ofDatabases = Object.entries(plan.databases).flatMap(([name, database]) => {
+    const { verification, restoreTest } = database.backups;
+    const used = [...databaseHosts(plan, name), verification?.host, restoreTest?.host].includes(host);
+    return used ? locationsOfDatabase(database) : [];
+  });
+  const others = [plan.files, plan.redis, plan.code].flatMap((components: Record<string, { host: string; locations: string[] }>) =>
+    Object.values(components).flatMap((each) => (each.host === host ? each.locations : [])),
+  );
+  return [...new Set([...ofDatabases, ...others])];
 }

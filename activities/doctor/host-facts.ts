@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { databasesOn } from '../../plan/access.js';
 import { componentsOf } from '../alerts/components.js';
 import { providerOf } from '../backups/providers.js';
-import { allSecretReferences } from '../../plan/secrets.js';
+import { secretsOn } from '../../plan/secrets.js';
 import { formatBytes, formatDuration } from '../../plan/values.js';
 import { archiveCommand, locationsOf, repositoryInfo } from '../backups/pgbackrest.js';
 import { looking } from '../capability.js';
@@ -90,10 +90,10 @@ export const hostFacts = (context: HostContext) =>
   });
 
 async function readableSecrets(context: HostContext): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
-  const mine = allSecretReferences(context.plan);
+  const mine = secretsOn(context.plan, context.host);
   const missing: string[] = [];
   const short: string[] = [];
-  if (databasesOn(context.plan, context.host).length === 0) return 'none are needed here';
+  if (mine.length === 0) return 'none are needed here';
   for (const { reference } of mine) {
     const value = await secretOf(context, reference).catch(() => void missing.push(reference));
     if (value !== undefined && value.length < 4) short.push(reference);
