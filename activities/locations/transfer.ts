@@ -74,8 +74,8 @@ export async function sending({ location, name, body, options, send, undo, expla
   } catch (error) {
     sent.over = true;
     stop.abort(error);
+    // It may be in the middle of something that never ends: it is not waited for.
     body.destroy();
-    await fed;
     await undo?.().catch(() => undefined);
     if (signal?.aborted) throw signal.reason;
     throw source.failed ?? (await explain(error));
