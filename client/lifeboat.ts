@@ -3,6 +3,7 @@ import {
   Client,
   Connection,
   WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
   type WorkflowHandle,
   WithStartWorkflowOperation,
 } from '@temporalio/client';
@@ -10,6 +11,7 @@ import { defaultPayloadConverter, defineSearchAttributeKey, type SearchAttribute
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { LoadedPlan } from '../plan/load.js';
 import {
+  alertsWorkflowId,
   backupWorkflowId,
   controlQueue,
   doctorWorkflowId,
@@ -23,6 +25,7 @@ import type { ScenarioName } from '../plan/schema.js';
 import type { BackupKind, BackupType } from '../plan/kinds.js';
 import type {
   Abort,
+  AlertsNow,
   Approval,
   BackupInput,
   BackupListing,
@@ -31,6 +34,7 @@ import type {
   Declared,
   DoctorResult,
   IncidentInput,
+  TestedChannel,
   VerifyResult,
 } from '../workflows/messages.js';
 import type { IncidentState, Mode, Phase, Progress } from '../workflows/state.js';
@@ -46,6 +50,14 @@ export interface IncidentSummary {
   drill: boolean;
   declaredAt: string;
   endedAt: string | null;
+}
+
+/** A notice that is on its way, and did not arrive at its first attempt. */
+export interface Sending {
+  channel: string;
+  title: string;
+  attempts: number;
+  why: string | null;
 }
 
 /** What the CLI does, for scripts too: a small typed client of one system's incidents and backups. */
@@ -185,6 +197,32 @@ export class Lifeboat {
   }
   doctor(database: string): Promise<DoctorResult> {
     return this.ask('doctor', { database, planDigest: this.plan.digest });
+  }
+
+  /** What is wrong now. Throws {@link Expected} where no alerts are kept. */
+  async alerts(): Promise<Omit<AlertsNow, 'sending'> & { sending: Sending[] }> {
+    const handle = this.temporal.workflow.getHandle(alertsWorkflowId(this.system));
+    try {
+      const now = await atOnce(this.temporal, () => handle.query<AlertsNow>('alerts'));
+      const { raw } = await handle.describe();
+      const sending = now.sending.flatMap(({ channel, title, activity }): Sending[] => {
+        const { attempt = 1, lastFailure } = raw.pendingActivities?.find(({ activityId }) => activityId === activity) ?? {};
+        return attempt !== null && attempt > 1 ? [{ channel, title, attempts: attempt - 1, why: lastFailure?.message ?? null }] : [];
+      });
+      return { ...now, sending };
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      const none = Object.values(this.plan.plan.notifications).every((channel) => channel === undefined);
+      throw new Expected(
+        'No alerts are kept of this system.',
+        none ? 'Add notifications: to the plan, and start the control worker again.' : 'The control worker begins with it: lifeboat worker',
+        none ? exitCodes.badInput : exitCodes.noAnswer,
+      );
+    }
+  }
+  /** A test notice over every channel of the plan. */
+  testAlerts(): Promise<TestedChannel[]> {
+    return this.ask('testAlerts', {});
   }
 
   /** Opens what an ended incident left closed. Throws when an incident is open: it decides then. */
