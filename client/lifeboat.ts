@@ -3,15 +3,24 @@ import {
   Client,
   Connection,
   WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
   type WorkflowHandle,
   WithStartWorkflowOperation,
 } from '@temporalio/client';
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { LoadedPlan } from '../plan/load.js';
-import { controlQueue, drillWorkflowId, incidentName, incidentWorkflowId, searchAttributeNames, workflowTypeOf } from '../plan/names.js';
+import {
+  alertsWorkflowId,
+  controlQueue,
+  drillWorkflowId,
+  incidentName,
+  incidentWorkflowId,
+  searchAttributeNames,
+  workflowTypeOf,
+} from '../plan/names.js';
 import type { ScenarioName } from '../plan/schema.js';
-import type { Abort, Approval, Decision, Declared, DoctorResult, IncidentInput } from '../workflows/messages.js';
+import type { Abort, AlertsNow, Approval, Decision, Declared, DoctorResult, IncidentInput, TestedChannel } from '../workflows/messages.js';
 import type { IncidentState, Mode, Phase, Progress } from '../workflows/state.js';
 import { ask, progressOf } from './ask.js';
 import { Backups } from './backups.js';
@@ -27,6 +36,14 @@ export interface IncidentSummary {
   drill: boolean;
   declaredAt: string;
   endedAt: string | null;
+}
+
+/** A notice that is on its way, and did not arrive at its first attempt. */
+export interface Sending {
+  channel: string;
+  title: string;
+  attempts: number;
+  why: string | null;
 }
 
 /** What the CLI does, for scripts too: a small typed client of one system's incidents and backups. */
@@ -147,6 +164,32 @@ export class Lifeboat {
 
   doctor(database: string): Promise<DoctorResult> {
     return ask(this.temporal, this.system, 'doctor', { database, planDigest: this.plan.digest });
+  }
+
+  /** What is wrong now. Throws {@link Expected} where no alerts are kept. */
+  async alerts(): Promise<Omit<AlertsNow, 'sending'> & { sending: Sending[] }> {
+    const handle = this.temporal.workflow.getHandle(alertsWorkflowId(this.system));
+    try {
+      const now = await atOnce(this.temporal, () => handle.query<AlertsNow>('alerts'));
+      const { raw } = await handle.describe();
+      const sending = now.sending.flatMap(({ channel, title, activity }): Sending[] => {
+        const { attempt = 1, lastFailure } = raw.pendingActivities?.find(({ activityId }) => activityId === activity) ?? {};
+        return attempt !== null && attempt > 1 ? [{ channel, title, attempts: attempt - 1, why: lastFailure?.message ?? null }] : [];
+      });
+      return { ...now, sending };
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      const none = Object.values(this.plan.plan.notifications).every((channel) => channel === undefined);
+      throw new Expected(
+        'No alerts are kept of this system.',
+        none ? 'Add notifications: to the plan, and start the control worker again.' : 'The control worker begins with it: lifeboat worker',
+        none ? exitCodes.badInput : exitCodes.noAnswer,
+      );
+    }
+  }
+  /** A test notice over every channel of the plan. */
+  testAlerts(): Promise<TestedChannel[]> {
+    return ask(this.temporal, this.system, 'testAlerts', {});
   }
 
   /** Opens what an ended incident left closed. Throws when an incident is open: it decides then. */

@@ -1,5 +1,5 @@
 import type { Watched } from '../activities/notifications/channels.js';
-import type { Alert, AlertsNow, Notice, OpenAlert, Sent, Undelivered } from './messages.js';
+import type { Alert, Notice, OpenAlert, Sent, Undelivered } from './messages.js';
 import type { Problem } from './state.js';
 
 /** Seconds. */
@@ -60,11 +60,6 @@ export class AlertBook {
       watched: { channels: [], hosts: [] },
     },
   ) {}
-
-  now(): AlertsNow {
-    const { open, undelivered, lastChecked } = this.book;
-    return { open, undelivered, ...(lastChecked ? { lastChecked } : {}) };
-  }
 
   /** The same key again changes the text; only what has become critical is said at once again. */
   raise({ key, severity, title, text }: Alert, source: string, at: number): void {

@@ -34,20 +34,24 @@ const usual: Pace = { check: 300, remind: 86_400, again: 3600, patience: 86_400,
 export async function alerts({ system, book: before, pace: hurried }: AlertsInput): Promise<never> {
   const pace = { ...usual, ...hurried };
   const book = new AlertBook(system, pace, before);
+  /** What is on its way, and the activity that sends it. */
+  const sending = new Map<Outgoing, string>();
   // Handlers first: a signal may be older than this run.
   setHandler(raiseSignal, (alert) => book.raise(alert, '', Date.now()));
   setHandler(resolveSignal, ({ key, text }) => book.resolve(key, '', Date.now(), text));
-  setHandler(alertsQuery, () => book.now());
-
-  const sending = new Set<Outgoing>();
+  setHandler(alertsQuery, () => nowOf(book.book, sending));
+  let sent = 0;
   const onTheWay = new CancellationScope();
   const run = { ending: false, checking: false };
   const send = async (out: Outgoing): Promise<void> => {
-    sending.add(out);
+    const activity = `notice-${(sent += 1)}`;
+    sending.set(out, activity);
     try {
       const notice = book.addressed(out);
-      const sent = await onTheWay.run(() => sender(system, out, Date.now()).sendNotice({ form: 'execute', channel: out.channel, notice }));
-      book.delivered(out, sent, Date.now());
+      const answer = await onTheWay.run(() =>
+        sender(system, out, activity, Date.now()).sendNotice({ form: 'execute', channel: out.channel, notice }),
+      );
+      book.delivered(out, answer, Date.now());
     } catch (error) {
       // What may be tried again, the next run takes up.
       if (!run.ending || isFailureOf(error, 'NoticeRefused', 'SecretMissing')) book.failed(out, problemOf(error), Date.now());
@@ -74,7 +78,7 @@ export async function alerts({ system, book: before, pace: hurried }: AlertsInpu
     if (!run.checking && now >= checkedAt + pace.check * 1000) void check();
     book.tend(now);
     for (const out of book.sendable()) if (!sending.has(out)) void send(out);
-    setCurrentDetails(describe(book.now()));
+    setCurrentDetails(describe(book.book));
     const seen = looks;
     const changed = () => looks !== seen || mayEnd() || book.isDue(now) || book.sendable().some((out) => !sending.has(out));
     const next = run.checking ? book.nextDue() : Math.min(book.nextDue(), checkedAt + pace.check * 1000);
@@ -98,9 +102,10 @@ async function ask(system: string, host: string, book: AlertBook): Promise<void>
 }
 
 /** An attempt is short and may be repeated for a day: a channel that is down is nobody's fault here. */
-const sender = (system: string, { channel, notice, until }: Outgoing, now: number) =>
+const sender = (system: string, { channel, notice, until }: Outgoing, activityId: string, now: number) =>
   proxyActivities<ControlActivities>({
     taskQueue: controlQueue(system),
+    activityId,
     startToCloseTimeout: '1 minute',
     scheduleToCloseTimeout: Math.max(60_000, until - now),
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
@@ -115,7 +120,12 @@ async function readWatched(system: string, before: Watched): Promise<Watched> {
     .catch(() => before);
 }
 
-function describe({ open, undelivered }: AlertsNow): string {
+function nowOf({ open, undelivered, lastChecked }: Book, sending: Map<Outgoing, string>): AlertsNow {
+  const onTheWay = [...sending].map(([{ channel, notice }, activity]) => ({ channel, title: notice.title, activity }));
+  return { open, undelivered, sending: onTheWay, ...(lastChecked ? { lastChecked } : {}) };
+}
+
+function describe({ open, undelivered }: Book): string {
   if (open.length + undelivered.length === 0) return 'Nothing is wrong.';
   return [
     ...open.map(({ severity, title, since }) => `- **${severity}** ${title} (since ${since})`),

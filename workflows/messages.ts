@@ -327,6 +327,8 @@ export interface Undelivered {
 export interface AlertsNow {
   open: OpenAlert[];
   undelivered: Undelivered[];
+  /** Notices that are on their way: the activities that send them. */
+  sending: { channel: string; title: string; activity: string }[];
   /** When the hosts were last asked for trouble, ISO 8601; absent: not yet. */
   lastChecked?: string;
 }
