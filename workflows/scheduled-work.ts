@@ -5,8 +5,9 @@ import { backupWorkId } from '../plan/names.js';
 import type { ScheduledWork } from './messages.js';
 import { raise } from './shared/alert.js';
 
-const everySeconds = 30;
 const mostHours = 12;
+/** Seconds between two looks: soon at first, since most work is short. */
+const pauses = [1, 2, 5, 10, 20, 30];
 
 /**
  * What a schedule starts. Temporal adds the time to the workflow ID of whatever a schedule starts; the work itself must have the one ID that keeps
@@ -16,7 +17,7 @@ export async function scheduledWork({ workflow, input }: ScheduledWork): Promise
   const { system, component } = input;
   const what = workflow === 'backup' ? `${input.type} backup of ${component}` : `${workflow} of ${component}`;
   const workflowId = backupWorkId(system, workflow === 'backup' ? kindOf(input.type) : 'physical', component);
-  for (let left = (mostHours * 3600) / everySeconds; left > 0; left -= 1) {
+  for (let waited = 0, turn = 0; waited < mostHours * 3600; turn += 1) {
     try {
       const child = await startChild(workflow, {
         workflowId,
@@ -27,7 +28,9 @@ export async function scheduledWork({ workflow, input }: ScheduledWork): Promise
       return await child.result();
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      await sleep(`${everySeconds} seconds`);
+      const pause = pauses[turn] ?? pauses.at(-1)!;
+      await sleep(`${pause} seconds`);
+      waited += pause;
     }
   }
   const message = `${what} was left out: other work on its backups took more than ${mostHours} hours`;
