@@ -69,7 +69,7 @@ function checkDatabaseBackups(path: Path, database: RawMap | undefined, plan: Ra
   for (const test of ['verification', 'restoreTest']) {
     const host = map(backups[test])?.host;
     if (!known('host', host, names.hosts, [...here, test, 'host'], report)) continue;
-    const own = postgres?.dataDirectory === undefined ? [] : hostsOf(postgres);
+    const own = postgres ? hostsOf(postgres) : [];
     if (own.includes(host) || map(valueOf(plan.hosts, host))?.scratch !== undefined) continue;
     report(
       [...here, test, 'host'],
@@ -103,16 +103,26 @@ function checkWalG(path: Path, physical: RawMap, plan: RawMap, report: Report): 
   }
 }
 
-/** A copy of the files of a running server cannot be restored. */
+/** A copy of the files of a running server cannot be restored, and backups that back themselves up grow for ever. */
 function checkPaths(path: Path, files: RawMap | undefined, plan: RawMap, report: Report): void {
+  const own = list(files?.locations).flatMap((name) => {
+    const place = typeof name === 'string' ? directory(map(valueOf(plan.locations, name))?.directory) : undefined;
+    return place === undefined || list(files?.exclude).includes(place) ? [] : [place];
+  });
   for (const [i, value] of list(files?.paths).entries()) {
     const given = directory(value);
-    const inside =
-      given === undefined ? undefined : dataDirectories(plan).find((data) => data.host === files?.host && isWithin(given, data.directory));
-    if (inside)
-      report([...path, 'paths', i], `this is inside of the data directory of database "${inside.database}"`, {
+    if (given === undefined) continue;
+    const data = dataDirectories(plan).find((each) => each.host === files?.host && isWithin(given, each.directory));
+    if (data)
+      report([...path, 'paths', i], `this is inside of the data directory of database "${data.database}"`, {
         found: given,
         hint: 'a copy of the files of a running server cannot be restored: give the database backups of its own',
+      });
+    const place = own.find((each) => isWithin(each, given));
+    if (place !== undefined)
+      report([...path, 'paths', i], `this holds ${place}, where these backups go: each would be backed up by the next`, {
+        found: given,
+        hint: `add ${place} to "exclude", or keep them elsewhere`,
       });
   }
 }

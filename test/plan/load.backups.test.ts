@@ -193,14 +193,6 @@ describe('the backups of a database', () => {
       /"db1"|"db2"/,
     ],
     [
-      'a managed one tested on the host that dumps it',
-      'keep: { last: 3, for: 90d } }',
-      'keep: { last: 3 } }\n      restoreTest: { host: app1 }',
-      '29:28 databases.managed.backups.restoreTest.host',
-      /no place on host "app1"/,
-      /add scratch/,
-    ],
-    [
       'a drill of dumps',
       'database-corruption, database: main',
       'database-corruption, database: managed',
@@ -214,6 +206,23 @@ describe('the backups of a database', () => {
     const second = '  second: { name: x, postgres: { primary: app1, url: env:X }, backups: { logical: { locations: [disk] } } }\n';
     expect(problemsOf(changed(whole, ['  wal:\n', `${second}  wal:\n`]))).toEqual([]);
   });
+});
+
+it('a managed database may be tried on the host that dumps it', () => {
+  expect(problemsOf(changed(whole, ['keep: { last: 3, for: 90d } }', 'keep: { last: 3 } }\n      restoreTest: { host: app1 }']))).toEqual(
+    [],
+  );
+});
+
+it('files may hold the place where they go when it is left out of them', () => {
+  const itself = changed(whole, [
+    'paths: [/srv/uploads], exclude: ["*.tmp"], locations: [minio',
+    'paths: [/mnt], exclude: [/mnt/backups], locations: [disk',
+  ]);
+  expect(problemsOf(itself)).toEqual([]);
+  expect(problemsOf(itself.replace(', exclude: [/mnt/backups]', ''))).toMatchObject([
+    { path: 'files.main.paths[0]', message: expect.stringContaining('this holds /mnt/backups'), hint: expect.stringContaining('exclude') },
+  ]);
 });
 
 describe('files, Redis, code, and where backups are tried', () => {
