@@ -17,6 +17,8 @@ import type { Alert, AlertsNow } from '../../workflows/messages.js';
 /** A system with nothing but channels: its control worker, its alerts, and the sinks that stand in for Slack and PagerDuty. */
 export interface Alerting {
   system: string;
+  /** Where its location `mount` is to be, and is not yet. */
+  mount: string;
   handle: WorkflowHandle;
   control: LabProcess;
   agent: LabProcess;
@@ -40,11 +42,13 @@ export const alertingSecrets = { SLACK_TOKEN: 'xoxb-lab-0123456789-secret', PAGE
 
 export async function startAlerting({ directory, temporal, slack, pagerduty, pace }: AlertingOptions): Promise<Alerting> {
   const system = `alerts-${randomBytes(4).toString('hex')}`;
+  const home = join(directory, system);
   const plan: PlanFile = {
     system,
     objectives: { rto: '1h', rpo: '5m' },
     hosts: { db1: { region: 'home' } },
-    locations: { onsite: { directory: join(directory, 'onsite') } },
+    locations: { onsite: { directory: join(directory, 'onsite') }, mount: { directory: join(home, 'mount') } },
+    code: { app: { host: 'db1', repositories: { app: '/srv/app' }, locations: ['mount'] } },
     // It is nowhere: what its agent cannot look at is told as such, and passed over below.
     databases: {
       main: {
@@ -58,7 +62,6 @@ export async function startAlerting({ directory, temporal, slack, pagerduty, pac
       ...(pagerduty ? { pagerduty: { routingKey: 'env:PAGERDUTY_KEY', url: pagerduty.url } } : {}),
     },
   };
-  const home = join(directory, system);
   for (const name of ['logs', 'state']) mkdirSync(join(home, name), { recursive: true });
   const planPath = join(home, 'lifeboat.yaml');
   writeFileSync(planPath, stringify(plan));
@@ -84,6 +87,7 @@ export async function startAlerting({ directory, temporal, slack, pagerduty, pac
   ]);
   return {
     system,
+    mount: join(home, 'mount'),
     handle,
     control,
     agent,
@@ -103,7 +107,7 @@ export const told = (sink: HttpSink): string[] =>
   });
 
 /** What the agent says of the database that is nowhere. */
-const notOurs = /^(warning|resolved): (physical backups|database|location) .*cannot be looked at$/;
+const notOurs = /^(warning|resolved): (physical backups|code backups|database|location) .*cannot be looked at$/;
 
 /** The alerts that are open, once they are those. */
 export const untilOpen = (alerting: Alerting, keys: string[]): Promise<AlertsNow> =>

@@ -183,14 +183,13 @@ describe('alerts', { timeout: 300_000 }, () => {
   });
 
   test('trouble that an agent finds is raised, and over when it is mended', async () => {
-    const onsite = join(directory, 'onsite');
     await start({ pace: { check: 1 } });
-    const has = async () => (await alerting.now()).open.some(({ key }) => key === 'unseen/location/onsite');
+    const has = async () => (await alerting.now()).open.some(({ key }) => key === 'unseen/location/mount');
     await until('the location that is not there is an alert', has);
-    mkdirSync(onsite, { mode: 0o777 });
+    mkdirSync(alerting.mount, { mode: 0o777 });
     await until('it is over', async () => !(await has()));
     await until('Slack knows', () =>
-      slack.requests.some(({ body }) => String(body['text']).includes('resolved: location onsite cannot be looked at')),
+      slack.requests.some(({ body }) => String(body['text']).includes('resolved: location mount cannot be looked at')),
     );
   });
 });
