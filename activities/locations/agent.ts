@@ -27,16 +27,24 @@ function watched<A extends HttpAgent>(agent: A, stall: number): A {
     const socket = connect(...args);
     // Node counts what the system takes of a large write, too: a slow connection is not a dead one.
     socket.setTimeout(stall);
-    socket.on('timeout', () => socket.destroy(new StalledError(stall)));
+    socket.on('timeout', () => socket.destroy(new StalledError(stall, othersMove(agent, socket))));
     return socket;
   };
   return agent;
 }
 
+/** Other connections that had answers and are in use have moved bytes since, or they would have been cut before this one. */
+function othersMove(agent: HttpAgent, socket: Socket): boolean {
+  const inUse = Object.values(agent.sockets).flatMap((sockets) => sockets ?? []);
+  return inUse.some((other) => other !== socket && !other.destroyed && other.bytesRead > 0);
+}
+
+/** Vendors' clients try again what ends with ETIMEDOUT: good for one dead connection among many, and no use when the whole service hangs. */
 export class StalledError extends Error {
-  readonly code = 'ETIMEDOUT';
-  constructor(milliseconds: number) {
+  readonly code: string;
+  constructor(milliseconds: number, alone = false) {
     super(`no byte moved for ${Math.round(milliseconds / 1000)} s`);
     this.name = 'StalledError';
+    this.code = alone ? 'ETIMEDOUT' : 'ESTALLED';
   }
 }

@@ -10,8 +10,8 @@ interface Where {
 
 /** Fails when the directory itself is not there: a disk that is not mounted looks so. */
 export async function missing({ name, root }: Where): Promise<void> {
-  const found = await stat(root).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+  const found = await stat(root).catch((error: unknown) => {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   });
   if (found?.isDirectory()) return;

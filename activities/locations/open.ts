@@ -13,8 +13,22 @@ interface Asked {
 }
 
 /** One line for each kind. A vendor's client is loaded when a plan uses it: an agent that has only directories does not pay for the others. */
-const kinds: { [Kind in 'directory']: (asked: Asked) => Promise<Location> } = {
+const kinds: { [Kind in 'directory' | 's3' | 'azure' | 'gcs' | 'sftp']: (asked: Asked) => Promise<Location> } = {
   directory: async ({ name, plan, limits }) => (await import('./directory.js')).directoryLocation(name, plan.directory!, limits),
+  s3: async ({ name, plan: { s3 }, secret, limits }) => {
+    const { accessKeyId, secretAccessKey } = s3!;
+    const keys =
+      accessKeyId && secretAccessKey
+        ? { accessKeyId: await secret(accessKeyId), secretAccessKey: await secret(secretAccessKey) }
+        : undefined;
+    return (await import('./s3.js')).s3Location(name, s3!, keys, limits);
+  },
+  azure: async ({ name, plan: { azure }, secret, limits }) =>
+    (await import('./azure.js')).azureLocation(name, azure!, await secret(azure!.key), limits),
+  gcs: async ({ name, plan: { gcs }, secret, limits }) =>
+    (await import('./gcs.js')).gcsLocation(name, gcs!, gcs!.credentials && (await secret(gcs!.credentials)), limits),
+  sftp: async ({ name, plan: { sftp }, secret, limits }) =>
+    (await import('./sftp.js')).sftpLocation(name, sftp!, await secret(sftp!.privateKey), limits),
 };
 
 /**

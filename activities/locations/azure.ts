@@ -1,0 +1,188 @@
+import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
+import { randomBytes } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { LocationPlan } from '../../plan/schema.js';
+import { checkpoint } from '../checkpoint.js';
+import { failure } from '../errors.js';
+import { agentFor } from './agent.js';
+import { azureService } from './azure-client.js';
+import { explainAzure, type AzureWhere } from './azure-errors.js';
+import type { Kept, Location } from './location.js';
+import { byName, checkedName, checkedPrefix } from './names.js';
+import { firstOf, inBlocks, partBytes, sendParts } from './parts.js';
+import { bufferOf, readRanges } from './ranges.js';
+import { defaultLimits, isBeingSent, type Limits, sending } from './transfer.js';
+
+type AzurePlan = NonNullable<LocationPlan['azure']>;
+
+const sizes = partBytes({ least: 8 * 1024 * 1024, mostParts: 50_000 });
+/** Marks a blob that stands there only to drive out the blocks of an upload that failed. */
+const discarded = 'lifeboatdiscarded';
+
+/** A container of Azure Blob Storage. */
+export function azureLocation(name: string, plan: AzurePlan, key: string, limits: Limits = defaultLimits): Location {
+  const where: AzureWhere = { name, account: plan.account, container: plan.container };
+  const root = plan.prefix ? `${plan.prefix}/` : '';
+  const agent = agentFor(plan.endpoint, plan.caFile, limits.stall);
+  const container = azureService(plan.account, key, plan.endpoint, agent).getContainerClient(plan.container);
+  const blobOf = (of: string) => container.getBlockBlobClient(`${root}${checkedName(of)}`);
+  const explained = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw explainAzure(where, error);
+    }
+  };
+  const gone = (of: string, why = 'there is nothing of that name') =>
+    failure(
+      'BackupDamaged',
+      `location ${name}: ${of} cannot be read: ${why}`,
+      `Somebody removed or changed it in container ${plan.container}; use another backup.`,
+      { location: name },
+    );
+
+  async function find(of: string, signal?: AbortSignal): Promise<(Kept & { etag: string }) | undefined> {
+    try {
+      const found = await blobOf(of).getProperties(signal ? { abortSignal: signal } : {});
+      if (found.metadata?.[discarded]) return undefined;
+      return { name: of, bytes: found.contentLength ?? 0, modifiedAt: found.lastModified?.getTime() ?? 0, etag: found.etag ?? '' };
+    } catch (error) {
+      signal?.throwIfAborted();
+      if ((error as { statusCode?: number }).statusCode !== 404) throw explainAzure(where, error);
+      // It may be the container that is not there.
+      await explained(container.getProperties());
+      return undefined;
+    }
+  }
+
+  return {
+    name,
+    async put(of, body, options) {
+      const blob = blobOf(of);
+      return sending({
+        location: name,
+        name: of,
+        body,
+        options,
+        send: (metered, signal) => upload(blob, metered, options?.bytes, signal),
+        undo: () => discard(blob),
+        explain: (error) => Promise.resolve(explainAzure(where, error)),
+      });
+    },
+    async get(of, { signal } = {}): Promise<Readable> {
+      const found = await find(of, signal);
+      if (!found) throw gone(of);
+      return readRanges({
+        bytes: found.bytes,
+        signal,
+        short: (got, wanted) =>
+          failure('LocationUnreachable', `location ${name}: ${of} came short: ${got} of ${wanted} bytes`, 'Try again.', { location: name }),
+        async fetch(from, to, abortSignal) {
+          try {
+            const same = { conditions: { ifMatch: found.etag }, abortSignal, maxRetryRequests: 0 };
+            const { readableStreamBody } = await blobOf(of).download(from, to - from + 1, same);
+            return await bufferOf(readableStreamBody as Readable);
+          } catch (error) {
+            const status = (error as { statusCode?: number }).statusCode;
+            if (status === 404 || status === 412 || status === 416) throw gone(of, 'it was removed or replaced while it was read');
+            throw explainAzure(where, error);
+          }
+        },
+      });
+    },
+    async find(of) {
+      const found = await find(of);
+      return found && { name: of, bytes: found.bytes, modifiedAt: found.modifiedAt };
+    },
+    async list(prefix) {
+      const kept: Kept[] = [];
+      await explained(
+        (async () => {
+          const asked = { prefix: `${root}${checkedPrefix(prefix)}`, includeMetadata: true };
+          for await (const { name: key, properties, metadata } of container.listBlobsFlat(asked)) {
+            if (metadata?.[discarded]) continue;
+            kept.push({
+              name: key.slice(root.length),
+              bytes: properties.contentLength ?? 0,
+              modifiedAt: properties.lastModified.getTime(),
+            });
+          }
+        })(),
+      );
+      return kept.sort(byName);
+    },
+    async remove(of) {
+      await checkpoint('before a file is removed');
+      try {
+        await blobOf(of).delete({ deleteSnapshots: 'include' });
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'BlobNotFound') throw explainAzure(where, error);
+      }
+      await checkpoint('after a file is removed');
+    },
+    removeUnfinished: (prefix) =>
+      explained(
+        (async () => {
+          let removed = 0;
+          for (const key of await unfinished(container, `${root}${checkedPrefix(prefix)}`)) {
+            if (isBeingSent(name, key.slice(root.length))) continue;
+            await discard(container.getBlockBlobClient(key));
+            removed += 1;
+          }
+          return removed;
+        })(),
+      ),
+    space: () => Promise.resolve(undefined),
+    close() {
+      agent.destroy();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** In blocks that become a blob by being committed, all at once. */
+async function upload(blob: BlockBlobClient, body: Readable, expected: number | undefined, abortSignal: AbortSignal): Promise<void> {
+  const { only, all } = await firstOf(inBlocks(body, sizes(expected)));
+  if (only) {
+    await blob.upload(only, only.length, { abortSignal });
+    return;
+  }
+  // Two uploads of one name must not take each other's blocks.
+  const own = randomBytes(6).toString('hex');
+  const ids: string[] = [];
+  await sendParts(all, abortSignal, async (part, index, signal) => {
+    ids[index] = Buffer.from(`${own}-${String(index).padStart(6, '0')}`).toString('base64');
+    await blob.stageBlock(ids[index], part, part.length, { abortSignal: signal });
+  });
+  await blob.commitBlockList(ids, { abortSignal });
+}
+
+/**
+ * Drives out the blocks of a failed upload, which would be kept, and paid for, for a week: Azure forgets them when a blob of that name is
+ * written. Such a blob is empty, marked, and removed at once. When there is a blob of that name its blocks stay, until it is next replaced.
+ */
+async function discard(blob: BlockBlobClient): Promise<void> {
+  try {
+    await blob.upload('', 0, { conditions: { ifNoneMatch: '*' }, metadata: { [discarded]: 'true' } });
+  } catch (error) {
+    // It exists: whole, or marked by one that died here.
+    const { code } = error as { code?: string };
+    if (code !== 'BlobAlreadyExists' && code !== 'ConditionNotMet') throw error;
+  }
+  try {
+    const { metadata, etag } = await blob.getProperties();
+    if (metadata?.[discarded]) await blob.delete({ conditions: { ifMatch: etag! } });
+  } catch (error) {
+    // Another request of ours, whose answer was lost, has removed it; or a whole one has come in its place.
+    if (![404, 412].includes((error as { statusCode?: number }).statusCode ?? 0)) throw error;
+  }
+}
+
+async function unfinished(container: ContainerClient, prefix: string): Promise<string[]> {
+  const whole = new Set<string>();
+  const all: string[] = [];
+  for await (const { name, metadata } of container.listBlobsFlat({ prefix, includeMetadata: true }))
+    if (!metadata?.[discarded]) whole.add(name);
+  for await (const { name } of container.listBlobsFlat({ prefix, includeUncommitedBlobs: true })) if (!whole.has(name)) all.push(name);
+  return all;
+}
