@@ -1,5 +1,6 @@
 import { activity, looking } from './capability.js';
 import type { ControlContext } from './context.js';
+import { readComponent } from './read-component.js';
 import { checkChannels, readChannels, sendNotice } from './notifications/channels.js';
 import { readPlan } from './read-plan.js';
 import { writeReport } from './reports/write.js';
@@ -9,6 +10,7 @@ import { checkHealth, watchServices } from './services/health.js';
 export function createControlActivities(context: ControlContext) {
   return {
     readPlan: activity(looking(readPlan(context))),
+    readComponent: activity(looking(readComponent(context))),
     checkHealth: activity(checkHealth(context.plan)),
     watchServices: activity(watchServices(context.plan)),
     readChannels: activity(looking(readChannels(context))),

@@ -1,3 +1,4 @@
+import { partsOfSecret } from './secret-parts.js';
 import type { Plan } from './schema.js';
 import { allSecretReferences, resolveSecret } from './secrets.js';
 
@@ -13,10 +14,12 @@ export async function secretHider(plan: Plan, planDirectory: string): Promise<Hi
   const known: [string, string][] = [];
   for (const { reference } of allSecretReferences(plan)) {
     const value = await resolveSecret(reference, planDirectory).catch(() => '');
-    // A very short secret would blank out ordinary words; doctor warns of it.
-    if (value.length < shortest) continue;
-    for (const written of new Set([value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)]))
-      known.push([written, `(${reference})`]);
+    for (const secret of [value, ...partsOfSecret(value)]) {
+      // A very short secret would blank out ordinary words; doctor warns of it.
+      if (secret.length < shortest) continue;
+      for (const written of new Set([secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]))
+        known.push([written, `(${reference})`]);
+    }
   }
   // The longest first: of a secret that begins with another one, nothing may be left over.
   known.sort(([a], [b]) => b.length - a.length);

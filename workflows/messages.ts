@@ -103,11 +103,29 @@ export interface BackupRecord {
   run: string;
   /** Rows of the tables that the plan counts, under the dump's own snapshot. */
   rows?: Record<string, number | null>;
+  /** Of a dump: what the database is made anew with. */
+  made?: DatabaseMade;
   /** Every byte was read back and its digest compared. */
   verified?: { at: string };
   /** It was restored for real, and its data verified. */
   restored?: { at: string; seconds: number; host: string };
   damaged?: { at: string; why: string };
+}
+
+/** What a dump does not say of its database without naming it: how it was created, and what was set and granted on it. */
+export interface DatabaseMade {
+  /** Bytes of the dump itself, neither compressed nor encrypted. */
+  dumpBytes: number;
+  owner: string;
+  encoding: string;
+  collate: string;
+  ctype: string;
+  /** ICU's locale, where ICU compares its texts. */
+  icuLocale?: string;
+  /** `name=value` of ALTER DATABASE ... SET; with a role, of ALTER ROLE ... IN DATABASE ... SET. */
+  settings: { role?: string; setting: string }[];
+  /** Absent where nobody changed what PostgreSQL grants by itself. An empty grantee is everybody. */
+  grants?: { grantee: string; privilege: string; grantable: boolean }[];
 }
 
 export interface BackupListing {
@@ -191,11 +209,48 @@ export interface RestoreResult {
   seconds: number;
 }
 
+export interface CleanUpResult {
+  summary: string;
+  /** What was removed, or would be. */
+  removed: { id: string; location: string; type: BackupRecord['type']; timestamp: string; size: number; why: string }[];
+  /** How many are kept, by location. */
+  kept: Record<string, number>;
+  /** Locations at which nothing was removed, with why. */
+  failed: string[];
+}
+
+/** What was restored for real to prove that it can be. */
+export interface TestedResult {
+  summary: string;
+  tests: TestRestoreResult[];
+  /** Backups that could not be restored, with why. */
+  failed: string[];
+}
+
 export interface BackupInput {
   system: string;
   component: string;
   type: BackupType;
 }
+export interface ComponentInput {
+  system: string;
+  kind: BackupKind;
+  component: string;
+}
+export type VerifyInput = ComponentInput & Pick<VerifyRequest, 'id' | 'location'>;
+export type RestoreInput = ComponentInput & Omit<RestoreRequest, 'run' | 'component'>;
+export type CleanUpInput = ComponentInput & { dryRun?: boolean };
+/** Of a database: its newest backups of each kind. */
+export interface TestInput {
+  system: string;
+  component: string;
+}
+
+/** Work on backups, as its schedule starts it. */
+export type ScheduledWork =
+  | { workflow: 'backup'; input: BackupInput }
+  | { workflow: 'backupVerification'; input: TestInput }
+  | { workflow: 'restoreTest'; input: TestInput };
 
 export interface DoctorInput {
   system: string;

@@ -1,4 +1,3 @@
-import { databasesOn } from '../../plan/access.js';
 import { type BackupKind, type BackupType, physicalTypes } from '../../plan/kinds.js';
 import type { HostContext } from '../context.js';
 
@@ -24,9 +23,9 @@ interface Scheduled {
 export function componentsOf({ plan, host }: HostContext): Component[] {
   const found: Component[] = [];
   const scheduled = (type: BackupType, cron: string | undefined) => (cron === undefined ? [] : [{ type, cron }]);
-  for (const { database: name, role } of databasesOn(plan, host)) {
-    if (role !== 'primary') continue;
-    const { physical, logical, verification } = plan.databases[name]!.backups;
+  for (const [name, { postgres, backups }] of Object.entries(plan.databases)) {
+    if (postgres.primary !== host) continue;
+    const { physical, logical, verification } = backups;
     const verified = verification?.schedule === undefined ? {} : { verification: verification.schedule };
     if (physical) {
       const schedules = physicalTypes.flatMap((type) => scheduled(type, physical[type]));

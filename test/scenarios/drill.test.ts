@@ -27,7 +27,7 @@ describe('a drill', { timeout: 300_000 }, () => {
       inode: statSync(directory).ino,
     });
     const [system] = await primary.sql('SELECT system_identifier::text AS id FROM pg_control_system()');
-    const { backups } = await (await lifeboatOf(lab)).listBackups('main');
+    const { backups } = await (await lifeboatOf(lab)).backups.list('main');
     return {
       primary: of(primary.dataDirectory),
       standby: of(standby!.dataDirectory),
