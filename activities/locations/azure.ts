@@ -169,8 +169,13 @@ async function discard(blob: BlockBlobClient): Promise<void> {
     const { code } = error as { code?: string };
     if (code !== 'BlobAlreadyExists' && code !== 'ConditionNotMet') throw error;
   }
-  const { metadata, etag } = await blob.getProperties();
-  if (metadata?.[discarded]) await blob.delete({ conditions: { ifMatch: etag! } });
+  try {
+    const { metadata, etag } = await blob.getProperties();
+    if (metadata?.[discarded]) await blob.delete({ conditions: { ifMatch: etag! } });
+  } catch (error) {
+    // Another request of ours, whose answer was lost, has removed it; or a whole one has come in its place.
+    if (![404, 412].includes((error as { statusCode?: number }).statusCode ?? 0)) throw error;
+  }
 }
 
 async function unfinished(container: ContainerClient, prefix: string): Promise<string[]> {

@@ -121,7 +121,7 @@ async function connect({ where, privateKey, hostKey, stall }: SftpAccess): Promi
           request(wire, answer);
         } catch (error) {
           settle();
-          reject(error);
+          reject(error instanceof Error ? error : new Error(String(error)));
         }
       }),
   };

@@ -55,24 +55,20 @@ export async function sending({ location, name, body, options, send, undo, expla
   const end = () => stop.abort(signal?.reason);
   signal?.addEventListener('abort', end);
   underWay.set(key(location, name), (underWay.get(key(location, name)) ?? 0) + 1);
-  // A body that is closed before its end is a failed one.
-  const fed = pipeline(body, meter, { signal: stop.signal }).catch((error: unknown) => {
-    if (!stop.signal.aborted && !sent.over) source.failed ??= error;
-    stop.abort(error);
+  body.once('close', () => {
+    if (!body.readableEnded && !meter.destroyed) source.failed ??= new Error('what was to be sent was closed before its end');
   });
-  const sent = { over: false };
+  const fed = pipeline(body, meter, { signal: stop.signal }).catch((error: unknown) => stop.abort(error));
   try {
     signal?.throwIfAborted();
     await checkpoint('before a file is kept');
     const done = send(meter, stop.signal);
     await Promise.race([done, aborted(stop.signal, done)]);
-    sent.over = true;
     await fed;
     stop.signal.throwIfAborted();
     await checkpoint('after a file is kept');
     return { bytes, sha256: hash.digest('hex') };
   } catch (error) {
-    sent.over = true;
     stop.abort(error);
     // It may be in the middle of something that never ends: it is not waited for.
     body.destroy();

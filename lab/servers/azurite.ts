@@ -43,7 +43,7 @@ export async function startAzurite(options: AzuriteOptions): Promise<Azurite> {
   const endpoint = `https://127.0.0.1:${port}/${account}`;
   const agent = agentFor(endpoint, tls.caFile, 30_000);
   const client = azureService(account, key, endpoint, agent);
-  for (const container of options.containers ?? []) await client.createContainer(container);
+  for (const container of options.containers ?? []) await client.getContainerClient(container).createIfNotExists();
   agent.destroy();
   return { account, key, endpoint, port, caFile: tls.caFile, stop: () => child.stop(), kill9: () => child.kill9() };
 }
