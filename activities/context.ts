@@ -29,14 +29,14 @@ export async function hostState(system: string, host: string): Promise<string> {
 }
 
 /** The value behind a reference of the plan. Throws SecretMissing, which names the reference and never a value. */
-export async function secretOf(context: HostContext, reference: string): Promise<string> {
+export async function secretOf(context: { planDirectory: string; host?: string }, reference: string): Promise<string> {
   try {
     return await resolveSecret(reference, context.planDirectory);
   } catch (error) {
     throw failure(
       'SecretMissing',
       (error as Error).message,
-      `Give the agent of ${context.host} what ${reference} refers to, and start it again.`,
+      `Give ${context.host === undefined ? 'the control worker' : `the agent of ${context.host}`} what ${reference} refers to, and start it again.`,
     );
   }
 }
@@ -44,6 +44,7 @@ export async function secretOf(context: HostContext, reference: string): Promise
 /** What the control worker works with. */
 export interface ControlContext {
   plan: Plan;
+  planDirectory: string;
   planDigest: string;
   /** Where reports are kept. */
   state: string;

@@ -37,6 +37,10 @@ const kinds = {
   LocationRefused: { retry: false },
   /** Another incident, backup or clean-up holds this database. */
   Busy: { retry: true },
+  /** A channel answers and refuses a notice: credentials, a name that it does not know. */
+  NoticeRefused: { retry: false },
+  /** A channel does not answer, or cannot take a notice now. */
+  NoticeUndelivered: { retry: true },
 } as const;
 
 export type FailureKind = keyof typeof kinds;

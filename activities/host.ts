@@ -1,3 +1,5 @@
+import { cleanUp } from './backups/clean-up.js';
+import { lookForTrouble } from './alerts/trouble.js';
 import { listBackups, restoreBackup, takeBackup, testRestore, verifyBackups } from './backups/providers.js';
 import { listCandidates } from './backups/list-candidates.js';
 import { protect } from './backups/protect.js';
@@ -43,8 +45,10 @@ export function createHostActivities(context: HostContext) {
     takeBackup: activity(takeBackup(context)),
     verifyBackups: activity(verifyBackups(context)),
     listBackups: activity(listBackups(context)),
+    cleanUp: activity(cleanUp(context)),
     testRestore: activity(testRestore(context)),
     restoreBackup: activity(restoreBackup(context)),
+    lookForTrouble: activity(lookForTrouble(context)),
     hostFacts: activity(hostFacts(context)),
   };
 }

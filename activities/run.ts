@@ -43,6 +43,8 @@ export interface RunOptions {
    * the crashed one left running. Two programs in one directory would be worse than none.
    */
   ledger?: Ledger;
+  /** It says nothing for hours while all is well, and whoever runs it watches it otherwise. */
+  quiet?: boolean;
   /** Lines of output are kept out of errors: it is the plan author's own command, and may print anything. */
   private?: boolean;
 }
@@ -102,7 +104,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   const end = () => endGroup(child.pid);
   signal?.addEventListener('abort', end);
   const timer = options.timeout ? setTimeout(end, options.timeout) : undefined;
-  const silence = options.ledger ? setTimeout(end, silenceMilliseconds) : undefined;
+  const silence = options.ledger && !options.quiet ? setTimeout(end, silenceMilliseconds) : undefined;
   const closed = new Promise<number>((resolve, reject) => {
     child.on('error', (error: NodeJS.ErrnoException) => {
       reject(
@@ -159,6 +161,9 @@ export async function endLeftovers(directory: string): Promise<void> {
   const names = await readdir(directory).catch(() => []);
   await Promise.all(names.filter((name) => name.endsWith('.running')).map((name) => endLeftover(join(directory, name))));
 }
+
+/** The same for one program, before anything is changed under its hands. */
+export const endLeftoverOf = (ledger: Ledger): Promise<void> => endLeftover(ledgerFile(ledger));
 
 /** Ends the process group that an earlier, killed attempt left behind, and waits until it is gone. A reused PID is not touched. */
 async function endLeftover(file: string): Promise<void> {

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { exitCodes, Expected, fail } from './output.js';
 import * as abort from './commands/abort.js';
 import * as agent from './commands/agent.js';
+import * as alerts from './commands/alerts.js';
 import * as approve from './commands/approve.js';
 import * as backup from './commands/backup.js';
 import * as check from './commands/check.js';
@@ -51,6 +52,7 @@ for (const command of [
   document,
   init,
   doctor,
+  alerts,
   schedules,
   up,
   worker,

@@ -3,16 +3,16 @@ import {
   Client,
   Connection,
   WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
   type WorkflowHandle,
   WithStartWorkflowOperation,
 } from '@temporalio/client';
-import { defaultPayloadConverter, defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
+import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { LoadedPlan } from '../plan/load.js';
 import {
-  backupWorkflowId,
+  alertsWorkflowId,
   controlQueue,
-  doctorWorkflowId,
   drillWorkflowId,
   incidentName,
   incidentWorkflowId,
@@ -20,20 +20,10 @@ import {
   workflowTypeOf,
 } from '../plan/names.js';
 import type { ScenarioName } from '../plan/schema.js';
-import type { BackupKind, BackupType } from '../plan/kinds.js';
-import type {
-  Abort,
-  Approval,
-  BackupInput,
-  BackupListing,
-  BackupResult,
-  Decision,
-  Declared,
-  DoctorResult,
-  IncidentInput,
-  VerifyResult,
-} from '../workflows/messages.js';
+import type { Abort, AlertsNow, Approval, Decision, Declared, DoctorResult, IncidentInput, TestedChannel } from '../workflows/messages.js';
 import type { IncidentState, Mode, Phase, Progress } from '../workflows/state.js';
+import { ask, progressOf } from './ask.js';
+import { Backups } from './backups.js';
 import { Expected, exitCodes } from './output.js';
 import { atOnce, nobody, onceBegun, wasWithdrawn, withdrawUnlessBegun } from './patience.js';
 
@@ -46,6 +36,14 @@ export interface IncidentSummary {
   drill: boolean;
   declaredAt: string;
   endedAt: string | null;
+}
+
+/** A notice that is on its way, and did not arrive at its first attempt. */
+export interface Sending {
+  channel: string;
+  title: string;
+  attempts: number;
+  why: string | null;
 }
 
 /** What the CLI does, for scripts too: a small typed client of one system's incidents and backups. */
@@ -72,6 +70,10 @@ export class Lifeboat {
 
   async close(): Promise<void> {
     await this.temporal.connection.close();
+  }
+
+  get backups(): Backups {
+    return new Backups(this.plan, this.temporal);
   }
 
   get system(): string {
@@ -160,31 +162,34 @@ export class Lifeboat {
     return found.sort((a, b) => Number(a.endedAt !== null) - Number(b.endedAt !== null) || b.declaredAt.localeCompare(a.declaredAt));
   }
 
-  async backup(component: string, type: BackupType): Promise<BackupResult> {
-    return onceBegun(
-      await this.temporal.workflow.start('backup', {
-        workflowId: backupWorkflowId(this.system, component),
-        taskQueue: controlQueue(this.system),
-        workflowIdConflictPolicy: 'USE_EXISTING',
-        args: [{ system: this.system, component, type } satisfies BackupInput],
-        staticSummary: `${type} backup of ${component}`,
-      }),
-    );
-  }
-
-  /** What a backup that runs now says of how far it is. */
-  async backupProgress(database: string): Promise<Progress[]> {
-    return progressOf(this.temporal, backupWorkflowId(this.system, database));
-  }
-
-  listBackups(component: string, kind: BackupKind = 'physical'): Promise<BackupListing> {
-    return this.ask('listBackups', { component, kind });
-  }
-  verifyBackups(component: string, kind: BackupKind = 'physical'): Promise<VerifyResult> {
-    return this.ask('verifyBackups', { component, kind });
-  }
   doctor(database: string): Promise<DoctorResult> {
-    return this.ask('doctor', { database, planDigest: this.plan.digest });
+    return ask(this.temporal, this.system, 'doctor', { database, planDigest: this.plan.digest });
+  }
+
+  /** What is wrong now. Throws {@link Expected} where no alerts are kept. */
+  async alerts(): Promise<Omit<AlertsNow, 'sending'> & { sending: Sending[] }> {
+    const handle = this.temporal.workflow.getHandle(alertsWorkflowId(this.system));
+    try {
+      const now = await atOnce(this.temporal, () => handle.query<AlertsNow>('alerts'));
+      const { raw } = await handle.describe();
+      const sending = now.sending.flatMap(({ channel, title, activity }): Sending[] => {
+        const { attempt = 1, lastFailure } = raw.pendingActivities?.find(({ activityId }) => activityId === activity) ?? {};
+        return attempt !== null && attempt > 1 ? [{ channel, title, attempts: attempt - 1, why: lastFailure?.message ?? null }] : [];
+      });
+      return { ...now, sending };
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      const none = Object.values(this.plan.plan.notifications).every((channel) => channel === undefined);
+      throw new Expected(
+        'No alerts are kept of this system.',
+        none ? 'Add notifications: to the plan, and start the control worker again.' : 'The control worker begins with it: lifeboat worker',
+        none ? exitCodes.badInput : exitCodes.noAnswer,
+      );
+    }
+  }
+  /** A test notice over every channel of the plan. */
+  testAlerts(): Promise<TestedChannel[]> {
+    return ask(this.temporal, this.system, 'testAlerts', {});
   }
 
   /** Opens what an ended incident left closed. Throws when an incident is open: it decides then. */
@@ -200,16 +205,6 @@ export class Lifeboat {
           if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
           throw new Expected('An incident is open: it decides when the service is resumed.', 'See it: lifeboat watch', exitCodes.refused);
         }),
-    );
-  }
-
-  private async ask<T>(workflow: string, input: object): Promise<T> {
-    return onceBegun(
-      await this.temporal.workflow.start(workflow, {
-        workflowId: doctorWorkflowId(this.system, `${workflow}-${Date.now()}`),
-        taskQueue: controlQueue(this.system),
-        args: [{ system: this.system, ...input }],
-      }),
     );
   }
 }
@@ -262,15 +257,6 @@ export class Incident {
 
 /** Phases in which nothing more happens by itself. */
 export const settled = (phase: Phase): boolean => phase !== 'open' && phase !== 'waiting';
-
-async function progressOf(temporal: Client, workflowId: string, runId?: string): Promise<Progress[]> {
-  const { raw } = await temporal.workflow.getHandle(workflowId, runId).describe();
-  return (raw.pendingActivities ?? []).flatMap(({ heartbeatDetails }) => {
-    const payload = heartbeatDetails?.payloads?.[0];
-    const progress = payload && defaultPayloadConverter.fromPayload<Progress | null>(payload);
-    return progress ? [progress] : [];
-  });
-}
 
 /** What an incident is found by in Temporal's own UI, from its first moment on. */
 export const searchAttributes = (system: string, scenario: ScenarioName, drill: boolean): SearchAttributePair[] => [

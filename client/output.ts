@@ -39,7 +39,8 @@ interface Explained {
   problems?: unknown[];
 }
 
-async function explain(error: unknown): Promise<Explained> {
+/** What went wrong, in words. */
+export async function explain(error: unknown): Promise<Explained> {
   if (error instanceof Expected) return { message: error.message, hint: error.hint, code: error.code };
   const named = error as Error & { problems?: unknown[]; hint?: string };
   // Of a worker that does not start; it knows nothing of the CLI.

@@ -1,8 +1,9 @@
 import { ScheduleNotFoundError, ScheduleOverlapPolicy, type ScheduleOptions } from '@temporalio/client';
-import { backupWorkflowId, controlQueue, scheduleId } from '../plan/names.js';
+import { controlQueue, scheduleId } from '../plan/names.js';
 import { onlyDatabase } from '../plan/access.js';
-import type { BackupType } from '../plan/kinds.js';
-import type { BackupInput, IncidentInput } from '../workflows/messages.js';
+import { type BackupType, physicalTypes } from '../plan/kinds.js';
+import type { Plan } from '../plan/schema.js';
+import type { IncidentInput, ScheduledWork } from '../workflows/messages.js';
 import type { Lifeboat } from './lifeboat.js';
 
 interface Line {
@@ -88,33 +89,21 @@ export class Schedules {
     const taskQueue = controlQueue(plan.system);
     const policies = { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '5 minutes' } as const;
     const spec = (cron: string) => ({ cronExpressions: [cron], timezone: plan.timezone });
-    const backups = Object.entries(plan.databases).flatMap(
-      ([
-        database,
-        {
-          backups: { physical },
+    const work = scheduledWork(plan).map(({ id, cron, work }): ScheduleOptions => {
+      const args: [ScheduledWork] = [work];
+      return {
+        scheduleId: scheduleId(plan.system, id),
+        spec: spec(cron),
+        policies,
+        action: {
+          type: 'startWorkflow',
+          workflowType: 'scheduledWork',
+          workflowId: scheduleId(plan.system, `scheduled/${id}`),
+          taskQueue,
+          args,
         },
-      ]) =>
-        (['full', 'differential', 'incremental'] as const satisfies readonly BackupType[]).flatMap((type): ScheduleOptions[] => {
-          const cron = physical?.[type];
-          if (!cron) return [];
-          const args: [BackupInput] = [{ system: plan.system, component: database, type }];
-          return [
-            {
-              scheduleId: scheduleId(plan.system, `backup/${database}/${type}`),
-              spec: spec(cron),
-              policies,
-              action: {
-                type: 'startWorkflow',
-                workflowType: 'backup',
-                workflowId: backupWorkflowId(plan.system, database),
-                taskQueue,
-                args,
-              },
-            },
-          ];
-        }),
-    );
+      };
+    });
     const drills = plan.drills.map(({ scenario, database, schedule }): ScheduleOptions => {
       const args: [IncidentInput] = [
         {
@@ -140,6 +129,28 @@ export class Schedules {
         },
       };
     });
-    return [...backups, ...drills];
+    return [...work, ...drills];
   }
+}
+
+/** Backups and their tests, each with its cron. */
+function scheduledWork(plan: Plan): { id: string; cron: string; work: ScheduledWork }[] {
+  const { system } = plan;
+  const backup = (component: string, type: BackupType, cron: string | undefined) =>
+    cron ? [{ id: `backup/${component}/${type}`, cron, work: { workflow: 'backup', input: { system, component, type } } as const }] : [];
+  const databases = Object.entries(plan.databases).flatMap(([component, { backups }]) => {
+    const { physical, logical, verification, restoreTest } = backups;
+    const test = (workflow: 'backupVerification' | 'restoreTest', name: string, cron: string | undefined) =>
+      cron ? [{ id: `${name}/${component}`, cron, work: { workflow, input: { system, component } } as const }] : [];
+    return [
+      ...physicalTypes.flatMap((type) => backup(component, type, physical?.[type])),
+      ...backup(component, 'logical', logical?.schedule),
+      ...test('backupVerification', 'verification', verification?.schedule),
+      ...test('restoreTest', 'restore-test', restoreTest?.schedule),
+    ];
+  });
+  const others = (['files', 'redis', 'code'] as const).flatMap((kind) =>
+    Object.entries<{ schedule?: string | undefined }>(plan[kind]).flatMap(([component, { schedule }]) => backup(component, kind, schedule)),
+  );
+  return [...databases, ...others];
 }

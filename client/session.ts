@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { LoadedPlan } from '../plan/load.js';
 import type { Lifeboat } from './lifeboat.js';
@@ -33,6 +34,25 @@ export async function withLifeboat(command: Command, work: (lifeboat: Lifeboat, 
   } finally {
     await lifeboat.close();
   }
+}
+
+/**
+ * The same for work on backups, which needs no plan file: without one, DATABASE_URL and its like say what is backed up, and Temporal runs on this
+ * machine for as long as the command does.
+ */
+export async function withBackups(command: Command, work: (lifeboat: Lifeboat, options: Globals) => Promise<void>): Promise<void> {
+  const { plan } = globals(command);
+  if (!process.env['DATABASE_URL'] || plan !== 'lifeboat.yaml' || existsSync(plan)) return withLifeboat(command, work);
+  const { withoutPlan } = await import('./no-plan.js');
+  await withoutPlan(process.env, async (loaded) => {
+    const { Lifeboat } = await import('./lifeboat.js');
+    const lifeboat = await Lifeboat.connect(loaded);
+    try {
+      await work(lifeboat, globals(command));
+    } finally {
+      await lifeboat.close();
+    }
+  });
 }
 
 /** The database that is meant: named, or the only one. Throws {@link Expected} when it is neither. */

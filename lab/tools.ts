@@ -12,3 +12,6 @@ export function tool(name: string): string {
   if (!path) throw new Error(`${name} was not found on this machine. Run: npm run setup`);
   return path;
 }
+
+/** The same, and undefined when it is not on this machine. */
+export const findTool = (name: string): string | undefined => tools.findTool(name);

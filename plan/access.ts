@@ -1,3 +1,4 @@
+import { type BackupKind, type BackupType, physicalTypes } from './kinds.js';
 import type { DatabasePlan, LocationPlan, Plan } from './schema.js';
 
 /** Small questions to a plan, asked by everyone. Pure: workflows import it. */
@@ -30,6 +31,11 @@ export function physicalOf({ backups, name }: DatabasePlan): PhysicalPlan {
   return backups.physical;
 }
 
+/** The databases that a scenario can restore: those with physical backups, in the order of the plan. */
+export function recoverable(plan: Plan): string[] {
+  return Object.keys(plan.databases).filter((name) => plan.databases[name]?.backups.physical !== undefined);
+}
+
 /** Where a location is, as people know it: a directory, `s3://bucket/prefix`, `user@host:directory`. */
 export function placeOf({ directory, s3, azure, gcs, sftp }: LocationPlan): string {
   const below = (prefix: string | undefined) => (prefix ? `/${prefix}` : '');
@@ -38,6 +44,25 @@ export function placeOf({ directory, s3, azure, gcs, sftp }: LocationPlan): stri
   if (gcs) return `gs://${gcs.bucket}${below(gcs.prefix)}`;
   if (sftp) return `${sftp.user}@${sftp.host}:${sftp.directory}`;
   return directory ?? 'nowhere';
+}
+
+/** Something that the plan backs up, and the types of backup that it has of it. */
+export interface Protected {
+  kind: BackupKind;
+  component: string;
+  types: readonly BackupType[];
+}
+
+/** Everything that the plan backs up, in its order. */
+export function protectedBy(plan: Plan): Protected[] {
+  const databases = Object.entries(plan.databases).flatMap(([component, { backups }]): Protected[] => [
+    ...(backups.physical ? [{ kind: 'physical', component, types: physicalTypes } as const] : []),
+    ...(backups.logical ? [{ kind: 'logical', component, types: ['logical'] } as const] : []),
+  ]);
+  const others = (['files', 'redis', 'code'] as const).flatMap((kind) =>
+    Object.keys(plan[kind]).map((component): Protected => ({ kind, component, types: [kind] })),
+  );
+  return [...databases, ...others];
 }
 
 /** The names of all hosts, in the order of the plan. */
@@ -49,14 +74,17 @@ export function databaseHosts(plan: Plan, database: string): string[] {
   return [primary, ...standbys];
 }
 
-/** The databases that have a server on the host, and what that server is by the plan; after a promotion it may be otherwise. */
+/**
+ * The databases that have a server and its files on the host, and what that server is by the plan; after a promotion it may be otherwise. A managed
+ * database has neither here.
+ */
 export function databasesOn(plan: Plan, host: string): { database: string; role: 'primary' | 'standby' }[] {
   const roleIn = ({ postgres }: DatabasePlan): 'primary' | 'standby' | undefined => {
     if (postgres.primary === host) return 'primary';
     return postgres.standbys.includes(host) ? 'standby' : undefined;
   };
   return Object.entries(plan.databases).flatMap(([database, each]) => {
-    const role = roleIn(each);
+    const role = each.postgres.dataDirectory === undefined ? undefined : roleIn(each);
     return role ? [{ database, role }] : [];
   });
 }
@@ -75,4 +103,22 @@ export function servicesOf(plan: Plan, database: string): string[] {
 export function onlyDatabase(plan: Plan): string | undefined {
   const names = Object.keys(plan.databases);
   return names.length === 1 ? names[0] : undefined;
+}
+
+/** The locations at which there are backups of a database: physical ones first, each once. */
+export function locationsOfDatabase({ backups }: DatabasePlan): string[] {
+  return [...new Set([...(backups.physical?.locations ?? []), ...(backups.logical?.locations ?? [])])];
+}
+
+/** The locations that the agent of a host backs up to or restores from, each once: after a promotion a standby does what its primary did. */
+export function locationsUsedOn(plan: Plan, host: string): string[] {
+  const ofDatabases = Object.entries(plan.databases).flatMap(([name, database]) => {
+    const { verification, restoreTest } = database.backups;
+    const used = [...databaseHosts(plan, name), verification?.host, restoreTest?.host].includes(host);
+    return used ? locationsOfDatabase(database) : [];
+  });
+  const others = [plan.files, plan.redis, plan.code].flatMap((components: Record<string, { host: string; locations: string[] }>) =>
+    Object.values(components).flatMap((each) => (each.host === host ? each.locations : [])),
+  );
+  return [...new Set([...ofDatabases, ...others])];
 }

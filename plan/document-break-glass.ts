@@ -1,5 +1,5 @@
-import { onHost, servicesOf, placeOf } from './access.js';
-import { block, code, plain, table } from './markdown.js';
+import { dumpByHand, othersByHand, physicalByHand } from './document-by-hand.js';
+import { block, code } from './markdown.js';
 import type { Plan } from './schema.js';
 import { allSecretReferences } from './secrets.js';
 import { sentenceList } from './words.js';
@@ -27,56 +27,30 @@ export function breakGlass(plan: Plan, path: string): string[] {
     '',
     '### If no Lifeboat can be started anywhere',
     '',
-    'The backups are plain pgBackRest repositories. Any host with PostgreSQL of the same major version and pgBackRest can restore them. Restore beside the old data directory, never over it.',
+    `Each backup was made by a tool that restores it without Lifeboat: ${tools(plan)}. Restore beside the old data, never over it.`,
     '',
-    ...Object.keys(plan.databases).flatMap((database) => byHand(plan, database)),
+    ...Object.entries(plan.databases).flatMap(([name, { backups }]) => [
+      ...(backups.physical ? physicalByHand(plan, name, backups.physical) : []),
+      ...dumpByHand(plan, name),
+    ]),
+    ...othersByHand(plan),
   ];
 }
 
-function byHand(plan: Plan, database: string): string[] {
-  const { postgres, backups, name, verify } = plan.databases[database]!;
-  const copy = `${onHost(postgres.dataDirectory!, postgres.primary)}.restored-by-hand`;
-  const stanza = `${plan.system}-${database}`;
-  const stop = servicesOf(plan, database).map((service) => `${service} on ${sentenceList(plan.services[service]!.hosts)}`);
-  const [first] = backups.physical!.locations;
-  const location = plan.locations[first!]!;
-  const counted = Object.keys(verify.rows);
-  return [
-    `Database ${plain(database)}:`,
-    '',
-    `1. Stop ${plain(sentenceList(stop, 'everything that writes to it'))}, then the server on ${plain(postgres.primary)}.`,
-    `2. As the user that owns the data, with mode 600, write ${code('by-hand.conf')}:`,
-    '',
-    '   ```ini',
-    '   [global]',
-    `   repo1-path=${location.directory}`,
-    ...(location.encryption
-      ? ['   repo1-cipher-type=aes-256-cbc', `   repo1-cipher-pass=(the passphrase that ${location.encryption} stands for)`]
-      : []),
-    `   [${stanza}]`,
-    `   pg1-path=${copy}`,
-    '   ```',
-    '',
-    ...table(
-      ['Location', 'repo1-path', 'Passphrase'],
-      backups.physical!.locations.map((each) => [
-        plain(each),
-        code(placeOf(plan.locations[each]!)),
-        plan.locations[each]!.encryption ? code(plan.locations[each]!.encryption) : 'none',
-      ]),
-    ),
-    '3. As the same user (for a moment in the past, add `--type=time --target="YYYY-MM-DD HH:MM:SS+00" --target-action=promote` to the restore):',
-    '',
-    ...block(
-      `pgbackrest --config=$PWD/by-hand.conf --stanza=${stanza} info`,
-      `mkdir -m 700 ${copy}`,
-      `pgbackrest --config=$PWD/by-hand.conf --stanza=${stanza} --archive-mode=off restore`,
-      `pg_ctl -D ${copy} -o "-p 5499" -w -t 3600 start${postgres.configFile ? `   # if it has no postgresql.conf, copy the files beside ${postgres.configFile}` : ''}`,
-      ...(counted.length > 0
-        ? counted.map((each) => `psql -p 5499 -d ${name} -c 'select count(*) from ${each}'`)
-        : [`psql -p 5499 -d ${name} -c 'select now()'   # and count what must be there`]),
-    ),
-    '4. Only when the figures are right: stop both servers, rename the old data directory aside, rename the copy into its place, start the server, then the services. Take a new full backup.',
-    '',
-  ];
+/** What must be installed to restore by hand. */
+function tools(plan: Plan): string {
+  const databases = Object.values(plan.databases).map(({ backups }) => backups);
+  const engines = new Set(databases.flatMap(({ physical }) => physical?.engine ?? []));
+  const encrypted = [...databases.map(({ logical }) => logical), ...Object.values(plan.code)].some((each) =>
+    each?.locations.some((name) => plan.locations[name]!.encryption),
+  );
+  return sentenceList([
+    'PostgreSQL of the same major version',
+    ...(engines.has('pgbackrest') ? ['pgBackRest'] : []),
+    ...(engines.has('wal-g') ? ['wal-g'] : []),
+    ...(databases.some(({ logical }) => logical?.compression) ? ['zstd'] : []),
+    ...(encrypted ? ['age'] : []),
+    ...(Object.keys({ ...plan.files, ...plan.redis }).length > 0 ? ['restic'] : []),
+    ...(Object.keys(plan.code).length > 0 ? ['git'] : []),
+  ]);
 }

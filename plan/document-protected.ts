@@ -1,9 +1,10 @@
 import { hostAddress, servicesOf, placeOf } from './access.js';
+import { backups } from './document-backups.js';
 import { code, plain, table } from './markdown.js';
-import type { Plan } from './schema.js';
-import { controlCommand, describeCron, planDuration, sentenceList } from './words.js';
+import type { LocationPlan, Plan } from './schema.js';
+import { controlCommand, planDuration, sentenceList } from './words.js';
 
-/** The chapter of the printed document that says what is protected: databases, backups, locations, hosts, services, verification. Gives lines of Markdown. Pure. */
+/** The chapter of the printed document that says what is protected: databases, backups of every kind, locations, hosts, services, verification. Gives lines of Markdown. Pure. */
 export function protectedThings(plan: Plan): string[] {
   const databases = Object.entries(plan.databases);
   return [
@@ -18,39 +19,21 @@ export function protectedThings(plan: Plan): string[] {
         code(inPostgres),
         plain(postgres.primary),
         plain(sentenceList(postgres.standbys)),
-        postgres.dataDirectory === undefined ? 'none: dumps alone' : perHost(postgres.dataDirectory),
-        perHost(postgres.port),
+        postgres.dataDirectory === undefined
+          ? `none: dumps alone, through ${code(postgres.url ?? 'its URL')}`
+          : perHost(postgres.dataDirectory),
+        postgres.dataDirectory === undefined ? 'in the URL' : perHost(postgres.port),
         plain(sentenceList(servicesOf(plan, name))),
       ]),
     ),
-    '### Backups',
-    '',
-    ...table(
-      ['Database', 'Full', 'Differential', 'Incremental', 'Kept', 'Locations, in the order of preference'],
-      databases.map(
-        ([
-          name,
-          {
-            backups: { physical },
-          },
-        ]) => [
-          plain(name),
-          schedule(physical?.full),
-          schedule(physical?.differential),
-          schedule(physical?.incremental),
-          physical ? `${physical.keep.full} full backups, and what is based on them` : 'none',
-          plain(physical?.locations.join(', ') ?? ''),
-        ],
-      ),
-    ),
-    'Between backups, PostgreSQL archives its WAL to the same locations all the time, so that any moment in between can be restored. `lifeboat backup list` shows what is there.',
-    '',
+    ...backups(plan),
     '### Locations',
     '',
     ...table(
-      ['Location', 'Directory', 'Encrypted with'],
+      ['Location', 'What it is', 'Where', 'Encrypted with'],
       Object.entries(plan.locations).map(([name, location]) => [
         plain(name),
+        kindWords(location),
         code(placeOf(location)),
         location.encryption ? code(location.encryption) : '**not encrypted**',
       ]),
@@ -58,18 +41,19 @@ export function protectedThings(plan: Plan): string[] {
     '### Hosts',
     '',
     ...table(
-      ['Host', 'Address', 'Region', 'What is on it'],
+      ['Host', 'Address', 'Region', 'What is on it', 'Scratch directory'],
       Object.keys(plan.hosts).map((host) => [
         plain(host),
         code(hostAddress(plan, host)),
         plain(plan.hosts[host]!.region),
         plain(sentenceList(onHostNow(plan, host), 'nothing')),
+        plan.hosts[host]!.scratch ? code(plan.hosts[host]!.scratch) : 'none',
       ]),
     ),
     ...services(plan),
     '### How a restored copy is verified',
     '',
-    'Always: the structure of every table and index (amcheck), zero pages, and the age of the canary. Besides:',
+    'Always: the structure of every table and index (amcheck), zero pages, and the age of the canary; a dump must be restored without a single error. Besides:',
     '',
     ...table(
       ['Database', 'Rows counted', 'Queries, and what they must give'],
@@ -106,7 +90,14 @@ function services(plan: Plan): string[] {
 
 // --- words ---
 
-const schedule = (cron: string | undefined): string => (cron === undefined ? 'not scheduled' : describeCron(cron));
+/** What kind of place a location is, and where it stands when it says so. */
+function kindWords({ s3, azure, gcs, sftp }: LocationPlan): string {
+  if (s3) return s3.endpoint ? `S3-compatible storage at ${code(s3.endpoint)}` : `Amazon S3, ${plain(s3.region)}`;
+  if (azure) return azure.endpoint ? `Azure Blob Storage at ${code(azure.endpoint)}` : 'Azure Blob Storage';
+  if (gcs) return gcs.endpoint ? `Google Cloud Storage at ${code(gcs.endpoint)}` : 'Google Cloud Storage';
+  return sftp ? `a server, by SFTP on port ${sftp.port}` : 'a directory';
+}
+
 const formatPercent = (fraction: number): string => `${Number((fraction * 100).toFixed(4))}%`;
 
 function perHost(value: string | number | Record<string, string | number>): string {
@@ -118,11 +109,26 @@ function perHost(value: string | number | Record<string, string | number>): stri
 
 function onHostNow(plan: Plan, host: string): string[] {
   const databases = Object.entries(plan.databases).flatMap(([name, { postgres }]) => {
-    if (postgres.primary === host) return [`database ${name} (primary)`];
+    if (postgres.primary === host)
+      return [postgres.dataDirectory === undefined ? `dumps of database ${name}` : `database ${name} (primary)`];
     return postgres.standbys.includes(host) ? [`database ${name} (standby)`] : [];
   });
+  const tests = Object.entries(plan.databases).flatMap(
+    ([
+      name,
+      {
+        backups: { verification, restoreTest },
+      },
+    ]) => ([verification?.host, restoreTest?.host].includes(host) ? [`test restores of ${name}`] : []),
+  );
   return [
     ...databases,
+    ...tests,
+    ...(['files', 'redis', 'code'] as const).flatMap((kind) =>
+      Object.keys(plan[kind])
+        .filter((name) => plan[kind][name]?.host === host)
+        .map((name) => `${kind} ${name}`),
+    ),
     ...Object.keys(plan.services)
       .filter((name) => plan.services[name]!.hosts.includes(host))
       .map((name) => `service ${name}`),

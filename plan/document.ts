@@ -1,4 +1,4 @@
-import { databaseHosts } from './access.js';
+import { databaseHosts, recoverable } from './access.js';
 import { planDigest } from './digest.js';
 import { breakGlass } from './document-break-glass.js';
 import { protectedThings } from './document-protected.js';
@@ -24,6 +24,7 @@ export function renderDocument(plan: Plan, { now, path = 'lifeboat.yaml' }: { no
     ...objectives(plan),
     ...protectedThings(plan),
     ...people(plan),
+    ...notified(plan),
     '## Scenarios',
     '',
     ...scenarioNames.flatMap((scenario) => scenarioChapter(plan, scenario)),
@@ -36,6 +37,7 @@ export function renderDocument(plan: Plan, { now, path = 'lifeboat.yaml' }: { no
 }
 
 function firstPage(plan: Plan): string[] {
+  const dumped = Object.keys(plan.databases).filter((name) => !recoverable(plan).includes(name));
   const call = plan.people.onCall.map((person) => contactLine(plan, person));
   return [
     '## If it is happening now',
@@ -48,11 +50,17 @@ function firstPage(plan: Plan): string[] {
       scenarioNames.map((name) => [
         scenarioTexts[name].symptoms.map(plain).join('; '),
         plain(scenarioTexts[name].title),
-        Object.keys(plan.databases)
+        recoverable(plan)
           .map((database) => code(`lifeboat start ${name} --database ${database}`))
-          .join(' or '),
+          .join(' or ') || 'it cannot run: the plan takes no physical backups',
       ]),
     ),
+    ...(dumped.length > 0
+      ? [
+          `Of ${plain(sentenceList(dumped))} there are dumps alone: \`lifeboat backup list\`, then \`lifeboat backup restore ID --into NAME\`.`,
+          '',
+        ]
+      : []),
     '3. Type `lifeboat watch` and follow it: it shows each step, and when it needs a person, what to type.',
     '',
     'Not sure? Add `--dry-run`: everything is checked and nothing is changed. Starting twice does no harm: a second caller joins the incident that is open.',
@@ -115,6 +123,27 @@ function people(plan: Plan): string[] {
   return lines;
 }
 
+/** Which channels Lifeboat tells by itself. */
+function notified(plan: Plan): string[] {
+  const { slack, email, pagerduty } = plan.notifications;
+  const rows = [
+    ...(slack ? [['Slack', plain(slack.channel), 'everything']] : []),
+    ...(email ? [['E-mail', `${plain(email.to.join(', '))}, by ${code(email.host)}`, 'everything']] : []),
+    ...(pagerduty ? [['PagerDuty', 'whoever its service calls', 'what is critical']] : []),
+  ];
+  return [
+    '### Who is told by Lifeboat',
+    '',
+    ...(rows.length > 0
+      ? [
+          'Of a backup that failed, is late or cannot be verified, of an archive that falls behind the RPO, of a location that is nearly full; and when it is over:',
+          '',
+          ...table(['Channel', 'Who', 'Of what'], rows),
+        ]
+      : ['**Nobody.** The plan names no channel: a backup that fails is seen only by who looks. Add `notifications` to it.', '']),
+  ];
+}
+
 function afterwards(plan: Plan): string[] {
   return [
     '## After the recovery',
@@ -127,7 +156,7 @@ function afterwards(plan: Plan): string[] {
       'lifeboat report   # the timeline, the RTO and RPO really reached, every decision with its name',
       'lifeboat close    # when the tasks are done',
     ),
-    `What was damaged lies in quarantine beside the data directory. Nothing removes it by itself; look at the free space of ${plain(sentenceList([...new Set(Object.keys(plan.databases).flatMap((name) => databaseHosts(plan, name)))]))} before it is needed.`,
+    `What was damaged lies in quarantine beside the data directory. Nothing removes it by itself; look at the free space of ${plain(sentenceList([...new Set(recoverable(plan).flatMap((name) => databaseHosts(plan, name)))], 'its host'))} before it is needed.`,
     '',
   ];
 }
@@ -138,7 +167,7 @@ function drills(plan: Plan): string[] {
     plain(drill.database ?? Object.keys(plan.databases)[0] ?? ''),
     describeCron(drill.schedule),
   ]);
-  const only = Object.keys(plan.databases)[0] ?? 'NAME';
+  const [only] = recoverable(plan);
   return [
     '## Drills',
     '',
@@ -146,10 +175,10 @@ function drills(plan: Plan): string[] {
     '',
     ...(rows.length > 0
       ? table(['Scenario', 'Database', 'When'], rows)
-      : ['**No drill is scheduled.** A plan that was never tried is a hope: add `drills` to it.', '']),
-    'One now:',
-    '',
-    ...block(`lifeboat drill start ${scenarioNames[0]} --database ${only}`),
+      : only === undefined
+        ? ['No scenario can be drilled without physical backups; test restores of the dumps take their place.', '']
+        : ['**No drill is scheduled.** A plan that was never tried is a hope: add `drills` to it.', '']),
+    ...(only === undefined ? [] : ['One now:', '', ...block(`lifeboat drill start ${scenarioNames[0]} --database ${only}`)]),
   ];
 }
 

@@ -84,7 +84,8 @@ function finding({ path, issue, key }: Flat, data: unknown): Finding {
   if (value === undefined) {
     return { path, at: 'key', kind: 'missing', message: `"${last}" is missing`, expected, hint: describe(path) };
   }
-  const found = showValue(value, path);
+  // Where a reference belongs, what stands there instead may be the secret, whatever its key is called.
+  const found = value !== null && expected.startsWith(aSecret) ? '(hidden)' : showValue(value, path);
   if (value === null) {
     return {
       path,
@@ -99,8 +100,11 @@ function finding({ path, issue, key }: Flat, data: unknown): Finding {
   return { path, at: 'value', kind: 'wrong', message: `${found} is not right`, found, expected, hint: wrongHint(value, expected, path) };
 }
 
+/** How the expectation of a secret begins: plan/values.ts. */
+const aSecret = 'a reference to a secret';
+
 function wrongHint(value: unknown, expected: string, path: Path): string | undefined {
-  if (expected.startsWith('a reference to a secret')) {
+  if (expected.startsWith(aSecret)) {
     return 'put the secret into an environment variable or a file of the host, write its name here, and change the secret: it was in a file';
   }
   if (typeof value === 'string' && expected.startsWith('one of ')) return suggestion(value, optionsAt(path), 'value');

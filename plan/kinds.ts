@@ -7,3 +7,7 @@ export type BackupType = PhysicalType | Exclude<BackupKind, 'physical'>;
 
 export const isPhysical = (type: BackupType): type is PhysicalType => (physicalTypes as readonly string[]).includes(type);
 export const kindOf = (type: BackupType): BackupKind => (isPhysical(type) ? 'physical' : type);
+
+/** What a location can be: exactly one of them. */
+export const locationKinds = ['directory', 's3', 'azure', 'gcs', 'sftp'] as const;
+export type LocationKind = (typeof locationKinds)[number];

@@ -1,3 +1,5 @@
+import type { BackupKind } from './kinds.js';
+
 /** Names that the client, the workers and the workflows must agree on. Pure: workflows import it. */
 
 /** The workflow type of a scenario: `databaseCorruption` for `database-corruption`. */
@@ -7,8 +9,15 @@ export const workflowTypeOf = (scenario: string): string => scenario.replace(/-(
 export const incidentWorkflowId = (system: string): string => `lifeboat/${system}/incident`;
 /** Drills have a lock of their own, so that a drill never keeps an incident from being declared. */
 export const drillWorkflowId = (system: string): string => `lifeboat/${system}/drill`;
-export const backupWorkflowId = (system: string, database: string): string => `lifeboat/${system}/backup/${database}`;
+/**
+ * The one workflow ID of all work on the backups of a component: taking, verifying, restoring and cleaning up never run beside each other,
+ * whoever asked for them. A database has one for its physical and its logical backups.
+ */
+export const backupWorkId = (system: string, kind: BackupKind, component: string): string =>
+  `lifeboat/${system}/backups/${kind === 'physical' || kind === 'logical' ? 'database' : kind}/${component}`;
 export const doctorWorkflowId = (system: string, unique: string): string => `lifeboat/${system}/doctor/${unique}`;
+/** The one workflow of a system that keeps its open alerts and tells the channels of the plan. */
+export const alertsWorkflowId = (system: string): string => `lifeboat/${system}/alerts`;
 export const scheduleId = (system: string, what: string): string => `lifeboat/${system}/${what}`;
 
 /** The queue that every control worker of the system polls. */

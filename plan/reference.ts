@@ -10,7 +10,7 @@ export function planReference(): string {
     '',
     '<!-- Generated from plan/schema.ts by: npm run schema -->',
     '',
-    'One YAML file names everything that Lifeboat protects. `lifeboat init` writes a first one, `lifeboat check` says what is wrong with it, line by line, `lifeboat document` prints it for people, and an editor completes it with `plan/lifeboat.schema.json`. A whole one with comments: [lifeboat.example.yaml](../lifeboat.example.yaml).',
+    'One YAML file names everything that Lifeboat protects. `lifeboat init` writes a first one, `lifeboat check` says what is wrong with it, line by line, `lifeboat document` prints it for people, and an editor completes it with `plan/lifeboat.schema.json`. A whole one with comments: [lifeboat.example.yaml](../lifeboat.example.yaml); those of five teams: [examples](../examples/README.md).',
     '',
     'Every host has its own copy. What a workflow is told are names out of the plan; commands, paths and secrets are looked up by each agent in its own copy ([ADR 1](adr/0001-names-travel.md)). A name after which `.NAME` stands is yours to choose.',
     '',

@@ -1,4 +1,7 @@
 import type { Finding } from './explain.js';
+import { checkBackups, checkDrillable } from './references-backups.js';
+import { checkLocations } from './references-locations.js';
+import { at, entries, hostsOf, keys, known, list, map, type Names, type RawMap, type Report } from './references-raw.js';
 import type { Path } from './show.js';
 import { suggestion } from './suggest.js';
 
@@ -21,9 +24,12 @@ export function checkReferences(data: unknown): Finding[] {
   for (const [name, database] of entries(plan.databases)) checkDatabase(['databases', name], database, names, report);
   checkNeighbours(plan, report);
   checkLocations(plan, report);
+  checkBackups(plan, names, report);
   for (const [name, service] of entries(plan.services)) checkService(['services', name], service, names, report);
   checkPeople(plan, names, report);
   checkDrills(plan, names, report);
+  checkDrillable(plan, report);
+  checkNotifications(plan, report);
   if (names.databases?.length === 0)
     report(['databases'], 'the plan protects nothing: no database is named', {
       at: 'key',
@@ -32,16 +38,7 @@ export function checkReferences(data: unknown): Finding[] {
   return findings;
 }
 
-interface Names {
-  /** Undefined when the file has no such map at all: then that is the problem, and not each name. */
-  hosts: string[] | undefined;
-  locations: string[] | undefined;
-  databases: string[] | undefined;
-  contacts: string[] | undefined;
-}
-type Report = (path: Path, message: string, rest?: Partial<Finding>) => void;
-
-function checkDatabase(path: Path, database: unknown, { hosts, locations }: Names, report: Report): void {
+function checkDatabase(path: Path, database: unknown, { hosts }: Names, report: Report): void {
   const postgres = map(map(database)?.postgres);
   if (postgres) {
     const at = [...path, 'postgres'];
@@ -60,10 +57,6 @@ function checkDatabase(path: Path, database: unknown, { hosts, locations }: Name
     }
     for (const field of ['dataDirectory', 'port', 'socketDirectory'])
       checkPerHost([...at, field], postgres[field], [...new Set(hostsOf(postgres))], hosts, report);
-  }
-  const physical = map(map(map(database)?.backups)?.physical);
-  for (const [i, location] of list(physical?.locations).entries()) {
-    known('location', location, locations, [...path, 'backups', 'physical', 'locations', i], report);
   }
 }
 
@@ -98,7 +91,8 @@ function checkNeighbours(plan: RawMap, report: Report): void {
     const taken = new Map<string, string>();
     for (const [name, database] of entries(plan.databases)) {
       const postgres = map(map(database)?.postgres);
-      if (!postgres) continue;
+      // A managed database has no port on the host that dumps it.
+      if (!postgres || (field === 'port' && postgres.dataDirectory === undefined)) continue;
       for (const host of new Set(hostsOf(postgres))) {
         const value = at(postgres[field] ?? (field === 'port' ? 5432 : undefined), host);
         if (typeof value !== 'string' && typeof value !== 'number') continue;
@@ -115,25 +109,6 @@ function checkNeighbours(plan: RawMap, report: Report): void {
           hint: `give "${name}" its own`,
         });
       }
-    }
-  }
-}
-
-/** Backups inside of a data directory would be moved aside together with the damage. */
-function checkLocations(plan: RawMap, report: Report): void {
-  for (const [name, location] of entries(plan.locations)) {
-    const directory = map(location)?.directory;
-    if (typeof directory !== 'string') continue;
-    for (const [database, value] of entries(plan.databases)) {
-      const given = map(map(value)?.postgres)?.dataDirectory;
-      const inside = (map(given) ? Object.values(map(given)!) : [given]).find(
-        (one) => typeof one === 'string' && /[^/]/.test(one) && `${directory}/`.startsWith(`${one.replace(/\/+$/, '')}/`),
-      );
-      if (inside === undefined) continue;
-      report(['locations', name, 'directory'], `backups cannot be kept inside of the data directory of database "${database}"`, {
-        found: directory,
-        hint: 'choose a directory elsewhere, best on another disk',
-      });
     }
   }
 }
@@ -175,22 +150,20 @@ function checkDrills(plan: RawMap, { databases }: Names, report: Report): void {
   }
 }
 
-function known(kind: string, name: unknown, among: string[] | undefined, path: Path, report: Report, where = `${kind}s`): void {
-  if (typeof name !== 'string' || among === undefined || among.includes(name)) return;
-  const hint = suggestion(name, among, kind).replace('persons', 'people');
-  report(path, `unknown ${kind} "${name}"`, { found: name, expected: `the name of a ${kind} below ${where}`, hint });
+/** A user without a password, or the other way round, logs nobody in. */
+function checkNotifications(plan: RawMap, report: Report): void {
+  const email = map(map(plan.notifications)?.email);
+  if (!email) return;
+  for (const [has, lacks, expected] of [
+    ['user', 'password', 'a reference to a secret: env:NAME or file:PATH'],
+    ['password', 'user', 'the name that logs in'],
+  ] as const) {
+    if (email[has] === undefined || email[lacks] !== undefined) continue;
+    report(['notifications', 'email', lacks], `"${lacks}" is missing: it goes with "${has}"`, {
+      at: 'key',
+      kind: 'missing',
+      expected,
+      hint: 'give both, or neither when the server asks for none',
+    });
+  }
 }
-
-// --- raw data, of any shape ---
-
-type RawMap = Record<string, unknown>;
-const map = (value: unknown): RawMap | undefined =>
-  value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as RawMap) : undefined;
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? (value as unknown[]) : []);
-const entries = (value: unknown): [string, unknown][] => Object.entries(map(value) ?? {});
-const keys = (value: unknown): string[] | undefined => (map(value) ? Object.keys(map(value)!) : undefined);
-const at = (value: unknown, host: string): unknown => {
-  const perHost = map(value);
-  return perHost ? (Object.hasOwn(perHost, host) ? perHost[host] : undefined) : value;
-};
-const hostsOf = (postgres: RawMap): string[] => [postgres.primary, ...list(postgres.standbys)].filter((host) => typeof host === 'string');

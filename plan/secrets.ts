@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { databaseHosts, locationsUsedOn } from './access.js';
 import type { Plan } from './schema.js';
 
 /** Secrets by reference: `env:NAME`, `file:PATH`. They are read on the host that needs them, when it needs them, and travel nowhere. */
@@ -84,10 +85,36 @@ export function allSecretReferences(plan: Plan): SecretReference[] {
   const add = (usedBy: string, reference: string | undefined): void => {
     if (reference !== undefined) found.push({ reference, usedBy });
   };
-  for (const [name, location] of Object.entries(plan.locations)) add(`locations.${name}.encryption`, location.encryption);
+  for (const [name, { s3, azure, gcs, sftp, encryption }] of Object.entries(plan.locations)) {
+    add(`locations.${name}.s3.accessKeyId`, s3?.accessKeyId);
+    add(`locations.${name}.s3.secretAccessKey`, s3?.secretAccessKey);
+    add(`locations.${name}.azure.key`, azure?.key);
+    add(`locations.${name}.gcs.credentials`, gcs?.credentials);
+    add(`locations.${name}.sftp.privateKey`, sftp?.privateKey);
+    add(`locations.${name}.encryption`, encryption);
+  }
   for (const [name, { postgres }] of Object.entries(plan.databases)) {
+    add(`databases.${name}.postgres.url`, postgres.url);
     add(`databases.${name}.postgres.password`, postgres.password);
     add(`databases.${name}.postgres.replication.password`, postgres.replication?.password);
   }
+  for (const [name, { password }] of Object.entries(plan.redis)) add(`redis.${name}.password`, password);
+  const { slack, email, pagerduty } = plan.notifications;
+  add('notifications.slack.token', slack?.token);
+  add('notifications.email.password', email?.password);
+  add('notifications.pagerduty.routingKey', pagerduty?.routingKey);
   return found;
+}
+
+/**
+ * Those that the agent of a host needs: of the databases and Redis servers on it, and of the locations that it backs up to or restores
+ * from. Those of the notifications are the control worker's.
+ */
+export function secretsOn(plan: Plan, host: string): SecretReference[] {
+  const locations = new Set(locationsUsedOn(plan, host).map((name) => `locations.${name}.`));
+  // Managed ones too: the host that the plan names is the one that dumps them.
+  const databases = Object.keys(plan.databases).flatMap((name) => (databaseHosts(plan, name).includes(host) ? [`databases.${name}.`] : []));
+  const redis = Object.keys(plan.redis).flatMap((name) => (plan.redis[name]?.host === host ? [`redis.${name}.`] : []));
+  const mine = [...locations, ...databases, ...redis];
+  return allSecretReferences(plan).filter(({ usedBy }) => mine.some((prefix) => usedBy.startsWith(prefix)));
 }

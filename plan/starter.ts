@@ -43,6 +43,7 @@ locations:
   onsite:
     directory: ${text(backups)} # EDIT: best another disk or a network mount; the directory above it must be there
     # encryption: env:BACKUP_PASSPHRASE # encrypts the backups; decide before the first one, and keep the passphrase elsewhere too
+  # offsite: { s3: { bucket: NAME, region: us-east-1 }, encryption: env:BACKUP_PASSPHRASE } # or azure, gcs, sftp
 
 databases:
   main:
@@ -58,6 +59,8 @@ ${optional('socketDirectory', found?.socketDirectory)}${optional('configFile', f
         full: 0 2 * * 0 # Sundays at 02:00
         differential: 0 2 * * 1-6 # the other days
         keep: { full: ${findings.backups?.keepFull ?? 7} }
+      # logical: { locations: [onsite], schedule: 0 3 * * * } # dumps of the one database, by pg_dump
+      verification: { host: ${host}, schedule: 0 4 * * 0 } # Sundays: the newest backup is restored beside, verified and removed
     verify: # what a restored copy must show before it goes into place
 ${verifyRows(rows)}      queries: []
       # - { sql: "select count(*) from orders where total < 0", expect: 0 }
@@ -70,6 +73,11 @@ services: {}
 #    control: { systemd: backend } # or: start, stop and status, each a command
 #    health: { url: "http://{host}:8080/health", within: 2s }
 
+# More that can be backed up; docs/plan.md has every key, examples/ whole plans.
+# files: { uploads: { host: ${host}, paths: [/srv/uploads], locations: [onsite], schedule: 0 1 * * *, keep: { for: 90d } } }
+# redis: { cache: { host: ${host}, locations: [onsite], schedule: 30 1 * * * } }
+# code: { site: { host: ${host}, repositories: { site: /srv/site.git }, locations: [onsite], schedule: 45 1 * * * } }
+
 # EDIT: who is called, and how.
 people:
   onCall: []
@@ -81,6 +89,9 @@ people:
 #  contacts:
 #    asha: { name: Asha Rao, phone: "+91 22 5550 0100", email: asha@example.com }
 #    ben: { name: Ben Okoro, phone: "+44 20 7946 0000", email: ben@example.com }
+
+# Who is told when a backup fails, is late or cannot be verified; pagerduty and email too.
+# notifications: { slack: { token: env:SLACK_TOKEN, channel: "#ops" } }
 
 # A drill runs the real steps on a scratch copy.
 drills:

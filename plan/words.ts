@@ -1,4 +1,4 @@
-import type { Control } from './schema.js';
+import type { Control, Keep } from './schema.js';
 
 /** Schedules and settings as people say them. Pure. */
 
@@ -56,6 +56,18 @@ export function planDuration(seconds: number): string {
   }
   if (rest > 0 || parts.length === 0) parts.push(`${Number(rest.toFixed(3))}s`);
   return parts.join(' ');
+}
+
+/** Which backups are kept: "the newest of each day for 30 days, and the newest of each month for 12 months". */
+export function keepWords({ last, daily, monthly, for: age }: Keep): string {
+  const many = (number: number, unit: string): string => `${number} ${unit}${number === 1 ? '' : 's'}`;
+  const rules = [
+    ...(last === undefined ? [] : [`the newest ${last}`]),
+    ...(daily === undefined ? [] : [`the newest of each day for ${many(daily, 'day')}`]),
+    ...(monthly === undefined ? [] : [`the newest of each month for ${many(monthly, 'month')}`]),
+    ...(age === undefined ? [] : [`all of the last ${planDuration(age)}`]),
+  ];
+  return rules.length < 2 ? (rules[0] ?? 'none') : `${rules.slice(0, -1).join(', ')}, and ${rules.at(-1)!}`;
 }
 
 /** `['a', 'b', 'c']`: "a, b and c". `none`: what to say of an empty list. */

@@ -7,14 +7,16 @@ import { controlQueue } from '../plan/names.js';
 import { runWorker, workflowBundle } from './run-worker.js';
 import { ensureSearchAttributes } from './search-attributes.js';
 import { connectionSettings } from './connect.js';
+import { keepAlerts } from './keep-alerts.js';
 import { keepSecretsOut } from './keep-secrets-out.js';
 import { failPredecessors, noteTasks } from './predecessor.js';
 
 /** The control worker: it runs the workflows of a system, reads its plan for them, asks its services from outside and writes reports. */
 export async function runControl({ plan, digest, directory }: LoadedPlan, signal: AbortSignal): Promise<void> {
-  const context = { plan, planDigest: digest, state: join(stateRoot(), plan.system), ...temporalUi() };
+  const context = { plan, planDirectory: directory, planDigest: digest, state: join(stateRoot(), plan.system), ...temporalUi() };
   // Control workers in containers may share a directory; which of their processes is alive, each knows of its own only.
   const attempts = join(context.state, 'attempts', hostname());
+  let keeping = new AbortController();
   await runWorker({
     what: 'control worker',
     signal,
@@ -32,7 +34,13 @@ export async function runControl({ plan, digest, directory }: LoadedPlan, signal
         maxHeartbeatThrottleInterval: '1 second',
       };
     },
-    ready: (connection) => failPredecessors(attempts, 'a control worker', connection),
+    ready: async (connection) => {
+      await failPredecessors(attempts, 'a control worker', connection);
+      // The connection before this one is closed.
+      keeping.abort();
+      keeping = new AbortController();
+      void keepAlerts(plan, connection, AbortSignal.any([signal, keeping.signal]));
+    },
   });
 }
 

@@ -17,7 +17,8 @@ export async function keepProtected(context: HostContext, signal: AbortSignal): 
       const cluster = clusterOf(context, database);
       // While an incident holds the database nothing is written to it and nothing is counted: its rows are what is in question.
       const held = async () => (await claimedBy(cluster)) !== undefined || (await isClosed(cluster).catch(() => false));
-      return [keepCanary(cluster, signal, held), keepArchiving(context, database, signal, held)];
+      const physical = cluster.plan.backups.physical !== undefined;
+      return [keepCanary(cluster, signal, held), ...(physical ? [keepArchiving(context, database, signal, held)] : [])];
     }),
   );
 }

@@ -1,9 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import type { Plan } from '../plan/schema.js';
-import { allSecretReferences, resolveSecret } from '../plan/secrets.js';
-
-const shortest = 4;
+import { type Hide, secretHider } from '../plan/hide-secrets.js';
 
 /**
  * The last gate before history: wherever the value of one of the plan's secrets stands in a result or a failure, its reference stands
@@ -13,18 +11,19 @@ export function keepSecretsOut(plan: Plan, planDirectory: string): ActivityInter
   return () => ({
     inbound: {
       async execute(input, next) {
-        const hide = await hider(plan, planDirectory);
+        const hide = await secretHider(plan, planDirectory);
         try {
           return hide<unknown>(await next(input));
         } catch (error) {
           if (error instanceof ApplicationFailure) {
-            const { message, type, nonRetryable } = error;
+            const { message, type, nonRetryable, nextRetryDelay } = error;
             const details = error.details ?? [];
             throw ApplicationFailure.create({
               message: hide(message),
               details: hide(details),
               ...(type ? { type } : {}),
               nonRetryable: nonRetryable === true,
+              ...(nextRetryDelay === undefined || nextRetryDelay === null ? {} : { nextRetryDelay }),
             });
           }
           hideIn(error, hide);
@@ -36,32 +35,9 @@ export function keepSecretsOut(plan: Plan, planDirectory: string): ActivityInter
 }
 
 /** An error and what caused it, to the last: Temporal writes all of them down. */
-function hideIn(error: unknown, hide: <T>(value: T) => T): void {
+function hideIn(error: unknown, hide: Hide): void {
   for (let one = error, depth = 0; one instanceof Error && depth < 20; one = one.cause, depth += 1) {
     one.message = hide(one.message);
     if (one.stack) one.stack = hide(one.stack);
   }
-}
-
-async function hider(plan: Plan, planDirectory: string): Promise<<T>(value: T) => T> {
-  const known: [string, string][] = [];
-  for (const { reference } of allSecretReferences(plan)) {
-    const value = await resolveSecret(reference, planDirectory).catch(() => '');
-    // A very short secret would blank out ordinary words; doctor warns of it.
-    if (value.length < shortest) continue;
-    for (const written of new Set([value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)]))
-      known.push([written, `(${reference})`]);
-  }
-  // The longest first: of a secret that begins with another one, nothing may be left over.
-  known.sort(([a], [b]) => b.length - a.length);
-  const text = (given: string) => known.reduce((so, [value, reference]) => so.replaceAll(value, reference), given);
-  const hide = <T>(value: T): T => {
-    if (typeof value === 'string') return text(value) as T;
-    if (Array.isArray(value)) return value.map(hide) as T;
-    if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
-      return Object.fromEntries(Object.entries(value).map(([key, one]) => [text(key), hide(one)])) as T;
-    }
-    return value;
-  };
-  return hide;
 }

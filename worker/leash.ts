@@ -8,10 +8,15 @@ import type { Duplex } from 'node:stream';
 const leash = '(read -r end <&3; kill -9 $$) 2>/dev/null & exec "$@" 3<&-';
 
 /** Starts a program, in a process group of its own, that does not outlive this process. What was killed with us, whoever comes next can start anew. */
-export function startOnLeash(command: string, args: string[], env: NodeJS.ProcessEnv): ChildProcess {
+export function startOnLeash(
+  command: string,
+  args: string[],
+  env: NodeJS.ProcessEnv,
+  output: 'inherit' | number = 'inherit',
+): ChildProcess {
   const child = spawn('/bin/sh', ['-c', leash, 'lifeboat', command, ...args], {
     env,
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    stdio: ['ignore', output, output, 'pipe'],
     detached: true,
   });
   child.once('exit', () => (child.stdio[3] as Duplex | null)?.destroy());

@@ -1,31 +1,39 @@
-import { workflowInfo } from '@temporalio/workflow';
-import type { BackupKind } from '../plan/kinds.js';
-import type { BackupInput, BackupListing, BackupResult, VerifyResult } from './messages.js';
+import { isCancellation, workflowInfo } from '@temporalio/workflow';
+import { kindOf } from '../plan/kinds.js';
 import { onControl, onHost } from './activities.js';
+import type { BackupInput, BackupResult } from './messages.js';
+import { problemOf } from './problems.js';
+import { raise, resolve } from './shared/alert.js';
 
-/** One backup of one component at every location of its plan; run by its schedule, or by hand. */
+/** One backup of one component at every location of its plan, read back there; then what is no longer kept goes. By its schedule, or by hand. */
 export async function backup({ system, component, type }: BackupInput): Promise<BackupResult> {
+  const kind = kindOf(type);
   const what = `${type} backup of ${component}`;
-  const plan = await onControl(system, 'look', what).readPlan({ form: 'execute', database: component });
-  return onHost(system, plan.primary, 'long', what).takeBackup({ form: 'execute', component, type, run: workflowInfo().runId });
+  const key = `backup/${kind}/${component}`;
+  try {
+    const { host, locations } = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
+    const result = await onHost(system, host, 'long', what).takeBackup({ form: 'execute', component, type, run: workflowInfo().runId });
+    await resolve(system, key, result.summary);
+    for (const location of locations) await tell(system, location, key, what, result.failed);
+    const cleaned = await onHost(system, host, 'long', `clean up the ${kind} backups of ${component}`)
+      .cleanUp({ form: 'execute', kind, component })
+      .catch((error: unknown) => {
+        if (isCancellation(error)) throw error;
+        return { failed: [problemOf(error).message] };
+      });
+    return { ...result, failed: [...result.failed, ...cleaned.failed.map((why) => `old backups were not removed: ${why}`)] };
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const { message, hint } = problemOf(error);
+    await raise(system, { key, severity: 'critical', title: `${what} FAILED`, text: `${message}${hint ? ` → ${hint}` : ''}` });
+    throw error;
+  }
 }
 
-export interface OneComponent {
-  system: string;
-  kind: BackupKind;
-  component: string;
-}
-
-/** Every file of every backup at every location is read and compared with its checksum. */
-export async function verifyBackups({ system, kind, component }: OneComponent): Promise<VerifyResult> {
-  const what = `verify the ${kind} backups of ${component}`;
-  const plan = await onControl(system, 'look', what).readPlan({ form: 'execute', database: component });
-  return onHost(system, plan.primary, 'long', what).verifyBackups({ form: 'execute', kind, component });
-}
-
-/** What there is at every location. */
-export async function listBackups({ system, kind, component }: OneComponent): Promise<BackupListing> {
-  const what = `list the ${kind} backups of ${component}`;
-  const plan = await onControl(system, 'look', what).readPlan({ form: 'execute', database: component });
-  return onHost(system, plan.primary, 'look', what).listBackups({ form: 'execute', kind, component });
+/** A location that did not take it is an alert of its own, until it takes one. */
+async function tell(system: string, location: string, backup: string, what: string, failed: string[]): Promise<void> {
+  const key = `location/${location}/${backup}`;
+  const why = failed.find((line) => line.startsWith(`${location}: `));
+  if (!why) await resolve(system, key, `${location} took it`);
+  else await raise(system, { key, severity: 'warning', title: `${what}: location ${location} did not take it`, text: why });
 }

@@ -32,7 +32,8 @@ export async function doctor({ system, database, planDigest }: DoctorInput): Pro
         hint: 'Look at the log of the service.',
       }),
     );
-  return { checks: [...checks, health], bytes };
+  const channels = await onControl(system, 'look', 'doctor').checkChannels({ form: 'rehearse' });
+  return { checks: [...checks, health, ...channels.checks], bytes };
 }
 
 type Answer = { host: string; asked: number; answered: number } & ({ facts: HostFacts } | { problem: Problem });

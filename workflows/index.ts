@@ -1,6 +1,11 @@
 /** Every workflow of Lifeboat; the bundle is made from here. */
-export { backup, listBackups, verifyBackups } from './backup.js';
+export { alerts, testAlerts } from './alerts.js';
+export { backup } from './backup.js';
 export { databaseCorruption } from './database-corruption.js';
 export { doctor } from './doctor.js';
+export { cleanUpBackups, listBackups, verifyBackups } from './look-at-backups.js';
+export { restoreBackup } from './restore-backup.js';
 export { resume } from './resume.js';
 export { scheduledDrill } from './scheduled-drill.js';
+export { scheduledWork } from './scheduled-work.js';
+export { backupVerification, restoreTest } from './test-restores.js';

@@ -1,4 +1,4 @@
-import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { BackupKind, BackupType } from '../plan/kinds.js';
 import type { ScenarioName } from '../plan/schema.js';
 import type { Choice, IncidentState, Mode, Problem } from './state.js';
@@ -103,11 +103,29 @@ export interface BackupRecord {
   run: string;
   /** Rows of the tables that the plan counts, under the dump's own snapshot. */
   rows?: Record<string, number | null>;
+  /** Of a dump: what the database is made anew with. */
+  made?: DatabaseMade;
   /** Every byte was read back and its digest compared. */
   verified?: { at: string };
   /** It was restored for real, and its data verified. */
   restored?: { at: string; seconds: number; host: string };
   damaged?: { at: string; why: string };
+}
+
+/** What a dump does not say of its database without naming it: how it was created, and what was set and granted on it. */
+export interface DatabaseMade {
+  /** Bytes of the dump itself, neither compressed nor encrypted. */
+  dumpBytes: number;
+  owner: string;
+  encoding: string;
+  collate: string;
+  ctype: string;
+  /** ICU's locale, where ICU compares its texts. */
+  icuLocale?: string;
+  /** `name=value` of ALTER DATABASE ... SET; with a role, of ALTER ROLE ... IN DATABASE ... SET. */
+  settings: { role?: string; setting: string }[];
+  /** Absent where nobody changed what PostgreSQL grants by itself. An empty grantee is everybody. */
+  grants?: { grantee: string; privilege: string; grantable: boolean }[];
 }
 
 export interface BackupListing {
@@ -191,11 +209,48 @@ export interface RestoreResult {
   seconds: number;
 }
 
+export interface CleanUpResult {
+  summary: string;
+  /** What was removed, or would be. */
+  removed: { id: string; location: string; type: BackupRecord['type']; timestamp: string; size: number; why: string }[];
+  /** How many are kept, by location. */
+  kept: Record<string, number>;
+  /** Locations at which nothing was removed, with why. */
+  failed: string[];
+}
+
+/** What was restored for real to prove that it can be. */
+export interface TestedResult {
+  summary: string;
+  tests: TestRestoreResult[];
+  /** Backups that could not be restored, with why. */
+  failed: string[];
+}
+
 export interface BackupInput {
   system: string;
   component: string;
   type: BackupType;
 }
+export interface ComponentInput {
+  system: string;
+  kind: BackupKind;
+  component: string;
+}
+export type VerifyInput = ComponentInput & Pick<VerifyRequest, 'id' | 'location'>;
+export type RestoreInput = ComponentInput & Omit<RestoreRequest, 'run' | 'component'>;
+export type CleanUpInput = ComponentInput & { dryRun?: boolean };
+/** Of a database: its newest backups of each kind. */
+export interface TestInput {
+  system: string;
+  component: string;
+}
+
+/** Work on backups, as its schedule starts it. */
+export type ScheduledWork =
+  | { workflow: 'backup'; input: BackupInput }
+  | { workflow: 'backupVerification'; input: TestInput }
+  | { workflow: 'restoreTest'; input: TestInput };
 
 export interface DoctorInput {
   system: string;
@@ -214,3 +269,79 @@ export interface DoctorResult {
   /** Bytes of each database on its primary. */
   bytes: Record<string, number>;
 }
+
+/** critical: somebody is woken (PagerDuty); warning: it can wait for the morning. */
+export type Severity = 'critical' | 'warning';
+
+/** Something that is wrong now. Its key is what it is known by: raised again under the same key it is the same alert. */
+export interface Alert {
+  /** `backup/logical/main`, `late/physical/main/full`, `space/onsite`. */
+  key: string;
+  severity: Severity;
+  /** One line. */
+  title: string;
+  /** What it means, and what to type next. */
+  text: string;
+}
+
+/** What one channel is told of an alert. */
+export interface Notice extends Alert {
+  state: 'raised' | 'resolved';
+  /** When the alert was raised or resolved, ISO 8601. */
+  at: string;
+  system: string;
+  /** What the channel called the message of its raising: the answer goes there. */
+  thread?: string;
+  /** It was told before, and is still so. */
+  reminder?: boolean;
+}
+
+export interface SendRequest {
+  /** Its name in `notifications` of the plan. */
+  channel: string;
+  notice: Notice;
+}
+export interface Sent {
+  /** What the channel calls the message, where it has threads. */
+  thread?: string;
+  /** Of several recipients, these were refused. */
+  refused?: string[];
+}
+
+export interface OpenAlert extends Alert {
+  /** Since when, ISO 8601. */
+  since: string;
+  /** Who finds it: names of hosts; `''` is a workflow that told it, and will tell when it is over. */
+  sources: string[];
+}
+/** A notice that a channel did not take. */
+export interface Undelivered {
+  channel: string;
+  key: string;
+  state: Notice['state'];
+  title: string;
+  at: string;
+  why: string;
+  hint?: string;
+}
+export interface AlertsNow {
+  open: OpenAlert[];
+  undelivered: Undelivered[];
+  /** Notices that are on their way: the activities that send them. */
+  sending: { channel: string; title: string; activity: string }[];
+  /** When the hosts were last asked for trouble, ISO 8601; absent: not yet. */
+  lastChecked?: string;
+}
+
+/** What `lifeboat alerts test` found of a channel. */
+export interface TestedChannel {
+  channel: string;
+  delivered: boolean;
+  why?: string;
+  hint?: string;
+}
+
+export const raiseSignal = defineSignal<[Alert]>('raise');
+/** `text`: what mended it. */
+export const resolveSignal = defineSignal<[{ key: string; text?: string }]>('resolve');
+export const alertsQuery = defineQuery<AlertsNow>('alerts');

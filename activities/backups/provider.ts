@@ -4,6 +4,7 @@ import type { Keep } from '../../plan/schema.js';
 import type { BackupKind } from '../../plan/kinds.js';
 import type {
   BackupListing,
+  BackupRecord,
   BackupResult,
   RestoreRequest,
   RestoreResult,
@@ -13,6 +14,13 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from '../../workflows/messages.js';
+
+/** A backup that is to go, and why. */
+export interface Expirable {
+  id: string;
+  location: string;
+  why: string;
+}
 
 /** One kind of backup: how it is taken, listed, verified, restored and removed. One file (or folder) for each, one line in providers.ts. */
 export interface BackupProvider {
@@ -29,6 +37,8 @@ export interface BackupProvider {
   readonly restore?: (context: HostContext) => Capability<RestoreRequest, RestoreResult>;
   /** Removes backups of a component at a location: the data after the record, so that nothing half-removed is listed. Done twice, it is done once. */
   readonly remove: (context: HostContext, component: string, location: string, ids: string[]) => Promise<void>;
+  /** Those that go, when the provider has rules of its own (physical ones, which depend on each other). */
+  readonly expirable?: (context: HostContext, component: string, backups: BackupRecord[]) => Promise<Expirable[]>;
   /** Which are kept; undefined when the provider decides by itself (physical). */
   readonly keep?: (context: HostContext, component: string) => Keep;
 }

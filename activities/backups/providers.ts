@@ -3,11 +3,12 @@ import { type Capability, looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import type { BackupListing, BackupResult, TakeRequest } from '../../workflows/messages.js';
+import { logical } from './logical/provider.js';
 import { physical } from './physical.js';
 import type { BackupProvider } from './provider.js';
 
 /** Every kind of backup: one line for each. */
-const providers: Partial<Record<BackupKind, BackupProvider>> = { physical };
+const providers: Partial<Record<BackupKind, BackupProvider>> = { physical, logical };
 
 export function providerOf(kind: BackupKind): BackupProvider {
   const found = providers[kind];

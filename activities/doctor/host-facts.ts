@@ -1,10 +1,13 @@
 import { dirname } from 'node:path';
 import { readdir } from 'node:fs/promises';
 import { databasesOn } from '../../plan/access.js';
-import { allSecretReferences } from '../../plan/secrets.js';
+import { componentsOf } from '../alerts/components.js';
+import { providerOf } from '../backups/providers.js';
+import { secretsOn } from '../../plan/secrets.js';
 import { formatBytes, formatDuration } from '../../plan/values.js';
 import { archiveCommand, locationsOf, repositoryInfo } from '../backups/pgbackrest.js';
 import { looking } from '../capability.js';
+import { backupCheck } from './backup-check.js';
 import { type HostContext, secretOf } from '../context.js';
 import { freeBytes, treeBytes } from '../files.js';
 import { claimedBy } from '../postgres/claim.js';
@@ -39,6 +42,11 @@ export const hostFacts = (context: HostContext) =>
         checks.push({ what, host: context.host, result: 'fail', says: (error as Error).message, hint: own ?? hint });
       }
     };
+    for (const { kind, name: component, locations } of componentsOf(context)) {
+      await check(`${kind} backups of ${component}`, 'lifeboat backup list', async () =>
+        backupCheck(await providerOf(kind).list(context, component), locations),
+      );
+    }
     const mine = databasesOn(context.plan, context.host);
     if (mine.length > 0) {
       await check('pgbackrest', 'Install pgbackrest on this host.', async () => (await run('pgbackrest', ['version'])).stdout.trim());
@@ -51,8 +59,10 @@ export const hostFacts = (context: HostContext) =>
       await check(name('server'), 'Start it; or: lifeboat start database-corruption', () => serverCheck(cluster));
       if (role !== 'primary') continue;
       await check(name('open'), 'An incident closed it: lifeboat incidents', () => openCheck(cluster));
-      await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
-      await check(name('backup age'), 'lifeboat backup create', () => backupAge(cluster));
+      if (cluster.plan.backups.physical) {
+        await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
+        await check(name('backup age'), 'lifeboat backup create', () => backupAge(cluster));
+      }
       await check(name('free space'), 'Free space beside the data directory.', async () => {
         const size = await treeBytes(cluster.dataDirectory);
         bytes[database] = size;
@@ -80,10 +90,10 @@ export const hostFacts = (context: HostContext) =>
   });
 
 async function readableSecrets(context: HostContext): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
-  const mine = allSecretReferences(context.plan);
+  const mine = secretsOn(context.plan, context.host);
   const missing: string[] = [];
   const short: string[] = [];
-  if (databasesOn(context.plan, context.host).length === 0) return 'none are needed here';
+  if (mine.length === 0) return 'none are needed here';
   for (const { reference } of mine) {
     const value = await secretOf(context, reference).catch(() => void missing.push(reference));
     if (value !== undefined && value.length < 4) short.push(reference);

@@ -20,6 +20,9 @@ export interface AmcheckResult {
 
 const heading = /^(btree index|heap table) "([^"]+(?:""[^"]*)*)"(?:, block .*)?:\s*(.*)$/;
 
+/** Every heap tuple is looked up in its indexes, and parents are compared with children. */
+export const amcheckArguments = ['--heapallindexed', '--parent-check', '--rootdescend'];
+
 /**
  * Runs pg_amcheck over every database of a cluster: heap and index checks, every heap tuple looked up in its indexes, parents compared
  * with children (which blocks writes: only where there are none).
@@ -34,9 +37,7 @@ export async function amcheck(
     await bin(cluster, 'pg_amcheck', options.directory),
     [
       '--all',
-      '--heapallindexed',
-      '--parent-check',
-      '--rootdescend',
+      ...amcheckArguments,
       '--progress',
       '-j',
       '2',

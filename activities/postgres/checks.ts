@@ -1,12 +1,15 @@
 import type { RowCheck } from '../../workflows/state.js';
-import type { Cluster } from './cluster.js';
+import type { DatabasePlan } from '../../plan/schema.js';
 import { type Client, one, quoteTable } from './connect.js';
 
 /** The plan's own checks: rows of named tables, and queries with the value that a healthy database gives. */
 
+/** What is asked is in the plan of the database. */
+type Planned = { plan: DatabasePlan };
+
 /** Exact row counts of the plan's named tables; null for a table that is missing or cannot be read. Errors: by table, in words. */
 export async function countRows(
-  cluster: Cluster,
+  cluster: Planned,
   client: Client,
 ): Promise<{ counts: Record<string, number | null>; errors: Record<string, string> }> {
   const counts: Record<string, number | null> = {};
@@ -24,7 +27,7 @@ export async function countRows(
 
 /** Compares counts with the last known ones: a table may lose no more rows than the plan allows, and may not be missing. */
 export function compareRows(
-  cluster: Cluster,
+  cluster: Planned,
   counts: Record<string, number | null>,
   known: Record<string, number | null> | undefined,
 ): RowCheck[] {
@@ -37,7 +40,7 @@ export function compareRows(
 }
 
 /** Runs the plan's queries; returns a sentence for each that did not give its value. */
-export async function runQueries(cluster: Cluster, client: Client): Promise<string[]> {
+export async function runQueries(cluster: Planned, client: Client): Promise<string[]> {
   const wrong: string[] = [];
   for (const [at, { sql, expect }] of cluster.plan.verify.queries.entries()) {
     try {

@@ -81,6 +81,9 @@ function asOwner<T>(owner: Owner | undefined, connect: () => Promise<T>): Promis
   }
 }
 
+/** The same for a client that somebody else made. */
+export const connectAs = (owner: Owner | undefined, client: pg.Client): Promise<unknown> => asOwner(owner, () => client.connect());
+
 function hintFor({ plan, database, context }: Cluster, code: string): string {
   const { user, port } = plan.postgres;
   if (code === '3D000') return `Correct databases.${database}.name in the plan: the server has no database ${plan.name}.`;

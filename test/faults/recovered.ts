@@ -72,7 +72,7 @@ async function expectRows({ primary, standby }: Lab, before: Before, target: 'la
 async function expectOneBackup(lab: Lab): Promise<void> {
   const lifeboat = await lifeboatOf(lab);
   const [incident] = await lifeboat.incidents();
-  const { backups } = await lifeboat.listBackups('main');
+  const { backups } = await lifeboat.backups.list('main');
   for (const location of Object.keys(lab.locations)) {
     const own = backups.filter((backup) => backup.location === location && backup.run === incident!.runId);
     expect(

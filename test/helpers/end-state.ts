@@ -143,7 +143,7 @@ export async function expectInService(lab: Lab, timeline?: number): Promise<void
 
 /** A full backup that was taken after the incident was declared, at every location, on this timeline. */
 export async function expectNewBackup(lab: Lab, state: IncidentState, timeline: number): Promise<void> {
-  const { backups } = await (await lifeboatOf(lab)).listBackups('main');
+  const { backups } = await (await lifeboatOf(lab)).backups.list('main');
   for (const location of Object.keys(lab.locations)) {
     const newest = backups.find((backup) => backup.location === location);
     expect(newest, `a backup at ${location}`).toMatchObject({ type: 'full' });

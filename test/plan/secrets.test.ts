@@ -1,10 +1,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, afterEach, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { planJsonSchema } from '../../plan/json-schema.js';
-import { allSecretReferences, resolveSecret, SecretError } from '../../plan/secrets.js';
-import { goodPlan } from './plans.js';
+import { parsePlan } from '../../plan/load.js';
+import { allSecretReferences, resolveSecret, SecretError, secretsOn } from '../../plan/secrets.js';
+import { goodPlan, whole } from './plans.js';
 
 let directory: string;
 beforeAll(async () => {
@@ -59,5 +60,48 @@ it('lists every reference of a plan with its place', () => {
 });
 
 it('forgets no place of the schema that takes a secret', () => {
-  expect(planJsonSchema().split('^(env:').length - 1).toBe(3);
+  const places = allSecretReferences(parsePlan(whole, 'lifeboat.yaml')).map(({ usedBy }) => usedBy);
+  const all = [...places, ...allSecretReferences(goodPlan()).map(({ usedBy }) => usedBy)];
+  // As in the schema: databases.NAME.postgres.password.
+  const kinds = new Set(all.map((usedBy) => usedBy.replace(/^(locations|databases|redis)\.[^.]+/, '$1.NAME')));
+  expect([...kinds].sort()).toHaveLength(planJsonSchema().split('^(env:').length - 1);
+  expect(places).toEqual([
+    'locations.aws.s3.accessKeyId',
+    'locations.aws.s3.secretAccessKey',
+    'locations.aws.encryption',
+    'locations.minio.encryption',
+    'locations.blob.azure.key',
+    'locations.blob.encryption',
+    'locations.google.gcs.credentials',
+    'locations.server.sftp.privateKey',
+    'databases.managed.postgres.url',
+    'databases.wal.postgres.password',
+    'redis.main.password',
+    'notifications.slack.token',
+    'notifications.email.password',
+    'notifications.pagerduty.routingKey',
+  ]);
+});
+
+describe('a host needs the secrets of what it does, and no others', () => {
+  const on = (host: string) => secretsOn(parsePlan(whole, 'lifeboat.yaml'), host).map(({ usedBy }) => usedBy);
+  const ofMain = ['aws.s3.accessKeyId', 'aws.s3.secretAccessKey', 'aws.encryption', 'blob.azure.key', 'blob.encryption'];
+  const locations = (...names: string[]) => names.map((name) => `locations.${name}`);
+
+  it('the primary: the locations of its database', () =>
+    expect(on('db1')).toEqual(locations(...ofMain, 'google.gcs.credentials', 'server.sftp.privateKey')));
+  it('a standby takes over: the same; and what else is on it', () =>
+    expect(on('db2')).toEqual([
+      ...locations('aws.s3.accessKeyId', 'aws.s3.secretAccessKey', 'aws.encryption', 'minio.encryption'),
+      ...locations('blob.azure.key', 'blob.encryption', 'google.gcs.credentials', 'server.sftp.privateKey'),
+      'databases.wal.postgres.password',
+    ]));
+  it('who tries backups: their locations, and no password of the server', () => expect(on('test1')).toEqual(on('db1')));
+  it('who dumps a managed database, and keeps files, Redis and code', () =>
+    expect(on('app1')).toEqual([
+      ...locations('aws.s3.accessKeyId', 'aws.s3.secretAccessKey', 'aws.encryption', 'minio.encryption', 'server.sftp.privateKey'),
+      'databases.managed.postgres.url',
+      'redis.main.password',
+    ]));
+  it('a host that does none of it: none', () => expect(secretsOn(goodPlan(), 'app1')).toEqual([]));
 });

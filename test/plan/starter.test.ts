@@ -80,6 +80,18 @@ describe('the starter plan passes check', () => {
       verify: { rows: { users: { maxDrop: 0.01 }, 'billing.invoices': { maxDrop: 0.01 } } },
     });
   });
+  it('with each line of it that only waits for its # to be removed', () => {
+    const text = starterPlan(nothing).replace(/^( *)# (?=(encryption|offsite|logical|files|redis|code|notifications): )/gm, '$1');
+    const plan = parsePlan(text, 'lifeboat.yaml');
+    expect(plan.locations.offsite!.s3!.bucket).toBe('NAME');
+    expect(plan.databases.main!.backups).toMatchObject({ logical: { locations: ['onsite'] }, verification: { host: 'web' } });
+    expect([plan.files, plan.redis, plan.code, plan.notifications].map((each) => Object.keys(each))).toEqual([
+      ['uploads'],
+      ['cache'],
+      ['site'],
+      ['slack'],
+    ]);
+  });
   it('begins with the line that editors read', () =>
     expect(starterPlan(nothing)).toMatch(/^# yaml-language-server: \$schema=\.\/lifeboat\.schema\.json\n/));
 });

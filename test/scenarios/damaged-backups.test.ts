@@ -21,7 +21,7 @@ import { close, endLab, ended, lifeboatOf, noIncident, protect, ran, recover, un
 describe('damaged backups', { timeout: 300_000 }, () => {
   let lab: Lab;
   const newest = async (location: string): Promise<string> =>
-    (await (await lifeboatOf(lab)).listBackups('main')).backups.find((backup) => backup.location === location)!.id;
+    (await (await lifeboatOf(lab)).backups.list('main')).backups.find((backup) => backup.location === location)!.id;
   /** Flips a byte in every table's file of this backup: whatever is read of it is wrong. */
   const damage = (location: string, label: string): void => {
     const files = new RegExp(`backup/[^/]+/${label}/pg_data/base/.*`);
@@ -71,7 +71,7 @@ describe('damaged backups', { timeout: 300_000 }, () => {
   });
 
   test('all of them: a person is asked, with writes stopped; abort leaves them stopped and says so; abort --resume reopens', async () => {
-    const { backups } = await (await lifeboatOf(lab)).listBackups('main');
+    const { backups } = await (await lifeboatOf(lab)).backups.list('main');
     for (const location of Object.keys(lab.locations)) {
       const files = backups.filter((backup) => backup.location === location).length;
       expect(files).toBeGreaterThan(1);

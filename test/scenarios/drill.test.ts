@@ -27,7 +27,7 @@ describe('a drill', { timeout: 300_000 }, () => {
       inode: statSync(directory).ino,
     });
     const [system] = await primary.sql('SELECT system_identifier::text AS id FROM pg_control_system()');
-    const { backups } = await (await lifeboatOf(lab)).listBackups('main');
+    const { backups } = await (await lifeboatOf(lab)).backups.list('main');
     return {
       primary: of(primary.dataDirectory),
       standby: of(standby!.dataDirectory),
@@ -38,7 +38,7 @@ describe('a drill', { timeout: 300_000 }, () => {
       receivers: await primary.sql(`SELECT pid, application_name FROM pg_stat_replication WHERE application_name = 'db2'`),
       service: readFileSync(join(lab.directory, 'app1', 'service.pid'), 'utf8'),
       claim: existsSync(claimOf(primary)),
-      backups: backups.map(({ id, location }) => `${label} ${location}`),
+      backups: backups.map(({ id, location }) => `${id} ${location}`),
     };
   }
 

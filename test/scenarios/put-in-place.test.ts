@@ -155,12 +155,12 @@ describe('putting the restored copy in place', { timeout: 300_000 }, () => {
   test('two incidents in a row, the second one from a backup of before the first: what was written in between is there', async () => {
     const { primary } = lab;
     await ran(lab, ['backup', 'create', '--full']);
-    const old = (await (await lifeboatOf(lab)).listBackups('main')).backups[0]!.id;
+    const old = (await (await lifeboatOf(lab)).backups.list('main')).backups[0]!.id;
     await overwritePages(primary, 'payments');
     await recover(lab);
     const between = await burst(primary, 30);
     await close(lab);
-    const { backups } = await (await lifeboatOf(lab)).listBackups('main');
+    const { backups } = await (await lifeboatOf(lab)).backups.list('main');
     for (const { id: label } of backups.filter((backup) => backup.id > old))
       damageBackup(lab.locations['onsite']!, 'flip', new RegExp(`backup/[^/]+/${label}/pg_data/base/.*`), 1, 5);
     await overwritePages(primary, 'payments');

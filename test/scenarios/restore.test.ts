@@ -177,7 +177,7 @@ describe('a database that cannot be repaired is restored beside, verified and pu
     await burst(primary, 10);
     const good = await contents(primary);
     await ran(lab, ['backup', 'create', '--full']);
-    const { backups } = await (await lifeboatOf(lab)).listBackups('main');
+    const { backups } = await (await lifeboatOf(lab)).backups.list('main');
     const label = backups[0]!.id;
     await burst(primary, 400);
     await ran(lab, ['backup', 'create', '--incremental']);

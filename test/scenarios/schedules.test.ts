@@ -29,7 +29,7 @@ describe('backups and schedules', { timeout: 300_000 }, () => {
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 
-  const backups = async () => (await (await lifeboatOf(lab)).listBackups('main')).backups;
+  const backups = async () => (await (await lifeboatOf(lab)).backups.list('main')).backups;
   const id = (what: string): string => scheduleId(lab.system, what);
   const all = ['backup/main/differential', 'backup/main/full', 'backup/main/incremental', 'drill/database-corruption/main'];
   /** What Temporal lists comes a moment after what it has. */

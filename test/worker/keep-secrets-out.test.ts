@@ -7,6 +7,8 @@ const plan = (password: string, replication = 'env:REPLICATION') =>
   ({
     locations: { onsite: { directory: '/backups', encryption: 'env:PASSPHRASE' } },
     databases: { main: { postgres: { password, replication: { user: 'r', password: replication } } } },
+    redis: {},
+    notifications: {},
   }) as unknown as Plan;
 
 /** What leaves the worker when an activity gives this. */
@@ -67,6 +69,20 @@ describe('field note 16: a secret never leaves the host', () => {
       () => `postgres://u:${encodeURIComponent('p@ss/"word')}@h and ${JSON.stringify({ p: 'p@ss/"word' })}`,
     )) as string;
     expect(result).toBe('postgres://u:(env:PASSWORD)@h and {"p":"(env:PASSWORD)"}');
+  });
+
+  test('the password in a connection string, by itself; unless it is the name of its user, which is no secret', async () => {
+    set({ PASSWORD: 'postgres://app:p%40ssword@db.example.com/shop', REPLICATION: 'postgres://postgres:postgres@h/x' });
+    expect(await leaves(() => 'p@ssword, p%40ssword, app, postgres')).toBe('(env:PASSWORD), (env:PASSWORD), app, postgres');
+  });
+
+  test('each line of a private key, in a file of its own or in the JSON of a service account', async () => {
+    const line = 'MIIEvQIBADANBgkqhkiG9w0BAQEFAASC';
+    const key = (end: string) => `-----BEGIN PRIVATE KEY-----${end}${line}${end}-----END PRIVATE KEY-----`;
+    set({ PASSWORD: key('\n') });
+    expect(await leaves(() => `bad base64: ${line}`)).toBe('bad base64: (env:PASSWORD)');
+    set({ PASSWORD: JSON.stringify({ type: 'service_account', private_key: key('\n') }) });
+    expect(await leaves(() => `bad base64: ${line}, service_account`)).toBe('bad base64: (env:PASSWORD), service_account');
   });
 
   test('of a secret that begins with another one, nothing is left over', async () => {

@@ -1,0 +1,77 @@
+import { Cron } from 'croner';
+import type { BackupType } from '../../plan/kinds.js';
+import { sentenceList } from '../../plan/words.js';
+import { formatDuration } from '../../plan/values.js';
+import type { Alert, BackupListing, BackupRecord } from '../../workflows/messages.js';
+import type { Component } from './components.js';
+import { unseen } from './look.js';
+
+/** A backup that is due may take this long before it is late; milliseconds. */
+const longestGrace = 3_600_000;
+
+/**
+ * The last moment at which something was due and by now must be there: an hour later, or half of the interval when that is shorter. Undefined when
+ * there was none yet. Read in the timezone of the plan, daylight saving included, as Temporal reads the schedule itself.
+ */
+export function lastDue(cron: string, timezone: string, now: Date): Date | undefined {
+  const [last, before, earlier] = new Cron(cron, { timezone }).previousRuns(3, now);
+  if (!last) return undefined;
+  const over = (due: Date, previous: Date | undefined) =>
+    now.getTime() > due.getTime() + Math.min(longestGrace, previous ? (due.getTime() - previous.getTime()) / 2 : longestGrace);
+  if (over(last, before)) return last;
+  return before && over(before, earlier) ? before : undefined;
+}
+
+/** A backup that holds more than was asked for will do. */
+const covers: Partial<Record<BackupType, BackupRecord['type'][]>> = {
+  differential: ['full', 'differential'],
+  incremental: ['full', 'differential', 'incremental'],
+};
+
+/** What is missing at which location; locations that cannot be read are named, and are not said to miss anything. */
+export function lateBackups(component: Component, { backups, unreadable }: BackupListing, timezone: string, now: Date): Alert[] {
+  const { kind, name, schedules } = component;
+  const found: Alert[] = Object.entries(unreadable).map(([location, why]) =>
+    unseen(`${kind} backups of ${name}/at ${location}`, why, 'Is the location up, and are its credentials there? Then: lifeboat doctor'),
+  );
+  const readable = component.locations.filter((location) => unreadable[location] === undefined);
+  for (const { type, cron } of schedules) {
+    const due = lastDue(cron, timezone, now);
+    if (!due) continue;
+    const sound = backups.filter((one) => (covers[type] ?? [type]).includes(one.type as BackupType) && !one.damaged);
+    const missing = readable.filter(
+      (location) => !sound.some((one) => one.location === location && Date.parse(one.timestamp) >= due.getTime()),
+    );
+    if (missing.length === 0) continue;
+    const newest = missing.map((location) => {
+      const [last] = sound.filter((one) => one.location === location).sort((a, b) => b.timestamp.localeCompare(a.timestamp));
+      return `${location} (${last ? `the newest is ${formatDuration((now.getTime() - Date.parse(last.timestamp)) / 1000)} old` : 'there is none'})`;
+    });
+    const everywhere = missing.length === component.locations.length;
+    found.push({
+      key: `late/${kind}/${name}/${type}`,
+      severity: everywhere ? 'critical' : 'warning',
+      title: `the ${type} backup of ${name} is late at ${sentenceList(missing)}`,
+      text: `It was due at ${due.toISOString()} and is missing at ${sentenceList(newest)}. Take one now, and see why it fails: lifeboat backup create --${kind === 'physical' || kind === 'logical' ? `${type} --database` : kind} ${name}. Are the schedules applied? lifeboat schedules list`,
+    });
+  }
+  return found;
+}
+
+/** The newest proof that a backup can be restored is older than the schedule of its verification allows. */
+export function unverified(component: Component, { backups }: BackupListing, timezone: string, now: Date): Alert[] {
+  const due = component.verification === undefined ? undefined : lastDue(component.verification, timezone, now);
+  // A backup that came after it could not have been verified then.
+  if (!due || !backups.some((one) => Date.parse(one.timestamp) < due.getTime())) return [];
+  const proofs = backups.flatMap(({ verified, restored }) => [verified?.at, restored?.at]).filter((at) => at !== undefined);
+  const last = proofs.sort().at(-1);
+  if (last !== undefined && Date.parse(last) >= due.getTime()) return [];
+  return [
+    {
+      key: `unverified/${component.kind}/${component.name}`,
+      severity: 'warning',
+      title: `no ${component.kind} backup of ${component.name} was verified since ${last ?? 'ever'}`,
+      text: `A verification was due at ${due.toISOString()}. Whether these backups can be restored, nobody knows. Verify them: lifeboat backup verify. Are the schedules applied? lifeboat schedules list`,
+    },
+  ];
+}

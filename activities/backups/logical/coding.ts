@@ -1,0 +1,45 @@
+import type { Duplex, Transform } from 'node:stream';
+import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import type { HostContext } from '../../context.js';
+import { secretOf } from '../../context.js';
+import { failure } from '../../errors.js';
+import { decrypt, encrypt } from '../../encryption/age.js';
+
+/** How a file of a dump lies at a location: its name says it, so that a person can open it by hand: `age -d F.age | zstd -d`. */
+
+export const dumpFile = 'database.dump';
+export const globalsFile = 'globals.sql';
+
+export const encodedName = (file: string, { compressed, encrypted }: { compressed: boolean; encrypted: boolean }): string =>
+  `${file}${compressed ? '.zst' : ''}${encrypted ? '.age' : ''}`;
+
+/** zstd at level 3, with a checksum of its own: as fast as a disk. */
+export const compressor = (): Transform =>
+  createZstdCompress({
+    chunkSize: 256 * 1024,
+    params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 },
+  });
+
+/** What a location's encryption puts between us and it; undefined where the plan asks for none. Throws SecretMissing. */
+export async function encrypterFor(context: HostContext, location: string): Promise<Transform | undefined> {
+  const reference = context.plan.locations[location]?.encryption;
+  return reference ? encrypt(await secretOf(context, reference)) : undefined;
+}
+
+/** What undoes it all, in its order. Throws BadRequest where the plan no longer names the passphrase. */
+export async function decodersFor(context: HostContext, location: string, name: string): Promise<Duplex[]> {
+  const decoders: Duplex[] = [];
+  if (name.endsWith('.age')) decoders.push(decrypt(await passphraseOf(context, location)));
+  if (name.replace(/\.age$/, '').endsWith('.zst')) decoders.push(createZstdDecompress({ chunkSize: 256 * 1024 }));
+  return decoders;
+}
+
+async function passphraseOf(context: HostContext, location: string): Promise<string> {
+  const reference = context.plan.locations[location]?.encryption;
+  if (reference) return secretOf(context, reference);
+  throw failure(
+    'BadRequest',
+    `the backup at ${location} is encrypted, and the plan names no passphrase for ${location}`,
+    `Give locations.${location}.encryption of the plan the reference that it had when the backup was taken.`,
+  );
+}

@@ -1,0 +1,150 @@
+import { createWriteStream } from 'node:fs';
+import { chmod, mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import type { BackupRecord } from '../../../workflows/messages.js';
+import { cancelled } from '../../capability.js';
+import { checkpoint } from '../../checkpoint.js';
+import type { HostContext } from '../../context.js';
+import { failure } from '../../errors.js';
+import { freeBytes, ownFor, removeTree } from '../../files.js';
+import { withLocation } from '../../locations/open.js';
+import type { Owner } from '../../run.js';
+import { recordName } from '../record.js';
+import { meter } from './dump.js';
+import { listLogical } from './places.js';
+import { isDump, readWhole } from './read-back.js';
+import { keepNote } from './verify.js';
+
+/** A dump as a file on this host: pg_restore -j reads its parts from several places at once. */
+export interface Archive {
+  path: string;
+  format: 'custom' | 'plain';
+  /** Roles and tablespaces, as pg_dumpall wrote them. */
+  globals?: string;
+  record?: BackupRecord;
+  /** What people call it. */
+  what: string;
+  /** Places that were tried in vain before, with why. */
+  passedOver: string[];
+}
+
+/** Where dumps are laid down to be restored. A folder of ours in it; nobody else's is touched. */
+export const layDown = ({ plan, host, state }: HostContext): string => plan.hosts[host]?.scratch ?? state;
+
+/** An empty folder that whoever restores can read, and nobody else. What a killed attempt left in it is gone. */
+export async function freshFolder(path: string, owner: Owner | undefined): Promise<string> {
+  await checkpoint('before clearing a folder');
+  await removeTree(path);
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  await chmod(path, 0o700);
+  await ownFor(path, owner);
+  return path;
+}
+
+/** A file in it, as a stream. */
+export const fileIn = (path: string): Writable => createWriteStream(path, { mode: 0o600, highWaterMark: 1024 * 1024 });
+
+/** The records of a dump in the order in which they are tried. Throws NoBackup when there is none. */
+export async function placesOf(context: HostContext, component: string, id: string, location: string | undefined): Promise<BackupRecord[]> {
+  const { backups, unreadable } = await listLogical(context, component);
+  const found = backups.filter((record) => record.id === id && (!location || record.location === location));
+  if (found.length > 0) return [...found.filter(({ damaged }) => !damaged), ...found.filter(({ damaged }) => damaged)];
+  const away = Object.entries(unreadable).map(([name, why]) => `${name}: ${why}`);
+  throw failure(
+    'NoBackup',
+    `there is no dump ${id} of ${component}${location ? ` at ${location}` : ''}${away.length > 0 ? `; NOT read: ${away.join('; ')}` : ''}`,
+    'See what there is: lifeboat backup list',
+  );
+}
+
+/**
+ * Brings a dump here: the first place at which it is sound. Its digest was compared before this returns. Throws NotEnoughSpace before it begins,
+ * BackupDamaged when it is sound nowhere.
+ */
+export async function fetchArchive(
+  context: HostContext,
+  records: BackupRecord[],
+  folder: string,
+  owner: Owner | undefined,
+): Promise<Archive> {
+  const passedOver: string[] = [];
+  let last: unknown;
+  for (const record of records) {
+    try {
+      return { ...(await fetchFrom(context, record, folder, owner)), passedOver };
+    } catch (error) {
+      cancelled()?.throwIfAborted();
+      const { type = '', message } = error as { type?: string; message: string };
+      if (!['BackupDamaged', 'LocationUnreachable', 'LocationRefused', 'SecretMissing'].includes(type)) throw error;
+      if (type === 'BackupDamaged' && record.type !== 'unknown') await noteDamage(context, record, message);
+      passedOver.push(`${record.location}: ${message}`);
+      last = error;
+    }
+  }
+  throw last;
+}
+
+async function noteDamage(context: HostContext, record: BackupRecord, why: string): Promise<void> {
+  await withLocation(context, record.location, (location) =>
+    keepNote(location, { ...record, damaged: { at: new Date().toISOString(), why } }),
+  ).catch(() => undefined);
+}
+
+async function fetchFrom(
+  context: HostContext,
+  record: BackupRecord,
+  folder: string,
+  owner: Owner | undefined,
+): Promise<Omit<Archive, 'passedOver'>> {
+  const dump = record.files.find(isDump);
+  if (record.type === 'unknown' || !dump)
+    throw failure('BackupDamaged', record.damaged?.why ?? `${recordName(record)} names no dump`, 'Take another one: lifeboat backup list', {
+      file: recordName(record),
+    });
+  await demandSpace(folder, (record.made?.dumpBytes ?? record.dataBytes ?? record.size) + 1024 * 1024);
+  const path = join(folder, 'database.dump');
+  return withLocation(context, record.location, async (location) => {
+    await checkpoint('before fetching');
+    const tell = meter(`fetching ${record.id} from ${record.location}`, record.size);
+    const into = fileIn(path);
+    await readWhole(context, location, dump, into, tell).catch((error: unknown) => {
+      throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? full(folder) : error;
+    });
+    await ownFor(path, owner);
+    const globals = record.files.find((file) => !isDump(file));
+    const text: Buffer[] = [];
+    const gather = new Writable({ write: (chunk: Buffer, _encoding, done) => (text.push(chunk), done()) });
+    if (globals) await readWhole(context, location, globals, gather, tell);
+    await checkpoint('after fetching');
+    return {
+      path,
+      format: 'custom',
+      globals: Buffer.concat(text).toString('utf8'),
+      record,
+      what: `${record.id} at ${record.location}`,
+    };
+  });
+}
+
+const full = (folder: string) =>
+  failure(
+    'NotEnoughSpace',
+    `${folder} ran full while the dump was laid down there`,
+    'Make room, or name a scratch directory of the host in the plan.',
+  );
+
+/** Throws NotEnoughSpace when so many bytes do not fit there. */
+export async function demandSpace(folder: string, bytes: number): Promise<void> {
+  const free = await freeBytes(folder);
+  if (free >= bytes) return;
+  const mb = (value: number) => `${Math.ceil(value / 1e6)} MB`;
+  throw failure(
+    'NotEnoughSpace',
+    `${folder} has ${mb(free)} free, and ${mb(bytes)} are needed`,
+    'Make room there, or name a scratch directory of the host in the plan (hosts.NAME.scratch).',
+    { free, needed: bytes },
+  );
+}
+
+export const sameFileSystem = async (a: string, b: string): Promise<boolean> => (await stat(a)).dev === (await stat(b)).dev;

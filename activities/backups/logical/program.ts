@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { basename } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { cancelled } from '../../capability.js';
+import { failure } from '../../errors.js';
+import { type Owner, tail } from '../../run.js';
+
+/** A program of PostgreSQL whose output (or input) is a stream. */
+export interface Streaming {
+  stdin: Writable;
+  stdout: Readable;
+  /** Fulfilled when it ended with 0; rejected with CommandFailed, which says what it said, without secrets. Nobody has to wait for it. */
+  done: Promise<void>;
+  /** Ends it and all that it started; it may have ended. */
+  end(): void;
+}
+
+/** Starts one, in a process group that ends with a cancelled activity, and with us: it finds its pipe closed. */
+export function stream(
+  command: string,
+  args: string[],
+  { owner, env }: { owner: Owner | undefined; env: Record<string, string> },
+): Streaming {
+  const signal = cancelled();
+  signal?.throwIfAborted();
+  const child = spawn(command, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+    cwd: '/',
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: process.env['HOME'] ?? '/', LC_ALL: 'C', ...env },
+    ...(owner ?? {}),
+  });
+  const what = basename(command);
+  const said: string[] = [];
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    said.push(withoutSecrets(line, env));
+    if (said.length > 200) said.shift();
+  });
+  // It may stop reading before we stop writing: pg_restore -l does.
+  child.stdin.on('error', () => undefined);
+  const end = () => {
+    try {
+      if (child.pid) process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // It is gone already.
+    }
+  };
+  signal?.addEventListener('abort', end);
+  const done = new Promise<void>((resolve, reject) => {
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'ENOENT'
+          ? failure('ToolMissing', `${what} is not on this host`, `Install it, then retry. Looked for ${command}.`)
+          : failure('CommandFailed', `${what} could not be started: ${error.message}`, 'Look at the log of the agent on this host.'),
+      ),
+    );
+    child.on('close', (code, killedBy) => {
+      signal?.removeEventListener('abort', end);
+      if (code === 0) return resolve();
+      const how = killedBy ? `was ended by ${killedBy}` : `ended with code ${code}`;
+      reject(
+        failure(
+          'CommandFailed',
+          `${what} ${how}: ${tail(said) || 'it said nothing'}`,
+          'Read what it said, mend the cause, then try again.',
+          {
+            code,
+          },
+        ),
+      );
+    });
+  });
+  done.catch(() => undefined);
+  return { stdin: child.stdin, stdout: child.stdout, done, end };
+}
+
+function withoutSecrets(line: string, env: Record<string, string>): string {
+  const password = env['PGPASSWORD'];
+  return password ? line.replaceAll(password, '***') : line;
+}

@@ -1,0 +1,163 @@
+import pg from 'pg';
+import { dirname, join } from 'node:path';
+import type { BackupRecord, RestoreRequest, RestoreResult } from '../../../workflows/messages.js';
+import { type Capability, progress } from '../../capability.js';
+import { checkpoint } from '../../checkpoint.js';
+import type { HostContext } from '../../context.js';
+import { failure } from '../../errors.js';
+import { makeDirectory, removeTree } from '../../files.js';
+import { inTurn } from '../../in-turn.js';
+import { one } from '../../postgres/connect.js';
+import { demandNoIncident, programsOf, type Source, sourceOf, withSource } from '../../postgres/source.js';
+import { endLeftoverOf, type Ledger } from '../../run.js';
+import { demandSpace, fetchArchive, freshFolder, layDown, placesOf, sameFileSystem } from './fetch.js';
+import { openLocalFile } from './local-file.js';
+import { createEmpty, judge, load, type Loading } from './load.js';
+import { dressStatements, readMade } from './made.js';
+import { databases, dropTemporary, earlierOf, marks, markStatement, temporaryName } from './marks.js';
+import { afresh, givePlace, maintenance, openStatement, takePlace } from './replace.js';
+import { rolesOf } from './roles.js';
+
+/**
+ * Restores a dump into a database of a temporary name, verifies it there, and gives it its name in one transaction: a new one (`into`), or that of
+ * the database of the plan, which is renamed aside (`dropExisting`). A restore that fails leaves production as it was, and nothing of its own.
+ */
+export const restoreLogical = (context: HostContext): Capability<RestoreRequest, RestoreResult> => ({
+  async rehearse(request) {
+    const source = await sourceOf(context, request.component);
+    demandSense(request);
+    await demandNoIncident(source, 'restore');
+    const records = request.id ? await placesOf(context, request.component, request.id, request.location) : [];
+    await withSource(source, maintenance(source), (admin) => demandFree(admin, request, undefined));
+    const what = records[0] ? `${records[0].id} from ${records[0].location}` : (request.file ?? '');
+    return { summary: `${what} could be restored into ${request.into ?? source.name}`, into: request.into ?? source.name, seconds: 0 };
+  },
+
+  async execute(request) {
+    demandSense(request);
+    const source = await sourceOf(context, request.component);
+    return inTurn(`${context.state} logical restore ${request.component}`, async () => {
+      await demandNoIncident(source, 'restore');
+      return withSource(source, maintenance(source), (admin) => restore(context, source, admin, request));
+    });
+  },
+});
+
+function demandSense({ id, file, into, dropExisting }: RestoreRequest): void {
+  const wrong =
+    (id === undefined) === (file === undefined)
+      ? 'a restore is of a backup, or of a file'
+      : (into === undefined) === !dropExisting
+        ? 'a restore goes into a new database, or takes the place of the existing one'
+        : into !== undefined && (into === '' || Buffer.byteLength(into) > 63 || into.includes('\0'))
+          ? 'the name of a database has 1 to 63 bytes'
+          : undefined;
+  if (wrong) throw failure('BadRequest', wrong, 'lifeboat backup restore ID --into NAME, or --drop-existing');
+}
+
+async function demandFree(admin: pg.Client, { into }: RestoreRequest, own: string | undefined): Promise<void> {
+  if (into === undefined || into === own || !(await databases(admin)).some(({ name }) => name === into)) return;
+  throw failure(
+    'BadRequest',
+    `there is a database ${into} already`,
+    'Name another one; or --drop-existing, which renames the database of the plan aside first.',
+  );
+}
+
+async function restore(context: HostContext, source: Source, admin: pg.Client, request: RestoreRequest): Promise<RestoreResult> {
+  const began = Date.now();
+  const { component, run } = request;
+  const temporary = temporaryName(component, run);
+  const ledger: Ledger = { directory: join(context.state, 'running'), name: `${component}-logical-restore` };
+  const folder = join(layDown(context), `lifeboat-restore-${component}`);
+  // Before anything is changed under the hands of what a killed attempt left running.
+  await endLeftoverOf(ledger);
+  const found = await databases(admin);
+  const earlier = earlierOf(found, component, run);
+  // Another run was killed when it had closed the database to replace it, and nobody tried that again.
+  const left = found.some(({ mark }) => mark?.startsWith(`Lifeboat restores ${component} (run `) && mark.endsWith(': ready'));
+  if (left && !earlier.ready && found.some(({ name, open }) => name === source.name && !open))
+    await admin.query(openStatement(source.name));
+  if (earlier.placed === undefined) await demandFree(admin, request, undefined);
+  try {
+    let said = '';
+    if (earlier.placed === undefined && !earlier.ready) said = await fill({ context, source, admin, request, temporary, ledger, folder });
+    const what = request.id ?? request.file!;
+    const placed =
+      earlier.placed !== undefined
+        ? { into: earlier.placed, ...(earlier.aside === undefined ? {} : { aside: earlier.aside }) }
+        : request.into !== undefined
+          ? await givePlace(admin, temporary, request.into, marks.restored(what, run))
+          : await takePlace(source, admin, temporary, source.name, { restored: marks.restored(what, run), aside: marks.setAside(run) });
+    await removeTree(folder);
+    const seconds = Math.round((Date.now() - began) / 100) / 10;
+    const aside = placed.aside === undefined ? '' : `; the old one is now ${placed.aside}`;
+    return { summary: `${what} was restored into ${placed.into}${aside}${said}`, ...placed, seconds };
+  } catch (error) {
+    await afresh(source, (client) => dropTemporary(client, source)).catch(() => undefined);
+    await removeTree(folder).catch(() => undefined);
+    throw error;
+  }
+}
+
+interface Filling {
+  context: HostContext;
+  source: Source;
+  admin: pg.Client;
+  request: RestoreRequest;
+  temporary: string;
+  ledger: Ledger;
+  folder: string;
+}
+
+/** Until it is whole and verified, under its temporary name. Returns what people should know, as the end of a sentence. */
+async function fill({ context, source, admin, request, temporary, ledger, folder }: Filling): Promise<string> {
+  const { component, id, file, location, run } = request;
+  await dropTemporary(admin, source);
+  const records = id === undefined ? [] : await placesOf(context, component, id, location);
+  const programs = await programsOf(source, admin);
+  await makeDirectory(dirname(folder), undefined, 0o755);
+  await freshFolder(folder, source.owner);
+  await demandRoom(source, folder, records[0]);
+  const archive =
+    id === undefined
+      ? await openLocalFile(context, file!, folder, source.owner)
+      : await fetchArchive(context, records, folder, source.owner);
+  const made = archive.record?.made ?? (await madeOfExisting(source, admin));
+  const loading: Loading = { source, admin, archive, programs, database: temporary, made, ledger };
+  const notes = [...archive.passedOver.map((one) => `NOT from ${one}`), ...(await createEmpty(loading))];
+  await admin.query(markStatement(temporary, marks.begun(component, run, 'begun')));
+  await load(loading, archive.record?.dataBytes ?? 0);
+  progress({ what: 'verifying rows and queries' });
+  const wrong = await judge(source, temporary, archive);
+  // The rows are the dump's own; what the plan's queries ask, an old dump need not fulfil, and a new database beside the old does no harm.
+  if (wrong.length > 0 && request.dropExisting)
+    throw failure(
+      'VerificationFailed',
+      `${archive.what} restored is not what it should be: ${wrong.join('; ')}`,
+      'Nothing was replaced. Look at it: lifeboat backup restore ID --into NAME',
+      { wrong },
+    );
+  notes.push(...wrong);
+  progress({ what: 'gathering statistics' });
+  await withSource(source, temporary, (client) => client.query('analyze'));
+  if (made) for (const statement of dressStatements(temporary, made, await rolesOf(admin))) await admin.query(statement);
+  await checkpoint('before marking the restored database');
+  await admin.query(markStatement(temporary, marks.begun(component, run, 'ready')));
+  await checkpoint('after marking the restored database');
+  return notes.length > 0 ? `; ${notes.join('; ')}` : '';
+}
+
+/** The dump and the new database must fit beside what is there. Throws NotEnoughSpace before anything is done. */
+async function demandRoom({ cluster }: Source, folder: string, record: BackupRecord | undefined): Promise<void> {
+  if (!record || !cluster) return;
+  const dump = record.made?.dumpBytes ?? record.size;
+  const together = await sameFileSystem(folder, cluster.dataDirectory);
+  await demandSpace(cluster.dataDirectory, (record.dataBytes ?? dump) + (together ? dump : 0));
+}
+
+/** A dump alone does not say what its database was made with: it is made as the one that it is for. */
+async function madeOfExisting(source: Source, admin: pg.Client): Promise<Loading['made']> {
+  const there = await one<boolean>(admin, 'select datallowconn from pg_database where datname = $1', [source.name]);
+  return there ? withSource(source, source.name, readMade) : undefined;
+}

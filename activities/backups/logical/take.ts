@@ -1,0 +1,248 @@
+import { join } from 'node:path';
+import type pg from 'pg';
+import type { BackupRecord, BackupResult, DatabaseMade, TakeRequest } from '../../../workflows/messages.js';
+import { type Capability, cancelled } from '../../capability.js';
+import { checkpoint } from '../../checkpoint.js';
+import type { HostContext } from '../../context.js';
+import { failure } from '../../errors.js';
+import { inTurn } from '../../in-turn.js';
+import type { Location } from '../../locations/location.js';
+import { one } from '../../postgres/connect.js';
+import type { Programs } from '../../postgres/programs.js';
+import { demandNoIncident, programsOf, type Source, sourceOf, withSource } from '../../postgres/source.js';
+import { backupId, readRecords, writeRecord } from '../record.js';
+import { dumpFile, globalsFile } from './coding.js';
+import { copyTo } from './copy.js';
+import { mayReadPasswords, meter, pgDump, pgDumpGlobals, send, type Sending, told } from './dump.js';
+import { countInTransaction, readMade } from './made.js';
+import { clearLeft, listLogical, logicalOf, openAll } from './places.js';
+import { type KeptFile, readBack } from './read-back.js';
+
+/**
+ * Takes a dump and keeps it at every location of the plan, without a file in between. It is done at a location when it was read back there, and
+ * only then is its record written. A location that fails is named, and the others go on.
+ * Source: field-notes, "Logical" and note 13.
+ */
+export const takeLogical = (context: HostContext, stall?: number): Capability<TakeRequest, BackupResult> => ({
+  async rehearse({ component }) {
+    const source = await sourceOf(context, component);
+    await withSource(source, source.name, (client) => programsOf(source, client));
+    const { unreadable } = await listLogical(context, component);
+    const { locations } = logicalOf(context, component);
+    const failed = Object.entries(unreadable).map(([name, why]) => `${name}: ${why}`);
+    return {
+      summary: `could be taken at ${locations.join(', ')}`,
+      id: '',
+      type: 'logical',
+      component,
+      locations: [],
+      bytes: 0,
+      seconds: 0,
+      failed,
+    };
+  },
+
+  async execute({ component, run, incident }) {
+    const { locations: names } = logicalOf(context, component);
+    const source = await sourceOf(context, component);
+    return inTurn(`${context.state} logical take ${component}`, async () => {
+      await demandNoIncident(source, 'dump is taken', incident);
+      const failed: Record<string, string> = {};
+      const locations = await openAll(context, names, failed);
+      try {
+        return await take({ source, context, component, run, locations, failed, stall });
+      } finally {
+        await Promise.all(locations.map((location) => location.close()));
+      }
+    });
+  },
+});
+
+interface Taking {
+  source: Source;
+  context: HostContext;
+  component: string;
+  run: string;
+  locations: Location[];
+  failed: Record<string, string>;
+  stall: number | undefined;
+}
+
+async function take(taking: Taking): Promise<BackupResult> {
+  const { context, component, run, failed } = taking;
+  const began = new Date();
+  const done = new Map<string, BackupRecord>();
+  const open: Location[] = [];
+  for (const location of taking.locations) {
+    try {
+      const own = (await readRecords(location, context.plan.system, 'logical', component)).find(
+        (record) => record.run === run && !record.damaged,
+      );
+      if (own) done.set(location.name, own);
+      else open.push(location);
+    } catch (error) {
+      failed[location.name] = (error as Error).message;
+    }
+  }
+  const earlier = [...done.values()][0];
+  const id = earlier?.id ?? backupId(began);
+  const ready: Location[] = [];
+  for (const location of open) {
+    try {
+      await clearLeft(location, context.plan.system, component, id);
+      ready.push(location);
+    } catch (error) {
+      failed[location.name] = (error as Error).message;
+    }
+  }
+  if (earlier) {
+    for (const location of ready) {
+      const copied = await copyTo(context, taking.locations, [...done.values()], location, pgRestoreOf(taking.source)).catch(
+        (error: unknown) => {
+          cancelled()?.throwIfAborted();
+          failed[location.name] = (error as Error).message;
+        },
+      );
+      if (copied) done.set(location.name, copied);
+    }
+  } else if (ready.length > 0) {
+    for (const record of await dumpTo(taking, ready, began, id)) done.set(record.location, record);
+  }
+  return result(component, [...done.values()], failed, began);
+}
+
+const pgRestoreOf = (source: Source) => () =>
+  withSource(source, source.name, async (client) => join((await programsOf(source, client)).directory, 'pg_restore'));
+
+/** The dump itself: one snapshot for the data and the counts of rows, one pg_dump for all locations. */
+async function dumpTo(taking: Taking, ready: Location[], began: Date, id: string): Promise<BackupRecord[]> {
+  const { source, context, component, failed } = taking;
+  const { compression } = logicalOf(context, component);
+  const of = { system: context.plan.system, component, id };
+  const dumped = await withSource(source, source.name, async (client) => {
+    const programs = await programsOf(source, client);
+    await checkpoint('before dumping');
+    const sending = (locations: Location[]): Sending => ({
+      context,
+      of,
+      locations,
+      compressed: compression,
+      failed,
+      ...(taking.stall === undefined ? {} : { stall: taking.stall }),
+    });
+    const globals = await send(
+      sending(ready),
+      globalsFile,
+      pgDumpGlobals(source, programs, await mayReadPasswords(client)),
+      meter(`dumping the roles of ${component}`, 0),
+    );
+    const made = await readMade(client);
+    const total = Number(await one<string>(client, 'select pg_database_size(current_database())'));
+    await client.query('begin isolation level repeatable read read only');
+    const snapshot = (await one<string>(client, 'select pg_export_snapshot()'))!;
+    let dumpBytes = 0;
+    const tell = meter(`dumping ${component}`, total);
+    const data = send(sending(globals.map(({ location }) => location)), dumpFile, pgDump(source, programs, snapshot), (bytes) => {
+      dumpBytes += bytes;
+      tell(bytes);
+    });
+    data.catch(() => undefined);
+    const rows = await counted(client, Object.keys(source.plan.verify.rows), data);
+    const sent = await data;
+    await client.query('rollback').catch(() => undefined);
+    await checkpoint('after dumping');
+    const kept = sent.map(({ location, file }) => ({
+      location,
+      files: [file, globals.find((one) => one.location === location)!.file],
+    }));
+    return { kept, programs, rows, total, made: { ...made, dumpBytes } satisfies DatabaseMade };
+  });
+  const { kept, programs, rows, total, made } = dumped;
+  const record = (location: Location, files: KeptFile[]): BackupRecord => ({
+    ...of,
+    kind: 'logical',
+    type: 'logical',
+    timestamp: began.toISOString(),
+    database: source.name,
+    location: location.name,
+    size: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    dataBytes: total,
+    compression: compression ? 'zstd' : 'none',
+    encryption: files[0]!.name.endsWith('.age') ? 'age' : 'none',
+    files,
+    tools: tools(programs),
+    seconds: Math.round((Date.now() - began.getTime()) / 100) / 10,
+    run: taking.run,
+    rows,
+    made,
+  });
+  const records = await Promise.all(
+    kept.map(({ location, files }) => publish(context, location, () => record(location, files), files, programs, failed)),
+  );
+  return records.filter((one) => one !== undefined);
+}
+
+/** Reads it back and writes its record last. */
+async function publish(
+  context: HostContext,
+  location: Location,
+  record: () => BackupRecord,
+  files: KeptFile[],
+  programs: Programs,
+  failed: Record<string, string>,
+): Promise<BackupRecord | undefined> {
+  try {
+    const tell = meter(
+      `reading back at ${location.name}`,
+      files.reduce((sum, { bytes }) => sum + bytes, 0),
+    );
+    for (const file of files) await readBack(context, location, file, join(programs.directory, 'pg_restore'), tell);
+    const whole = { ...record(), verified: { at: new Date().toISOString() } };
+    await checkpoint(`before the record`);
+    await writeRecord(location, whole);
+    await checkpoint(`after the record`);
+    return whole;
+  } catch (error) {
+    cancelled()?.throwIfAborted();
+    failed[location.name] = (error as Error).message;
+    return undefined;
+  }
+}
+
+/** Counts while the dump runs; when the dump fails, its error is the one that is told. */
+async function counted(client: pg.Client, tables: string[], dump: Promise<unknown>): Promise<Record<string, number | null>> {
+  try {
+    return await countInTransaction(client, tables);
+  } catch (error) {
+    await dump;
+    throw error;
+  }
+}
+
+const tools = ({ version, server }: Programs & { server?: string }): Record<string, string> => ({
+  pg_dump: version,
+  ...(server === undefined ? {} : { postgresql: server }),
+});
+
+function result(component: string, done: BackupRecord[], failures: Record<string, string>, began: Date): BackupResult {
+  const failed = Object.entries(failures).map(([name, why]) => `${name}: ${why}`);
+  const first = done[0];
+  if (!first)
+    throw failure(
+      'LocationUnreachable',
+      `no location took the dump of ${component}: ${told(failures)}`,
+      'Check the locations: lifeboat doctor',
+    );
+  const locations = done.map(({ location }) => location);
+  const missing = failed.length > 0 ? `; NOT at ${failed.join('; ')}` : '';
+  return {
+    id: first.id,
+    type: 'logical',
+    component,
+    locations,
+    bytes: first.size,
+    seconds: Math.round((Date.now() - began.getTime()) / 100) / 10,
+    summary: `dump ${first.id} of ${first.database} at ${locations.join(', ')}${missing}`,
+    failed,
+  };
+}

@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import type { BackupRecord, TestRestoreRequest, TestRestoreResult } from '../../../workflows/messages.js';
+import { type Capability, progress } from '../../capability.js';
+import type { HostContext } from '../../context.js';
+import { failure } from '../../errors.js';
+import { removeTree } from '../../files.js';
+import { inTurn } from '../../in-turn.js';
+import { withLocation } from '../../locations/open.js';
+import { programsFor } from '../../postgres/programs.js';
+import { withSource } from '../../postgres/source.js';
+import { demandSpace, fetchArchive, freshFolder, layDown, placesOf } from './fetch.js';
+import { createEmpty, judge, load, type Loading } from './load.js';
+import { dressStatements } from './made.js';
+import { rolesOf } from './roles.js';
+import { amcheckScratch, removeScratch, type ScratchServer, scratchServer, startScratch } from './scratch-server.js';
+import { keepNote } from './verify.js';
+
+const needed = ['pg_restore', 'psql', 'initdb', 'pg_ctl', 'postgres'];
+
+/**
+ * Restores a dump to a server of its own on this host, from one location, verifies it there, and removes it. Writes into the record when that was and
+ * how long it took. A killed one begins anew. Throws BackupDamaged, CommandFailed when it cannot be restored.
+ */
+export const testRestoreLogical = (context: HostContext): Capability<TestRestoreRequest, TestRestoreResult> => ({
+  async rehearse({ component, id, location }) {
+    const record = await recordAt(context, component, id, location);
+    await programsFor(majorOf(record), needed);
+    await demandSpace(layDown(context), bytesOf(record));
+    return {
+      summary: `${id} from ${location} could be restored on ${context.host}`,
+      id,
+      location,
+      bytes: bytesOf(record),
+      seconds: 0,
+      doubts: [],
+    };
+  },
+
+  async execute({ component, id, location }) {
+    return inTurn(`${context.state} logical test ${component}`, async () => {
+      const record = await recordAt(context, component, id, location);
+      const server = await scratchServer(context, component);
+      const folder = join(layDown(context), `lifeboat-test-${component}-dump`);
+      try {
+        await removeScratch(server);
+        return await testOne(context, record, server, folder);
+      } finally {
+        await removeScratch(server);
+        await removeTree(folder);
+      }
+    });
+  },
+});
+
+const majorOf = ({ tools }: BackupRecord): number => parseInt(tools['postgresql'] ?? tools['pg_dump'] ?? '0');
+const bytesOf = ({ made, dataBytes, size }: BackupRecord): number => (dataBytes ?? size) + (made?.dumpBytes ?? size);
+
+async function recordAt(context: HostContext, component: string, id: string, location: string): Promise<BackupRecord> {
+  return (await placesOf(context, component, id, location))[0]!;
+}
+
+async function testOne(context: HostContext, record: BackupRecord, server: ScratchServer, folder: string): Promise<TestRestoreResult> {
+  const began = Date.now();
+  const programs = await programsFor(majorOf(record), needed);
+  const { source } = server;
+  await freshFolder(folder, source.owner);
+  await demandSpace(folder, bytesOf(record));
+  const archive = await fetchArchive(context, [record], folder, source.owner);
+  await startScratch(server, programs);
+  const database = record.database;
+  const doubts = await withSource(source, 'template1', async (admin) => {
+    if (['postgres', 'template1'].includes(database)) await admin.query(`drop database if exists postgres`);
+    const loading: Loading = { source, admin, archive, programs, database, made: record.made, ledger: server.ledger('load') };
+    await createEmpty(loading);
+    await load(loading, record.dataBytes ?? 0);
+    progress({ what: 'verifying rows, queries and indexes' });
+    const wrong = await judge(source, database, archive);
+    if (record.made) for (const statement of dressStatements(database, record.made, await rolesOf(admin))) await admin.query(statement);
+    return [...wrong, ...(await amcheckScratch(server, programs, database, admin))];
+  });
+  const seconds = Math.round((Date.now() - began) / 100) / 10;
+  // What was found wrong is told, and is no proof.
+  if (doubts.length === 0)
+    await withLocation(context, record.location, (location) =>
+      keepNote(location, { ...record, restored: { at: new Date().toISOString(), seconds, host: context.host } }),
+    );
+  const { id, location } = record;
+  const summary = `${id} from ${location} was restored on ${context.host} in ${seconds} s${doubts.length > 0 ? `; NOT as it should be: ${doubts.join('; ')}` : ' and verified'}`;
+  return { summary, id, location, bytes: record.dataBytes ?? record.size, seconds, doubts };
+}

@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import type { BackupRecord, VerifyRequest, VerifyResult } from '../../../workflows/messages.js';
+import { type Capability, cancelled } from '../../capability.js';
+import { checkpoint } from '../../checkpoint.js';
+import type { HostContext } from '../../context.js';
+import { failure } from '../../errors.js';
+import type { Location } from '../../locations/location.js';
+import { withLocation } from '../../locations/open.js';
+import { programsFor } from '../../postgres/programs.js';
+import { recordName, writeRecord } from '../record.js';
+import { meter } from './dump.js';
+import { listLogical } from './places.js';
+import { readBack } from './read-back.js';
+
+type Damage = VerifyResult['damaged'][number];
+
+/** Reads every byte of every dump (or of one) at every location (or at one), through pg_restore, and notes in its record how that went. */
+export const verifyLogical = (context: HostContext): Capability<VerifyRequest, VerifyResult> => {
+  const look = async ({ component, id, location: only }: VerifyRequest, note: boolean): Promise<VerifyResult> => {
+    const { backups, unreadable } = await listLogical(context, component);
+    const chosen = backups.filter((one) => (!id || one.id === id) && (!only || one.location === only));
+    if (id && chosen.length === 0)
+      throw failure(
+        'NoBackup',
+        `there is no dump ${id} of ${component}${only ? ` at ${only}` : ''}`,
+        'See what there is: lifeboat backup list',
+        {
+          unreadable: Object.keys(unreadable),
+        },
+      );
+    const failed = Object.entries(unreadable)
+      .filter(([name]) => !only || name === only)
+      .map(([name, why]) => `${name}: ${why}`);
+    const damaged: Damage[] = [];
+    let sound = 0;
+    for (const record of chosen) {
+      try {
+        const found = await withLocation(context, record.location, (location) => verifyOne(context, location, record, note));
+        if (found) damaged.push(found);
+        else sound += 1;
+      } catch (error) {
+        cancelled()?.throwIfAborted();
+        failed.push(`${record.location}: ${record.id}: ${(error as Error).message}`);
+      }
+    }
+    const first = damaged[0];
+    const whole = `${sound} ${sound === 1 ? 'dump' : 'dumps'} of ${component} read whole and sound`;
+    return {
+      summary: first
+        ? `${whole}; ${damaged.length} damaged, the first: ${first.id} at ${first.location}: ${first.file}: ${first.why}`
+        : failed.length > 0
+          ? `${whole}; NOT read: ${failed.join('; ')}`
+          : whole,
+      sound,
+      damaged,
+      failed,
+    };
+  };
+  return { rehearse: (input) => look(input, false), execute: (input) => look(input, true) };
+};
+
+async function verifyOne(context: HostContext, location: Location, record: BackupRecord, note: boolean): Promise<Damage | undefined> {
+  // A record that cannot be believed says nothing of its files.
+  if (record.type === 'unknown')
+    return { id: record.id, location: location.name, file: recordName(record), why: record.damaged?.why ?? 'its record cannot be read' };
+  const { directory } = await programsFor(parseInt(record.tools['pg_dump'] ?? '0'), ['pg_restore'], binOf(context, record));
+  const tell = meter(`verifying ${record.id} at ${location.name}`, record.size);
+  const at = () => new Date().toISOString();
+  for (const file of record.files) {
+    try {
+      await readBack(context, location, file, join(directory, 'pg_restore'), tell);
+    } catch (error) {
+      if ((error as { type?: string }).type !== 'BackupDamaged') throw error;
+      const why = (error as Error).message;
+      if (note) await keepNote(location, { ...record, damaged: { at: at(), why } });
+      return { id: record.id, location: location.name, file: file.name, why };
+    }
+  }
+  const healed = { ...record, verified: { at: at() } };
+  delete healed.damaged;
+  if (note) await keepNote(location, healed);
+  return undefined;
+}
+
+/** The record is replaced whole. One that was removed meanwhile is not brought back. */
+export async function keepNote(location: Location, record: BackupRecord): Promise<void> {
+  if (!(await location.find(recordName(record)))) return;
+  await checkpoint('before noting in a record');
+  await writeRecord(location, record);
+  await checkpoint('after noting in a record');
+}
+
+const binOf = ({ plan }: HostContext, { component }: BackupRecord) => plan.databases[component]?.postgres.binDirectory;

@@ -1,0 +1,114 @@
+import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { protectedBy, type Protected } from '../plan/access.js';
+import { type BackupKind, type BackupType, kindOf } from '../plan/kinds.js';
+import type { LoadedPlan } from '../plan/load.js';
+import { backupWorkId, controlQueue } from '../plan/names.js';
+import type {
+  BackupInput,
+  BackupListing,
+  BackupResult,
+  CleanUpInput,
+  CleanUpResult,
+  ComponentInput,
+  RestoreInput,
+  RestoreResult,
+  TestedResult,
+  TestInput,
+  VerifyInput,
+  VerifyResult,
+} from '../workflows/messages.js';
+import type { Progress } from '../workflows/state.js';
+import { ask, progressOf } from './ask.js';
+import { Expected, exitCodes } from './output.js';
+import { onceBegun } from './patience.js';
+
+/** Work on the backups of a system, for the CLI and for scripts. Work on the same backups never runs twice at once, whoever began it. */
+export class Backups {
+  constructor(
+    private readonly plan: LoadedPlan,
+    private readonly temporal: Client,
+  ) {}
+
+  private get system(): string {
+    return this.plan.plan.system;
+  }
+
+  create(component: string, type: BackupType): Promise<BackupResult> {
+    const input: BackupInput = { system: this.system, component, type };
+    return this.work('backup', kindOf(type), component, input, `${type} backup of ${component}`);
+  }
+  verify({ kind, component, ...which }: Omit<VerifyInput, 'system'>): Promise<VerifyResult> {
+    const input: VerifyInput = { system: this.system, kind, component, ...which };
+    const of = [which.id, which.location && `at ${which.location}`].filter(Boolean).join(' ');
+    return this.work('verifyBackups', kind, component, input, `verify the ${kind} backups of ${component}${of && `: ${of}`}`);
+  }
+  restore(request: Omit<RestoreInput, 'system'>): Promise<RestoreResult> {
+    const input: RestoreInput = { system: this.system, ...request };
+    const into = request.into ?? 'the place of the old one';
+    return this.work(
+      'restoreBackup',
+      request.kind,
+      request.component,
+      input,
+      `restore ${request.id ?? request.file ?? ''} of ${request.component} into ${into}`,
+    );
+  }
+  cleanUp(kind: BackupKind, component: string, dryRun: boolean): Promise<CleanUpResult> {
+    const input: CleanUpInput = { system: this.system, kind, component, dryRun };
+    return this.work('cleanUpBackups', kind, component, input, `${dryRun ? 'dry run: ' : ''}clean up the ${kind} backups of ${component}`);
+  }
+  /** `backupVerification`: the newest on the host that the plan names; `restoreTest`: from each location in turn, to staging. */
+  test(component: string, workflow: 'backupVerification' | 'restoreTest'): Promise<TestedResult> {
+    const input: TestInput = { system: this.system, component };
+    return this.work(workflow, 'physical', component, input, `${workflow} of ${component}`);
+  }
+
+  list(component: string, kind: BackupKind = 'physical'): Promise<BackupListing> {
+    const input: Omit<ComponentInput, 'system'> = { kind, component };
+    return ask(this.temporal, this.system, 'listBackups', input);
+  }
+
+  /** Of everything that the plan backs up, or of what is given. What cannot be listed is named, and the others still listed. */
+  async listAll(of: Protected[] = protectedBy(this.plan.plan)): Promise<BackupListing> {
+    const answers = await Promise.all(
+      of.map(async ({ kind, component }) =>
+        this.list(component, kind).catch(async (error: unknown): Promise<BackupListing> => {
+          if (error instanceof Expected) throw error;
+          const { explainTemporal } = await import('./explain-temporal.js');
+          const known = explainTemporal(error);
+          if (!known) throw error;
+          return { backups: [], unreadable: { [`of ${kind} ${component}`]: known.message } };
+        }),
+      ),
+    );
+    return {
+      backups: answers.flatMap(({ backups }) => backups),
+      unreadable: Object.assign({}, ...answers.map(({ unreadable }) => unreadable)) as Record<string, string>,
+    };
+  }
+
+  progress(kind: BackupKind, component: string): Promise<Progress[]> {
+    return progressOf(this.temporal, backupWorkId(this.system, kind, component));
+  }
+
+  /** Starts work, or follows the same work that runs already. Throws {@link Expected} when other work on these backups runs. */
+  private async work<T>(workflow: string, kind: BackupKind, component: string, input: object, summary: string): Promise<T> {
+    const workflowId = backupWorkId(this.system, kind, component);
+    const { workflow: client } = this.temporal;
+    try {
+      const taskQueue = controlQueue(this.system);
+      return await onceBegun(await client.start(workflow, { workflowId, taskQueue, args: [input], staticSummary: summary }));
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      const handle = client.getHandle(workflowId);
+      const running = await handle.describe();
+      const what = (await running.staticSummary()) ?? running.type;
+      if (what === summary || what === `${summary}, by its schedule`) return (await handle.result()) as T;
+      throw new Expected(
+        `Nothing was begun: this runs since ${running.startTime.toISOString()}: ${what}.`,
+        'Work on the same backups never runs side by side. Say it again when that has ended; it is shown in Temporal, too.',
+        exitCodes.refused,
+      );
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { backupLines } from '../../backup-lines.js';
+import { exitCodes, printJson, printLine } from '../../output.js';
+import { globals, withBackups } from '../../session.js';
+import { addWhich, named, type Which } from '../../which.js';
+
+export function register(backup: Command): void {
+  addWhich(
+    backup
+      .command('list')
+      .description('every backup at every location, newest first: its age, whether it was verified, and when it was last restored'),
+  )
+    .option('--location <name>', 'of this location alone')
+    .action(async (options: Which & { location?: string }, command: Command) => {
+      await withBackups(command, async (lifeboat) => {
+        const found = await lifeboat.backups.listAll(named(lifeboat.plan, options));
+        const backups = found.backups.filter(({ location }) => !options.location || location === options.location);
+        if (globals(command).json) {
+          printJson({ ...found, backups });
+          return;
+        }
+        for (const [location, why] of Object.entries(found.unreadable)) printLine(`Location ${location} cannot be read: ${why}`);
+        if (Object.keys(found.unreadable).length > 0) process.exitCode = exitCodes.problems;
+        if (backups.length === 0) printLine('There is no backup. Take one: lifeboat backup create');
+        for (const line of backupLines(backups)) printLine(line);
+      });
+    });
+}

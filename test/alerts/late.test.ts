@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { lastDue, lateBackups, unverified } from '../../activities/alerts/late.js';
+import type { Component } from '../../activities/alerts/components.js';
+import type { BackupRecord } from '../../workflows/messages.js';
+
+/** When a backup is late: by the clock of the plan, with a grace, and by what is there. */
+describe('late', () => {
+  const due = (cron: string, zone: string, now: string) => lastDue(cron, zone, new Date(now))?.toISOString();
+
+  test.each([
+    ['daily, within its hour of grace: yesterday counts', '0 2 * * *', 'UTC', '2026-11-21T02:59:00Z', '2026-11-20T02:00:00.000Z'],
+    ['daily, after it', '0 2 * * *', 'UTC', '2026-11-21T03:00:01Z', '2026-11-21T02:00:00.000Z'],
+    ['every ten minutes: five of grace', '*/10 * * * *', 'UTC', '2026-11-21T02:14:59Z', '2026-11-21T02:00:00.000Z'],
+    ['every ten minutes, after them', '*/10 * * * *', 'UTC', '2026-11-21T02:15:01Z', '2026-11-21T02:10:00.000Z'],
+    ['in the timezone of the plan', '0 2 * * *', 'Asia/Kolkata', '2026-11-21T00:00:00Z', '2026-11-20T20:30:00.000Z'],
+    ['after the clocks went back', '0 2 * * *', 'Europe/Berlin', '2026-10-26T12:00:00Z', '2026-10-26T01:00:00.000Z'],
+    ['before they did', '0 2 * * *', 'Europe/Berlin', '2026-10-24T12:00:00Z', '2026-10-24T00:00:00.000Z'],
+  ])('%s', (_, cron, zone, now, expected) => {
+    expect(due(cron, zone, now)).toBe(expected);
+  });
+
+  const now = new Date('2026-11-21T12:00:00Z');
+  const record = (type: BackupRecord['type'], timestamp: string, location: string, more: Partial<BackupRecord> = {}): BackupRecord => ({
+    ...{ id: timestamp, system: 'shop', kind: 'physical', component: 'main', database: 'shop', size: 1, compression: 'zstd' },
+    ...{ encryption: 'none', files: [], tools: {}, seconds: 1, run: 'r', type, timestamp, location },
+    ...more,
+  });
+  const component = (type: 'full' | 'incremental', verification?: string): Component => ({
+    ...{ kind: 'physical', name: 'main', locations: ['onsite', 'offsite'], schedules: [{ type, cron: '0 2 * * *' }] },
+    ...(verification ? { verification } : {}),
+  });
+  const late = (type: 'full' | 'incremental', backups: BackupRecord[], unreadable: Record<string, string> = {}) =>
+    lateBackups(component(type), { backups, unreadable }, 'UTC', now).map(({ key, severity, title }) => `${severity} ${key}: ${title}`);
+  const today = '2026-11-21T02:03:00Z';
+
+  test('a full backup stands in for an incremental one, and not the other way round; a damaged one for none', () => {
+    expect(late('incremental', [record('full', today, 'onsite'), record('full', today, 'offsite')])).toEqual([]);
+    expect(late('full', [record('incremental', today, 'onsite'), record('full', today, 'offsite')])).toEqual([
+      'warning late/physical/main/full: the full backup of main is late at onsite',
+    ]);
+    const damaged = { damaged: { at: today, why: 'a digest' } };
+    expect(late('full', [record('full', today, 'onsite', damaged), record('full', today, 'offsite', damaged)])).toEqual([
+      'critical late/physical/main/full: the full backup of main is late at onsite and offsite',
+    ]);
+  });
+
+  test('a location that cannot be read is named, and not said to miss anything', () => {
+    expect(late('full', [record('full', today, 'onsite')], { offsite: 'no route' })).toEqual([
+      'warning unseen/physical backups of main/at offsite: physical backups of main at offsite cannot be looked at',
+    ]);
+  });
+
+  test('verified or restored since the verification was due: nothing; else it is told', () => {
+    const told = (...backups: BackupRecord[]) => unverified(component('full', '0 4 * * 0'), { backups, unreadable: {} }, 'UTC', now).length;
+    const old = '2026-11-10T02:00:00Z';
+    expect(told(record('full', old, 'onsite'))).toBe(1);
+    expect(told(record('full', old, 'onsite', { verified: { at: '2026-11-15T03:59:00Z' } }))).toBe(1);
+    expect(told(record('full', old, 'onsite', { restored: { at: '2026-11-15T04:10:00Z', seconds: 9, host: 'db1' } }))).toBe(0);
+    expect(told(record('full', today, 'onsite')), 'it came after the verification').toBe(0);
+    expect(unverified(component('full'), { backups: [record('full', old, 'onsite')], unreadable: {} }, 'UTC', now)).toEqual([]);
+  });
+});

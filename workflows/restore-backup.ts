@@ -1,0 +1,10 @@
+import { workflowInfo } from '@temporalio/workflow';
+import { onControl, onHost } from './activities.js';
+import type { RestoreInput, RestoreResult } from './messages.js';
+
+/** Restores one backup, or a local dump, for a person: into something new, or in the place of what is there, which is renamed aside. */
+export async function restoreBackup({ system, kind, component, ...request }: RestoreInput): Promise<RestoreResult> {
+  const what = `restore ${request.id ?? 'a file'} of ${component}`;
+  const { host } = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
+  return onHost(system, host, 'long', what).restoreBackup({ form: 'execute', kind, component, ...request, run: workflowInfo().runId });
+}
