@@ -10,16 +10,17 @@ import { unseen } from './look.js';
 const longestGrace = 3_600_000;
 
 /**
- * The last moment at which something was due and by now must be there: an hour later, or half of the interval when that is shorter. Undefined when
- * there was none yet. Read in the timezone of the plan, daylight saving included, as Temporal reads the schedule itself.
+ * The last moment at which something was due and by now must be there: after a grace of an hour, or half of the interval when that is shorter, and of
+ * half as much again as it takes (`tookSeconds`). Undefined when there was none yet. Read in the timezone of the plan, daylight saving included, as
+ * Temporal reads the schedule itself.
  */
-export function lastDue(cron: string, timezone: string, now: Date): Date | undefined {
-  const [last, before, earlier] = new Cron(cron, { timezone }).previousRuns(3, now);
-  if (!last) return undefined;
-  const over = (due: Date, previous: Date | undefined) =>
-    now.getTime() > due.getTime() + Math.min(longestGrace, previous ? (due.getTime() - previous.getTime()) / 2 : longestGrace);
-  if (over(last, before)) return last;
-  return before && over(before, earlier) ? before : undefined;
+export function lastDue(cron: string, timezone: string, now: Date, tookSeconds = 0): Date | undefined {
+  const runs = new Cron(cron, { timezone }).previousRuns(50, now);
+  return runs.find((due, at) => {
+    const before = runs[at + 1];
+    const grace = Math.min(longestGrace, before ? (due.getTime() - before.getTime()) / 2 : longestGrace) + tookSeconds * 1500;
+    return now.getTime() > due.getTime() + grace;
+  });
 }
 
 /** A backup that holds more than was asked for will do. */
@@ -36,9 +37,10 @@ export function lateBackups(component: Component, { backups, unreadable }: Backu
   );
   const readable = component.locations.filter((location) => unreadable[location] === undefined);
   for (const { type, cron } of schedules) {
-    const due = lastDue(cron, timezone, now);
-    if (!due) continue;
     const sound = backups.filter((one) => (covers[type] ?? [type]).includes(one.type as BackupType) && !one.damaged);
+    // One that runs now is not late yet.
+    const due = lastDue(cron, timezone, now, sound.find((one) => one.type === type)?.seconds);
+    if (!due) continue;
     const missing = readable.filter(
       (location) => !sound.some((one) => one.location === location && Date.parse(one.timestamp) >= due.getTime()),
     );

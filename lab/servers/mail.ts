@@ -27,19 +27,28 @@ export interface MailOptions {
   directory: string;
   /** STARTTLS is offered, with a certificate of an authority of its own (the default); or it is not. */
   starttls?: boolean;
+  /** Encrypted from the first byte. */
+  tls?: boolean;
   login?: { user: string; password: string };
   /** Addresses that it does not take mail for. */
   unknown?: string[];
 }
 
 /** An SMTP server that records what it is sent. */
-export async function startMailServer({ directory, starttls = true, login, unknown = [] }: MailOptions): Promise<MailServer> {
+export async function startMailServer({
+  directory,
+  starttls = true,
+  tls: fromTheStart = false,
+  login,
+  unknown = [],
+}: MailOptions): Promise<MailServer> {
   const tls = await makeCertificates(join(directory, 'tls'));
   const mails: Mail[] = [];
   let code = 0;
   const problem = (message: string, responseCode: number) => Object.assign(new Error(message), { responseCode });
   const server = new SMTPServer({
     name: 'localhost',
+    secure: fromTheStart,
     key: readFileSync(tls.keyFile),
     cert: readFileSync(tls.certificateFile),
     authOptional: login === undefined,

@@ -44,6 +44,14 @@ describe('late', () => {
     ]);
   });
 
+  test('one that takes hours is not late while it runs, and is when it should have ended', () => {
+    const slow = { seconds: 8 * 3600 };
+    const yesterday = ['onsite', 'offsite'].map((location) => record('full', '2026-11-20T10:00:00Z', location, slow));
+    expect(late('full', yesterday)).toEqual([]);
+    const after = new Date('2026-11-21T15:00:01Z');
+    expect(lateBackups(component('full'), { backups: yesterday, unreadable: {} }, 'UTC', after)).toHaveLength(1);
+  });
+
   test('a location that cannot be read is named, and not said to miss anything', () => {
     expect(late('full', [record('full', today, 'onsite')], { offsite: 'no route' })).toEqual([
       'warning unseen/physical backups of main/at offsite: physical backups of main at offsite cannot be looked at',

@@ -39,7 +39,7 @@ describe('trouble on a host', { timeout: 300_000 }, () => {
   test('a late backup is found, with every location that misses it, until one is taken', async () => {
     const [late] = await until('it is late', async () => {
       const found = await look(often());
-      return found.length > 0 ? found : undefined;
+      return found.some(({ severity }) => severity === 'critical') ? found : undefined;
     });
     expect(late).toMatchObject({
       key: 'late/physical/main/full',
@@ -47,8 +47,8 @@ describe('trouble on a host', { timeout: 300_000 }, () => {
       title: 'the full backup of main is late at onsite and offsite',
       text: expect.stringMatching(/the newest is .* old.*lifeboat backup create --full --database main/),
     });
-    await host.backup();
-    expect(await keys(often())).toEqual([]);
+    // On a busy machine the next one may be late before this one is taken.
+    await until('it is over', async () => (await host.backup(), (await keys(often())).length === 0));
   });
 
   test('a location that lost its backups is named alone, one that cannot be read is said to be so', async () => {

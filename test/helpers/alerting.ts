@@ -101,9 +101,9 @@ export async function startAlerting({ directory, temporal, slack, pagerduty, pac
 
 /** What Slack was told of an alert, in its order: `CRITICAL: a is wrong`, `resolved: ...`. Refused attempts do not count. */
 export const told = (sink: HttpSink): string[] =>
-  sink.requests.flatMap(({ body, status }) => {
+  sink.requests.flatMap(({ path, body, status }) => {
     const [, says = '?'] = /\] (.*?)\*/.exec(String(body['text'])) ?? [];
-    return status !== 200 || notOurs.test(says) ? [] : [says];
+    return status !== 200 || !path.endsWith('chat.postMessage') || notOurs.test(says) ? [] : [says];
   });
 
 /** What the agent says of the database that is nowhere. */

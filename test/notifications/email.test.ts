@@ -75,6 +75,13 @@ describe('e-mail', () => {
     expect(plaintext.mails, 'only where the plan says so').toMatchObject([{ secure: false }]);
   });
 
+  test('tls: encrypted from the first byte, where the server wants it so', async () => {
+    const encrypted = await startMailServer({ directory, tls: true });
+    await to(encrypted.port, { tls: 'tls', to: ['asha@example.com'] }).send('email');
+    expect(encrypted.mails).toMatchObject([{ secure: true }]);
+    await encrypted.stop();
+  });
+
   test('a certificate that is not trusted here is not believed', async () => {
     setDefaultCACertificates(usual);
     try {

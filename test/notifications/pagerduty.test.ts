@@ -61,6 +61,14 @@ describe('PagerDuty', () => {
     expect(failed.details[0].hint).toMatch(hint);
   });
 
+  test('a server that hangs is given up, and tried again', { timeout: 60_000 }, async () => {
+    sink.answer('hang');
+    expect(await channels.failure('pagerduty')).toMatchObject({
+      type: 'NoticeUndelivered',
+      message: expect.stringContaining('no answer within 15 s'),
+    });
+  });
+
   test('nobody listens: tried again, and said why', async () => {
     const nobody = channelsOfPlan({ pagerduty: { routingKey: 'env:PAGERDUTY_KEY', url: 'http://127.0.0.1:1' } });
     expect(await nobody.failure('pagerduty')).toMatchObject({

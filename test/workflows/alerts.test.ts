@@ -54,6 +54,9 @@ describe('alerts', { timeout: 300_000 }, () => {
     const shown = await alerting.cli(['alerts']);
     expect(shown.code, shown.stderr).toBe(1);
     expect(shown.stdout).toMatch(/CRITICAL backup\/logical\/main is wrong \(since .*\n {2}→ again 4/);
+    const { stdout: checks } = await alerting.cli(['doctor']);
+    for (const name of ['slack', 'pagerduty'])
+      expect(checks, 'doctor rehearses each channel').toMatch(new RegExp(`✔ pass .*notifications: ${name}`));
     await alerting.resolve('backup/logical/main', 'Taken.');
     await alerting.resolve('location/offsite/logical/main');
     await untilOpen(alerting, []);
