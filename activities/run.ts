@@ -36,6 +36,8 @@ export interface RunOptions {
   onLine?: (line: string) => void;
   /** Exit codes that are an answer and not an error. */
   accept?: number[];
+  /** Says of a line that the program is to be ended: it tries for long what cannot succeed. Its code is then 137. */
+  endAt?: (line: string) => boolean;
   /** Milliseconds after which it is killed. */
   timeout?: number;
   /**
@@ -92,16 +94,17 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   });
   const lines: string[] = [];
   const stdout: string[] = [];
+  const end = () => endGroup(child.pid);
   const keep = (line: string, out: boolean) => {
     lines.push(line);
     if (lines.length > 2000) lines.shift();
     silence?.refresh();
     if (out) stdout.push(line);
     options.onLine?.(line);
+    if (options.endAt?.(line)) end();
   };
   createInterface({ input: child.stdout! }).on('line', (line) => keep(line, true));
   createInterface({ input: child.stderr! }).on('line', (line) => keep(line, false));
-  const end = () => endGroup(child.pid);
   signal?.addEventListener('abort', end);
   const timer = options.timeout ? setTimeout(end, options.timeout) : undefined;
   const silence = options.ledger && !options.quiet ? setTimeout(end, silenceMilliseconds) : undefined;

@@ -71,7 +71,11 @@ const location = z.strictObject({
   azure: azure.optional().describe('Azure Blob Storage'),
   gcs: gcs.optional().describe('Google Cloud Storage'),
   sftp: sftp.optional().describe('A server that is reached over SSH'),
-  encryption: secret.optional().describe('The passphrase that backups are encrypted with'),
+  encryption: secret
+    .optional()
+    .describe(
+      'The passphrase that backups are encrypted with. Without one they lie open; restic (files, Redis) encrypts always, then with the word lifeboat',
+    ),
 });
 
 const control = z

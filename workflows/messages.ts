@@ -103,6 +103,8 @@ export interface BackupRecord {
   run: string;
   /** Rows of the tables that the plan counts, under the dump's own snapshot. */
   rows?: Record<string, number | null>;
+  /** Of code: the SHA-256 of each repository's list of branches and tags. */
+  refs?: Record<string, string>;
   /** Of a dump: what the database is made anew with. */
   made?: DatabaseMade;
   /** Every byte was read back and its digest compared. */

@@ -3,12 +3,15 @@ import { type Capability, looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import type { BackupListing, BackupResult, TakeRequest } from '../../workflows/messages.js';
+import { code } from './code/code.js';
+import { files } from './files/files.js';
+import { redis } from './redis/redis.js';
 import { logical } from './logical/provider.js';
 import { physical } from './physical.js';
 import type { BackupProvider } from './provider.js';
 
 /** Every kind of backup: one line for each. */
-const providers: Partial<Record<BackupKind, BackupProvider>> = { physical, logical };
+const providers: Partial<Record<BackupKind, BackupProvider>> = { physical, logical, files, redis, code };
 
 export function providerOf(kind: BackupKind): BackupProvider {
   const found = providers[kind];
