@@ -23,7 +23,7 @@ export async function copyTo(
   to: Location,
   pgRestore: () => Promise<string>,
 ): Promise<BackupRecord> {
-  let last: unknown;
+  let last: Error | undefined;
   for (const record of from) {
     const source = locations.find(({ name }) => name === record.location);
     if (!source) continue;
@@ -31,7 +31,7 @@ export async function copyTo(
       return await copy(context, source, record, to, await pgRestore());
     } catch (error) {
       cancelled()?.throwIfAborted();
-      last = error;
+      last = error as Error;
     }
   }
   throw last ?? failure('NoBackup', `there is nothing to copy to ${to.name}`, 'Take a new one: lifeboat backup create --logical');
@@ -77,8 +77,14 @@ async function copyFile(
   const held = new PassThrough({ highWaterMark: 1024 * 1024 });
   const entry = new Writable({
     write(chunk: Buffer, _encoding, done) {
-      if (held.destroyed) return done(held.errored ?? new Error('the copy was broken off'));
-      if (held.write(chunk)) return done();
+      if (held.destroyed) {
+        done(held.errored ?? new Error('the copy was broken off'));
+        return;
+      }
+      if (held.write(chunk)) {
+        done();
+        return;
+      }
       const go = () => {
         held.off('drain', go).off('close', go);
         done();

@@ -114,7 +114,12 @@ async function fetchFrom(
     await ownFor(path, owner);
     const globals = record.files.find((file) => !isDump(file));
     const text: Buffer[] = [];
-    const gather = new Writable({ write: (chunk: Buffer, _encoding, done) => (text.push(chunk), done()) });
+    const gather = new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        text.push(chunk);
+        done();
+      },
+    });
     if (globals) await readWhole(context, location, globals, gather, tell);
     await checkpoint('after fetching');
     return {

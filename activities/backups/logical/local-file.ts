@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type Duplex, pipeline as join2, Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
+import { type Duplex, pipeline as join2 } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { cancelled } from '../../capability.js';

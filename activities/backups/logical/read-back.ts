@@ -95,7 +95,10 @@ function listContents(pgRestore: string) {
   const into = new Writable({
     highWaterMark: 1024 * 1024,
     write(chunk: Buffer, _encoding, done) {
-      if (over || program.stdin.write(chunk)) return done();
+      if (over || program.stdin.write(chunk)) {
+        done();
+        return;
+      }
       const go = () => {
         program.stdin.off('drain', go);
         program.stdin.off('close', go);
@@ -104,7 +107,10 @@ function listContents(pgRestore: string) {
       program.stdin.once('drain', go).once('close', go);
     },
     final(done) {
-      if (over) return done();
+      if (over) {
+        done();
+        return;
+      }
       program.stdin.end(() => done());
     },
   });

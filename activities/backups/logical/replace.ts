@@ -36,8 +36,14 @@ async function together(client: pg.Client, statements: string[]): Promise<void> 
   }
 }
 
+export interface Placed {
+  into: string;
+  /** What the one that was there before is called now. */
+  aside?: string;
+}
+
 /** Gives it a name that nobody has. Throws BadRequest when somebody has it by now. */
-export async function givePlace(admin: pg.Client, temporary: string, into: string, mark: string): Promise<{ into: string }> {
+export async function givePlace(admin: pg.Client, temporary: string, into: string, mark: string): Promise<Placed> {
   await patiently(admin, [temporary], async () => {
     await checkpoint('before naming the restored database');
     await together(admin, [`ALTER DATABASE ${id(temporary)} RENAME TO ${id(into)}`, markStatement(into, mark)]).catch((error: unknown) => {
@@ -60,7 +66,7 @@ export async function takePlace(
   temporary: string,
   name: string,
   mark: { restored: string; aside: string },
-): Promise<{ into: string; aside?: string }> {
+): Promise<Placed> {
   const existing = (await databases(admin)).find((one) => one.name === name);
   if (!existing) return givePlace(admin, temporary, name, mark.restored);
   const aside = asideName(name, new Date());
@@ -93,7 +99,8 @@ async function patiently(admin: pg.Client, names: string[], rename: () => Promis
       names,
     ]);
     try {
-      return await rename();
+      await rename();
+      return;
     } catch (error) {
       const { code, message, detail } = error as { code?: string; message: string; detail?: string };
       // 55006: object in use.

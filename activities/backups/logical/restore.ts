@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { dirname, join } from 'node:path';
 import type { BackupRecord, RestoreRequest, RestoreResult } from '../../../workflows/messages.js';
 import { type Capability, progress } from '../../capability.js';
@@ -15,7 +15,7 @@ import { openLocalFile } from './local-file.js';
 import { createEmpty, judge, load, type Loading } from './load.js';
 import { dressStatements, readMade } from './made.js';
 import { databases, dropTemporary, earlierOf, marks, markStatement, temporaryName } from './marks.js';
-import { afresh, givePlace, maintenance, openStatement, takePlace } from './replace.js';
+import { afresh, givePlace, maintenance, openStatement, type Placed, takePlace } from './replace.js';
 import { rolesOf } from './roles.js';
 
 /**
@@ -83,7 +83,7 @@ async function restore(context: HostContext, source: Source, admin: pg.Client, r
     let said = '';
     if (earlier.placed === undefined && !earlier.ready) said = await fill({ context, source, admin, request, temporary, ledger, folder });
     const what = request.id ?? request.file!;
-    const placed =
+    const placed: Placed =
       earlier.placed !== undefined
         ? { into: earlier.placed, ...(earlier.aside === undefined ? {} : { aside: earlier.aside }) }
         : request.into !== undefined

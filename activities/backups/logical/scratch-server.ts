@@ -150,25 +150,21 @@ export async function startScratch(server: ScratchServer, { directory: bin }: Pr
   await checkpoint('after starting the scratch server');
 }
 
-/** pg_amcheck over the restored database: heap and indexes. Returns a sentence for each relation that is damaged. */
+/** pg_amcheck over the restored database: heap and indexes. `doubts`: a sentence for each relation that is damaged; `notes`: why it was not looked. */
 export async function amcheckScratch(
-  server: ScratchServer,
+  { source, ledger }: ScratchServer,
   { directory: bin }: Programs,
   database: string,
   client: pg.Client,
-): Promise<string[]> {
+): Promise<{ doubts: string[]; notes: string[] }> {
   const { rowCount } = await client.query(`select 1 from pg_available_extensions where name = 'amcheck'`);
-  if (!rowCount) return ['pg_amcheck was not run: the amcheck extension is not installed on this host'];
-  const result = await run(
-    join(bin, 'pg_amcheck'),
-    [...amcheckArguments, '--install-missing', '--no-password', conninfoArgument(database)],
-    {
-      owner: server.source.owner,
-      env: server.source.env,
-      accept: [1, 2],
-      ledger: server.ledger('amcheck'),
-    },
-  );
+  if (!rowCount) return { doubts: [], notes: ['indexes were not checked: this host has no amcheck extension'] };
+  const result = await run(join(bin, 'pg_amcheck'), [...amcheckArguments, '--install-missing', '--no-password', conninfo(database)], {
+    owner: source.owner,
+    env: source.env,
+    accept: [1, 2],
+    ledger: ledger('amcheck'),
+  });
   const found = findings(result.lines).map(({ relation, says }) => `${relation || database}: ${says}`);
-  return result.code !== 0 && found.length === 0 ? [`pg_amcheck: ${tail(result.lines)}`] : found;
+  return { doubts: result.code !== 0 && found.length === 0 ? [`pg_amcheck: ${tail(result.lines)}`] : found, notes: [] };
 }

@@ -72,12 +72,13 @@ async function take(taking: Taking): Promise<BackupResult> {
   const { context, component, run, failed } = taking;
   const began = new Date();
   const done = new Map<string, BackupRecord>();
+  const taken = new Set<string>();
   const open: Location[] = [];
   for (const location of taking.locations) {
     try {
-      const own = (await readRecords(location, context.plan.system, 'logical', component)).find(
-        (record) => record.run === run && !record.damaged,
-      );
+      const records = await readRecords(location, context.plan.system, 'logical', component);
+      for (const record of records) taken.add(record.id);
+      const own = records.find((record) => record.run === run && !record.damaged);
       if (own) done.set(location.name, own);
       else open.push(location);
     } catch (error) {
@@ -85,7 +86,9 @@ async function take(taking: Taking): Promise<BackupResult> {
     }
   }
   const earlier = [...done.values()][0];
-  const id = earlier?.id ?? backupId(began);
+  // Two small dumps in one second.
+  let id = earlier?.id ?? backupId(began);
+  for (let later = 1; !earlier && taken.has(id); later += 1) id = backupId(new Date(began.getTime() + later * 1000));
   const ready: Location[] = [];
   for (const location of open) {
     try {
@@ -148,7 +151,11 @@ async function dumpTo(taking: Taking, ready: Location[], began: Date, id: string
     });
     data.catch(() => undefined);
     const rows = await counted(client, Object.keys(source.plan.verify.rows), data);
-    const sent = await data;
+    const sent = await data.catch(async (error: unknown) => {
+      // Without a dump the roles are nothing; when we are killed here instead, the next dump clears them away.
+      for (const { location, file } of globals) await location.remove(file.name).catch(() => undefined);
+      throw error;
+    });
     await client.query('rollback').catch(() => undefined);
     await checkpoint('after dumping');
     const kept = sent.map(({ location, file }) => ({

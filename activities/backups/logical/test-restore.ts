@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { BackupRecord, TestRestoreRequest, TestRestoreResult } from '../../../workflows/messages.js';
 import { type Capability, progress } from '../../capability.js';
 import type { HostContext } from '../../context.js';
-import { failure } from '../../errors.js';
 import { removeTree } from '../../files.js';
 import { inTurn } from '../../in-turn.js';
 import { withLocation } from '../../locations/open.js';
@@ -68,7 +67,7 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
   const archive = await fetchArchive(context, [record], folder, source.owner);
   await startScratch(server, programs);
   const database = record.database;
-  const doubts = await withSource(source, 'template1', async (admin) => {
+  const { doubts, notes } = await withSource(source, 'template1', async (admin) => {
     if (['postgres', 'template1'].includes(database)) await admin.query(`drop database if exists postgres`);
     const loading: Loading = { source, admin, archive, programs, database, made: record.made, ledger: server.ledger('load') };
     await createEmpty(loading);
@@ -76,7 +75,8 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
     progress({ what: 'verifying rows, queries and indexes' });
     const wrong = await judge(source, database, archive);
     if (record.made) for (const statement of dressStatements(database, record.made, await rolesOf(admin))) await admin.query(statement);
-    return [...wrong, ...(await amcheckScratch(server, programs, database, admin))];
+    const checked = await amcheckScratch(server, programs, database, admin);
+    return { doubts: [...wrong, ...checked.doubts], notes: checked.notes };
   });
   const seconds = Math.round((Date.now() - began) / 100) / 10;
   // What was found wrong is told, and is no proof.
@@ -85,6 +85,7 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
       keepNote(location, { ...record, restored: { at: new Date().toISOString(), seconds, host: context.host } }),
     );
   const { id, location } = record;
-  const summary = `${id} from ${location} was restored on ${context.host} in ${seconds} s${doubts.length > 0 ? `; NOT as it should be: ${doubts.join('; ')}` : ' and verified'}`;
+  const ended = doubts.length > 0 ? `; NOT as it should be: ${doubts.join('; ')}` : ' and verified';
+  const summary = [`${id} from ${location} was restored on ${context.host} in ${seconds} s${ended}`, ...notes].join('; ');
   return { summary, id, location, bytes: record.dataBytes ?? record.size, seconds, doubts };
 }
