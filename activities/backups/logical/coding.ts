@@ -16,7 +16,7 @@ export const encodedName = (file: string, { compressed, encrypted }: { compresse
 /** zstd at level 3, with a checksum of its own: as fast as a disk. */
 export const compressor = (): Transform =>
   createZstdCompress({
-    chunkSize: 256 * 1024,
+    chunkSize: 64 * 1024,
     params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 },
   });
 
@@ -30,7 +30,7 @@ export async function encrypterFor(context: HostContext, location: string): Prom
 export async function decodersFor(context: HostContext, location: string, name: string): Promise<Duplex[]> {
   const decoders: Duplex[] = [];
   if (name.endsWith('.age')) decoders.push(decrypt(await passphraseOf(context, location)));
-  if (name.replace(/\.age$/, '').endsWith('.zst')) decoders.push(createZstdDecompress({ chunkSize: 256 * 1024 }));
+  if (name.replace(/\.age$/, '').endsWith('.zst')) decoders.push(createZstdDecompress({ chunkSize: 64 * 1024 }));
   return decoders;
 }
 
