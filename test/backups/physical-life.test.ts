@@ -84,7 +84,9 @@ describe('the life of physical backups', { timeout: 300_000 }, () => {
         () => 'it was done before it could be killed',
         (error: unknown) => (error as Error).message,
       );
-      const pid = await until(`${ledger} is there`, () => existsSync(file) && Number(readFileSync(file, 'utf8').split(' ')[0]));
+      const pid = await until(`${ledger} is there`, () =>
+        existsSync(file) ? Number(readFileSync(file, 'utf8').split(' ')[0]) : undefined,
+      );
       process.kill(-pid, 'SIGKILL');
       expect(await outcome).toMatch(/ended with code 137/);
     };
