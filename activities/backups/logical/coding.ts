@@ -1,4 +1,4 @@
-import type { Duplex, Transform, TransformOptions } from 'node:stream';
+import type { Duplex, Transform } from 'node:stream';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import type { HostContext } from '../../context.js';
 import { secretOf } from '../../context.js';
@@ -14,7 +14,7 @@ export const encodedName = (file: string, { compressed, encrypted }: { compresse
   `${file}${compressed ? '.zst' : ''}${encrypted ? '.age' : ''}`;
 
 /** Room enough that whoever writes goes on while a block is being compressed. Node's streams take it; its types of zstd do not know. */
-const room: TransformOptions = { highWaterMark: 2 * 1024 * 1024 };
+const room = { highWaterMark: 2 * 1024 * 1024 };
 
 /**
  * zstd at level 3, with a checksum of its own. In one frame and by one thread: Node's decoder ends at the end of the first frame, and its encoder
