@@ -61,9 +61,10 @@ function change(plan: PlanFile, s3: Versitygw, uploads: string): void {
     encryption: `env:${secretNames.passphrase}`,
   };
   const { backups } = plan.databases['main']!;
-  backups.physical!.keep = { full: 2 };
-  backups.logical = { locations: ['s3'], keep: { daily: 30 } };
-  plan.files = { uploads: { host: 'db1', paths: [uploads], locations: ['onsite'] } };
+  // Nothing is removed meanwhile, by us or by the bare tools.
+  backups.physical!.keep = { full: 30 };
+  backups.logical = { locations: ['s3'], keep: { last: 30 } };
+  plan.files = { uploads: { host: 'db1', paths: [uploads], locations: ['onsite'], keep: { last: 30 } } };
 }
 
 async function measure(lab: Lab, s3: Versitygw, home: string, uploads: string): Promise<Part> {

@@ -32,7 +32,7 @@ describe('examples', { timeout: 900_000 }, () => {
     const here = lab;
     expect(await ran(here, ['check'])).toMatch(/./);
     await Promise.all([here.startControl(), here.startAgents()]);
-    const { plan } = await (await lifeboatOf(here)).plan;
+    const { plan } = (await lifeboatOf(here)).plan;
     await scheduled(here);
 
     await ran(here, ['backup', 'create', '--all']);
