@@ -62,12 +62,7 @@ export async function byHand(lab: Lab, s3: Versitygw, bucket: string, directory:
   };
 }
 
-function timed(
-  script: string,
-  cwd: string,
-  env: Record<string, string>,
-  user?: { uid: number; gid: number },
-): Promise<number> {
+function timed(script: string, cwd: string, env: Record<string, string>, user?: { uid: number; gid: number }): Promise<number> {
   return new Promise((resolve, reject) => {
     const began = performance.now();
     const child = spawn('bash', ['-c', `set -e -o pipefail; ${script}`], { cwd, env, ...user, stdio: ['ignore', 'ignore', 'pipe'] });
