@@ -79,7 +79,8 @@ export async function fetchArchive(
     } catch (error) {
       cancelled()?.throwIfAborted();
       const { type = '', message } = error as { type?: string; message: string };
-      if (!['BackupDamaged', 'LocationUnreachable', 'LocationRefused', 'SecretMissing'].includes(type)) throw error;
+      // BadRequest: it was encrypted with another passphrase than the plan has now; another location may have its own.
+      if (!['BackupDamaged', 'BadRequest', 'LocationUnreachable', 'LocationRefused', 'SecretMissing'].includes(type)) throw error;
       if (type === 'BackupDamaged' && record.type !== 'unknown') await noteDamage(context, record, message);
       passedOver.push(`${record.location}: ${message}`);
       last = error;
