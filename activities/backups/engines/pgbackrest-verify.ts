@@ -6,6 +6,7 @@ import { failure } from '../../errors.js';
 import { progress } from '../../capability.js';
 import type { EngineVerification } from '../engine.js';
 import { info } from './pgbackrest-info.js';
+import { namedByBundle } from './pgbackrest-bundles.js';
 import { pgbackrest, repo } from './pgbackrest-config.js';
 
 const anyCode = Array.from({ length: 125 }, (_, code) => code + 1);
@@ -44,7 +45,7 @@ export async function verify(cluster: Cluster, location: string): Promise<Engine
       `pgbackrest verify of ${location} did not come to its end: ${result.lines.slice(-3).join(' | ')}`,
       'Read what it said, then try again.',
     );
-  const damaged = reported.damaged;
+  const damaged = fewOfEach(await namedByBundle(cluster, repository, reported.damaged));
   for (const { label, prior } of backups) {
     const why = await manifestProblem(cluster, repository, label);
     if (why) damaged.push({ label, file: `backup/${cluster.stanza}/${label}/backup.manifest`, why });
@@ -54,6 +55,15 @@ export async function verify(cluster: Cluster, location: string): Promise<Engine
   }
   const bad = new Set(damaged.map(({ label }) => label));
   return { sound: backups.map(({ label }) => label).filter((label) => !bad.has(label)), damaged };
+}
+
+/** When a whole folder is gone each of its files is named; a person reads a few, and a history holds no megabytes. */
+function fewOfEach(damaged: Damaged, most = 10): Damaged {
+  const seen = new Map<string, number>();
+  return damaged.filter(({ label }) => {
+    seen.set(label, (seen.get(label) ?? 0) + 1);
+    return label === '' || seen.get(label)! <= most;
+  });
 }
 
 /**
@@ -128,7 +138,7 @@ async function readManifest(
   return { code, label, digest: hash.digest('hex'), says: lines.slice(-2).join(' ') };
 }
 
-/** `verify --set` reads the files of one backup; pgBackRest has it since 2.50 or so, and says so itself. */
+/** `verify --set` reads one backup and its WAL; newer ones than Debian 12's have it, and say so themselves. */
 async function verifiesOne(cluster: Cluster): Promise<boolean> {
   const { lines } = await run('pgbackrest', ['help', 'verify'], { owner: await dataOwner(cluster), accept: [1] });
   return lines.some((line) => /^\s*--set\s/.test(line));
@@ -150,7 +160,7 @@ export async function readBack(cluster: Cluster, location: string, label: string
     },
   );
   const { damaged, complete } = readReport(cluster.stanza, lines);
-  const first = damaged.find((one) => one.label === label);
-  if (first) throw unsound(`${first.why} ${first.file}`);
+  const [first] = await namedByBundle(cluster, repository, damaged);
+  if (first) throw unsound(`${first.why}${first.file ? `: ${first.file}` : ''}`);
   return complete;
 }
