@@ -24,11 +24,11 @@ export async function namedByBundle(cluster: Cluster, repository: string, damage
     const key = `${one.label} ${bundle === undefined ? `${one.file} ${one.why}` : file}`;
     const before = found.get(key);
     if (before) before.others += 1;
-    else found.set(key, { ...one, file, why: bundle === undefined ? one.why : `${one.why} of ${withoutSuffix(path)} in it`, others: 0 });
+    else found.set(key, { ...one, file, why: bundle === undefined ? one.why : `${one.why}: ${withoutSuffix(path)} in it`, others: 0 });
   }
   return [...found.values()].map(({ others, why, ...one }) => ({
     ...one,
-    why: others > 0 && one.file.includes('/bundle/') ? `${why}, and of ${others} more` : why,
+    why: others > 0 && one.file.includes('/bundle/') ? `${why}, and ${others} more` : why,
   }));
 }
 

@@ -11,6 +11,9 @@ import { pgbackrest, repo } from './pgbackrest-config.js';
 
 const anyCode = Array.from({ length: 125 }, (_, code) => code + 1);
 
+/** Each file is a request of its own, and the answers are waited for: more at once than a backup has. */
+const inParallel = ['--process-max=4'];
+
 type Damaged = EngineVerification['damaged'];
 
 /**
@@ -28,7 +31,7 @@ export async function verify(cluster: Cluster, location: string): Promise<Engine
   const repository = await repo(cluster, location);
   const result = await pgbackrest(
     cluster,
-    [repository, '--output=text', '--verbose', '--job-retry=1', '--log-level-console=info', 'verify'],
+    [repository, '--output=text', '--verbose', '--job-retry=1', ...inParallel, '--log-level-console=info', 'verify'],
     {
       // Damage is an answer, whatever the code: the report is believed.
       accept: anyCode,
@@ -154,7 +157,7 @@ export async function readBack(cluster: Cluster, location: string, label: string
   if (!(await verifiesOne(cluster))) return false;
   const { lines } = await pgbackrest(
     cluster,
-    [repository, '--output=text', '--verbose', '--log-level-console=info', `--set=${label}`, 'verify'],
+    [repository, '--output=text', '--verbose', '--job-retry=1', ...inParallel, '--log-level-console=info', `--set=${label}`, 'verify'],
     {
       accept: anyCode,
     },
