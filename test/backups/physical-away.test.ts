@@ -57,19 +57,19 @@ describe('physical backups while a location is away', { timeout: 300_000 }, () =
 
   const missed: string[] = [];
 
-  test('the other takes the backup and all WAL, and the result names the one that is away', async () => {
+  test('the other takes the backup and all WAL; the result, a list and a verification name the one that is away', async () => {
     await eu.kill9();
     const result = await take();
     expect(result.locations).toEqual(['onsite']);
     expect(result.failed.join('\n')).toMatch(/^eu: .*(connect|refused)/i);
     expect(result.summary).toMatch(/NOT at eu: /);
     missed.push(await switchSegment(lab!.primary), await switchSegment(lab!.primary));
-    await until('WAL arrives at the one that answers', () => arrived('onsite', missed), 240);
-  });
-
-  test('a list, a verification and a test of the other go on, and say that it cannot be read', async () => {
-    expect(Object.keys((await physical.list(host.context, 'main')).unreadable)).toEqual(['eu']);
-    const found = await physical.verify(host.context).execute({ component: 'main' });
+    const [, { unreadable }, found] = await Promise.all([
+      until('WAL arrives at the one that answers', () => arrived('onsite', missed), 240),
+      physical.list(host.context, 'main'),
+      physical.verify(host.context).execute({ component: 'main' }),
+    ]);
+    expect(Object.keys(unreadable)).toEqual(['eu']);
     expect(found).toMatchObject({ sound: 3, damaged: [] });
     expect(found.failed.join()).toMatch(/^eu: /);
   });

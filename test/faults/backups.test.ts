@@ -8,14 +8,21 @@ import { endLab, protect, ran } from '../helpers/incident.js';
 import { untilVerified } from './points.js';
 import { expectVisited, startWalk, type Walk } from './walk.js';
 
-/** What a restore beside goes through the walk of an incident covers; and programs that only read can be killed without any trace. */
+/**
+ * What a restore beside goes through the walk of an incident covers, the programs of a dump test/backups/logical-killed.test.ts; and those that only
+ * read can be killed without any trace.
+ */
 const elsewhere = [
+  ...['initdb main-test-initdb', 'pg_ctl main-test-start', 'pg_amcheck main-test-amcheck'].flatMap((program) =>
+    ['before', 'during', 'after'].map((when) => `testRestore: ${when} ${program}`),
+  ),
+  ...['dumping the', 'reading back', 'copying from'].map((what) => `takeBackup: midway, ${what}`),
   ...[...untilVerified.restoreBeside, ...untilVerified.verifyRestored]
     .filter((point) => !/recovered|pgbackrest/.test(point))
     .map((point) => `testRestore: ${point}`),
   ...['before', 'after'].map((when) => `testRestore: ${when} pgbackrest main-pgbackrest-restore`),
   ...['takeBackup', 'verifyBackups'].flatMap((activity) =>
-    ['snapshots', 'stats', 'check'].flatMap((command) =>
+    ['snapshots', 'stats', 'check', 'forget'].flatMap((command) =>
       ['before', 'during', 'after'].map((when) => `${activity}: ${when} restic restic-onsite-${command}`),
     ),
   ),
