@@ -1,4 +1,4 @@
-import { type Capability, progress } from '../capability.js';
+import type { Capability } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
@@ -10,10 +10,12 @@ import { takeKnownRows } from '../postgres/known-rows.js';
 import type { PhysicalType } from '../../plan/kinds.js';
 import type { BackupResult, TakeRequest } from '../../workflows/messages.js';
 import type { BackupSet } from './engine.js';
+import { stopIfCancelled } from './everywhere.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 import { dropStale, note } from './physical-records.js';
 import { ensureArchiving } from './protect.js';
 import { expire, oneAtATime } from './retention.js';
+import { verifyTaken } from './verify-taken.js';
 
 /** Takes a physical backup at every location and reads it back there. A location that fails is named, and the others go on. */
 export const backupPhysical = (context: HostContext): Capability<TakeRequest, BackupResult> => ({
@@ -79,14 +81,16 @@ async function takeEverywhere(
           `${engine.name} says that it took the backup, and it is not listed at ${location}`,
           'Check the location: lifeboat backup list',
         );
-      progress({ what: `reading ${backup.label} back at ${location}` });
-      const whole = await engine.readBack(cluster, location, backup.label);
+      const { verified, says } = await verifyTaken(cluster, backup);
       await note(cluster, backup, {
         tools: { ...tools, ...(await postgresVersion(cluster)) },
-        ...(whole ? { verified: { at: new Date().toISOString() } } : {}),
+        ...(verified ? { verified: { at: new Date().toISOString() } } : {}),
       });
-      taken.push(sound(backup));
+      sound(backup);
+      taken.push(backup);
+      failed.push(...says);
     } catch (error) {
+      stopIfCancelled(error);
       failed.push(`${location}: ${(error as Error).message}`);
     }
   }
@@ -124,8 +128,8 @@ async function postgresVersion(cluster: Cluster): Promise<Record<string, string>
   return version ? { postgresql: version } : {};
 }
 
-function sound(backup: BackupSet): BackupSet {
-  if (!backup.pageErrors) return backup;
+function sound(backup: BackupSet): void {
+  if (!backup.pageErrors) return;
   throw failure(
     'BackupDamaged',
     `damaged pages were found in the database while ${backup.label} was taken`,

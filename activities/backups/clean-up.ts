@@ -8,20 +8,40 @@ import { failure } from '../errors.js';
 import { claimedBy } from '../postgres/claim.js';
 import { clusterOf } from '../postgres/cluster.js';
 import type { BackupRecord, CleanUpResult } from '../../workflows/messages.js';
+import { withLocation } from '../locations/open.js';
+import { clearLeft } from './left.js';
 import { type BackupProvider, type Expirable } from './provider.js';
 import { providerOf } from './providers.js';
+import { readRecords } from './record.js';
 
 /** Removes the backups that the plan keeps no longer. Its rehearsal only says which. */
 export const cleanUp = (context: HostContext): Capability<{ kind: BackupKind; component: string }, CleanUpResult> => ({
   rehearse: ({ kind, component }) => cleaned(context, providerOf(kind), component, () => Promise.resolve()),
-  execute: ({ kind, component }) =>
-    cleaned(context, providerOf(kind), component, async (location, ids) => {
+  async execute({ kind, component }) {
+    const result = await cleaned(context, providerOf(kind), component, async (location, ids) => {
       await demandNoIncident(context, kind, component);
       await checkpoint('before removing backups');
       await providerOf(kind).remove(context, component, location, ids);
       await checkpoint('after removing backups');
-    }),
+    });
+    await finishRemovals(context, kind, component, Object.keys(result.kept));
+    return result;
+  },
 });
+
+/**
+ * A record goes before its files, and one whose record is gone is listed no more: the files that a killed attempt has left go now. Only those that are
+ * older than the newest backup there: what is being taken has no record either.
+ */
+async function finishRemovals(context: HostContext, kind: BackupKind, component: string, locations: string[]): Promise<void> {
+  if (kind !== 'logical' && kind !== 'code') return;
+  const of = { system: context.plan.system, kind, component };
+  for (const name of locations)
+    await withLocation(context, name, async (location) => {
+      const [newest] = await readRecords(location, of.system, kind, component);
+      if (newest) await clearLeft(location, of, newest.id);
+    });
+}
 
 async function cleaned(
   context: HostContext,

@@ -32,8 +32,8 @@ export interface Engine {
   restore(cluster: Cluster, request: EngineRestore): Promise<void>;
   /** True when what `restore` threw says that the backup is damaged, and not the disk or the network. */
   isDamage(error: { code?: number | undefined; message: string }): boolean;
-  /** Names of archived segments (24 hex digits) and timelines with a history file, at one location. */
-  archived(cluster: Cluster, location: string): Promise<{ segments: string[]; histories: number[] }>;
+  /** Names of archived segments (24 hex digits) and timelines with a history file, at one location; and how many bytes they take there. */
+  archived(cluster: Cluster, location: string): Promise<{ segments: string[]; histories: number[]; bytes: number }>;
   /** Fetches a file of the archive from whichever location has it. Returns whether it could be had. */
   fetch(cluster: Cluster, name: string, path: string): Promise<boolean>;
   /** Removes these backups from a location, dependents first; what is gone already is fine. */
@@ -82,7 +82,10 @@ export interface BackupSet {
   startedAt: number;
   stoppedAt: number;
   databaseBytes: number;
+  /** With what it takes over from earlier ones. */
   repositoryBytes: number;
+  /** What it added itself to the location. */
+  ownBytes: number;
   walStart: string;
   walStop: string;
   lsnStop: string;

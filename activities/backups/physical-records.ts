@@ -82,13 +82,16 @@ export function merged(cluster: Cluster, backup: BackupSet, record: BackupRecord
   return { ...own, tools, ...(verified ? { verified } : {}), ...(restored ? { restored } : {}), ...(damaged ? { damaged } : {}) };
 }
 
-/** Writes the record of a backup at its location, with what is new about it; absent in `change`: as it was. */
+/**
+ * Writes the record of a backup at its location, with what is new about it; absent in `change`: as it was. `known`: its records, when
+ * they were read just now. */
 export async function note(
   cluster: Cluster,
   backup: BackupSet,
   change: Partial<Pick<BackupRecord, 'tools' | 'verified' | 'restored' | 'damaged'>>,
+  known?: Map<string, BackupRecord>,
 ): Promise<void> {
-  const before = (await recordsAt(cluster, backup.location)).get(backup.label);
+  const before = (known ?? (await recordsAt(cluster, backup.location))).get(backup.label);
   const record: BackupRecord = { ...merged(cluster, backup, readable(before)), ...change };
   // Of a damaged one nothing good is said, until it is read whole again.
   if (change.damaged) delete record.verified;

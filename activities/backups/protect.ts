@@ -1,3 +1,4 @@
+import type { LocationPlan } from '../../plan/schema.js';
 import { type Capability, progress } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { checkpoint } from '../checkpoint.js';
@@ -49,6 +50,21 @@ async function setArchiveCommand(cluster: Cluster): Promise<string> {
   });
 }
 
+/** By the kinds of the locations: a disk is mounted, an object store answers and lets us in. */
+function whatToDo(locations: LocationPlan[]): string {
+  const directories = locations.some(({ directory }) => directory !== undefined);
+  const stores = locations.some(({ s3, azure, gcs }) => (s3 ?? azure ?? gcs) !== undefined);
+  const servers = locations.some(({ sftp }) => sftp !== undefined);
+  const lines = [
+    ...(directories ? ['mount its disk or make the directory'] : []),
+    ...(stores
+      ? ['see that the store answers at its endpoint, that caFile is the authority of its certificate and that the keys are right']
+      : []),
+    ...(servers ? ['see that the server answers, and that the user and the key are right'] : []),
+  ].join('; ');
+  return `${lines.charAt(0).toUpperCase()}${lines.slice(1)}; or correct the location in the plan. Then: lifeboat doctor`;
+}
+
 /** Makes every location ready that is not yet. Throws BadRequest when none is; returns, for each that is not, why. */
 async function demandLocations(cluster: Cluster): Promise<Record<string, string>> {
   const locations = locationsOf(cluster);
@@ -58,7 +74,7 @@ async function demandLocations(cluster: Cluster): Promise<Record<string, string>
   throw failure(
     'BadRequest',
     `no location takes backups of ${cluster.database}: ${lines.join('; ')}`,
-    'Mount its disk, create the directory, or correct the location in the plan.',
+    whatToDo(locations.map((location) => cluster.context.plan.locations[location]!)),
   );
 }
 

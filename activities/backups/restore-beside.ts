@@ -51,9 +51,13 @@ export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promis
   const scratch = scratchOf(cluster, input.incident);
   const began = Date.now();
   const mark = await readMark(scratch);
-  const same = mark !== undefined && mark.incident === input.incident && isDeepStrictEqual(sourceOf(mark), sourceOf(asked(input)));
+  const same =
+    mark !== undefined &&
+    mark.stage !== 'going' &&
+    mark.incident === input.incident &&
+    isDeepStrictEqual(sourceOf(mark), sourceOf(asked(input)));
   if (same && mark.restored) return mark.restored;
-  // Another candidate or another target was tried before: its copy is ours, and of no more use.
+  // Another candidate or another target was tried before, or it is half removed: such a copy is ours, and of no more use.
   if (mark && !same) await discardScratch(cluster, scratch);
   await fetchFiles(cluster, input, target, scratch);
   const recovered = await recover(cluster, target, scratch, input.candidate);

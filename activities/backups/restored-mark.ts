@@ -6,6 +6,7 @@ import { exists, removeTree, writeWhole } from '../files.js';
 import type { Cluster } from '../postgres/cluster.js';
 import type { Scratch } from '../postgres/scratch.js';
 import { stopServer } from '../postgres/server.js';
+import type { TestRestoreResult } from '../../workflows/messages.js';
 
 /** What is written down beside a restored copy: whose it is, of which backup, recovered to what, and how far it came. */
 export interface Mark {
@@ -13,8 +14,11 @@ export interface Mark {
   label: string;
   location: string;
   target: string;
-  stage: 'files' | 'fetched' | 'recovered' | 'placed';
+  /** `going`: it is being removed, and part of it may be gone. */
+  stage: 'files' | 'fetched' | 'recovered' | 'placed' | 'going';
   restored?: Restored;
+  /** A test of a backup that came to its end: what it found. Only the copy is left to remove. */
+  tested?: { at: string; result: TestRestoreResult };
 }
 
 export interface Restored {
@@ -47,6 +51,12 @@ export async function demandRestored(scratch: Scratch, incident: string): Promis
   );
 }
 
+/** A test of the backup came to its end: an attempt after a crash needs no other copy. */
+export async function markTested(scratch: Scratch, tested: NonNullable<Mark['tested']>): Promise<void> {
+  const mark = await readMark(scratch);
+  if (mark) await writeMark(scratch, { ...mark, tested });
+}
+
 /** The copy took production's place: from here on nothing of it is scratch any more. */
 export async function markPlaced(scratch: Scratch): Promise<void> {
   const mark = await readMark(scratch);
@@ -72,6 +82,12 @@ export async function discardScratch(cluster: Cluster, scratch: Scratch): Promis
     );
   }
   await stopServer(cluster, scratch.directory);
+  // From here on nobody may take it for a whole copy, whichever instant we are killed at.
+  const mark = await readMark(scratch);
+  if (mark && mark.stage !== 'going') {
+    const { restored: _gone, ...rest } = mark;
+    await writeMark(scratch, { ...rest, stage: 'going' });
+  }
   await checkpoint('before removing the copy');
   await removeTree(scratch.directory);
   await checkpoint('during removing the copy');

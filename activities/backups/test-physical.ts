@@ -1,12 +1,13 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Capability, progress } from '../capability.js';
+import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { failure, isFailure } from '../errors.js';
 import { inTurn } from '../in-turn.js';
 import { demandSpace } from '../postgres/check-request.js';
 import { type Cluster, testClusterOf } from '../postgres/cluster.js';
-import { scratchOf } from '../postgres/scratch.js';
+import { type Scratch, scratchOf } from '../postgres/scratch.js';
 import { verifyCopy } from '../postgres/verify-restored.js';
 import type { TestRestoreRequest, TestRestoreResult } from '../../workflows/messages.js';
 import { findCandidates } from './candidates.js';
@@ -14,7 +15,7 @@ import type { BackupSet } from './engine.js';
 import { repositoryInfo } from './engines.js';
 import { note } from './physical-records.js';
 import { restoreCopy } from './restore-beside.js';
-import { discardScratch, readMark } from './restored-mark.js';
+import { discardScratch, type Mark, markTested, readMark } from './restored-mark.js';
 import { timelineOf } from './wal.js';
 
 const prefix = 'test-';
@@ -51,26 +52,42 @@ async function test(cluster: Cluster, { component: database, id, location, run }
   };
   // Archiving goes on: what this run began with, an attempt after a crash goes on with.
   const mark = await readMark(scratch);
+  if (mark?.tested) return finish(cluster, scratch, backup, mark.tested);
+  const asked = mark && mark.stage !== 'going' ? mark.target : target;
   try {
-    const restored = await restoreCopy(cluster, { database, incident, candidate, target: mark?.target ?? target });
-    const seconds = Math.round((Date.now() - began) / 100) / 10;
+    const restored = await restoreCopy(cluster, { database, incident, candidate, target: asked });
+    const seconds = restored.seconds || Math.round((Date.now() - began) / 100) / 10;
     const declaredAt = restored.recoveredTo ?? candidate.takenAt;
-    const verified = await verifyCopy(cluster, { database, incident, target: mark?.target ?? target, declaredAt });
-    await discardScratch(cluster, scratch);
-    const at = new Date().toISOString();
-    await note(cluster, backup, { restored: { at, seconds: restored.seconds, host: cluster.context.host } });
-    return {
-      summary: `${restored.summary}, on ${cluster.context.host} in ${restored.seconds} s; ${verified.summary}`,
-      ...{ id, location, bytes: backup.databaseBytes, seconds: restored.seconds || seconds, doubts: verified.doubts },
+    const verified = await verifyCopy(cluster, { database, incident, target: asked, declaredAt });
+    const result = {
+      summary: `${restored.summary}, on ${cluster.context.host} in ${seconds} s; ${verified.summary}`,
+      ...{ id, location, bytes: backup.databaseBytes, seconds, doubts: verified.doubts },
     };
+    const tested = { at: new Date().toISOString(), result };
+    await markTested(scratch, tested);
+    return await finish(cluster, scratch, backup, tested);
   } catch (error) {
     // Only what says something of the backup itself: then the copy is of no more use, and the next recovery passes it over.
     if (isFailure(error, 'BackupDamaged') || isFailure(error, 'VerificationFailed')) {
-      await discardScratch(cluster, scratch);
       await note(cluster, backup, { damaged: { at: new Date().toISOString(), why: error.message } }).catch(() => undefined);
+      await discardScratch(cluster, scratch);
     }
     throw error;
   }
+}
+
+/** Notes what was found before the copy goes: an attempt after a crash in between has the mark, and does what is missing. */
+async function finish(
+  cluster: Cluster,
+  scratch: Scratch,
+  backup: BackupSet,
+  { at, result }: NonNullable<Mark['tested']>,
+): Promise<TestRestoreResult> {
+  await checkpoint('before the note of a test restore');
+  await note(cluster, backup, { restored: { at, seconds: result.seconds, host: cluster.context.host } });
+  await checkpoint('after the note of a test restore');
+  await discardScratch(cluster, scratch);
+  return result;
 }
 
 async function demandBackup(cluster: Cluster, location: string, id: string): Promise<BackupSet> {

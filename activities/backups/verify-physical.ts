@@ -39,7 +39,8 @@ async function verifyAll(cluster: Cluster, { id, location: only }: VerifyRequest
   return { summary: failed.length > 0 ? `${says}; NOT looked at: ${failed.join('; ')}` : says, sound, damaged, failed };
 }
 
-async function verifyAt(cluster: Cluster, location: string, noting: boolean): Promise<Found> {
+/** Reads everything that a location has, and with `noting` says so in the records: in those of damaged ones, too. */
+export async function verifyAt(cluster: Cluster, location: string, noting: boolean): Promise<Found> {
   const found = await engineOf(cluster).verify(cluster, location);
   const { backups } = await repositoryInfo(cluster, [location]);
   const records = (await recordsOf(cluster, [location])).get(location)!;
@@ -70,8 +71,8 @@ async function verifyAt(cluster: Cluster, location: string, noting: boolean): Pr
     if (!noting) continue;
     const why = bad.get(backup.label);
     // The record is written anew from what the engine knows, whatever it was.
-    if (why) await note(cluster, backup, { damaged: { at, why } });
-    else if (sound.includes(backup.label)) await note(cluster, backup, { verified: { at } });
+    if (why) await note(cluster, backup, { damaged: { at, why } }, records);
+    else if (sound.includes(backup.label)) await note(cluster, backup, { verified: { at } }, records);
   }
   return { sound, damaged };
 }

@@ -116,7 +116,10 @@ export function directoryLocation(name: string, root: string, limits: Limits = d
     },
     async removeUnfinished(prefix) {
       const parts = (await explained(walk(prefix))).filter((of) => isPartBelow(of, prefix) && !isPartOfOurs(name, of));
-      for (const of of parts) await explained(rm(join(root, of), { force: true }));
+      for (const of of parts) {
+        await explained(rm(join(root, of), { force: true }));
+        await explained(removeEmpty(root, dirname(join(root, of))));
+      }
       return parts.length;
     },
     async space() {

@@ -54,6 +54,12 @@ export function sftpLocation(name: string, plan: SftpPlan, privateKey: string, l
     }
   }
 
+  /** The folders that held it and nothing else, up to the root and without it. */
+  async function removeEmpty(of: string): Promise<void> {
+    for (let at = of.lastIndexOf('/'); at > 0; at = of.lastIndexOf('/', at - 1))
+      if (!(await files.removeDirectory(session, `${root}/${of.slice(0, at)}`))) break;
+  }
+
   async function find(of: string): Promise<Kept | undefined> {
     const path = pathOf(of);
     const found = await explained(files.stat(session, path));
@@ -136,15 +142,17 @@ export function sftpLocation(name: string, plan: SftpPlan, privateKey: string, l
       await explained(mustExist());
       await checkpoint('before a file is removed');
       await explained(files.unlink(session, path));
-      for (let at = of.lastIndexOf('/'); at > 0; at = of.lastIndexOf('/', at - 1))
-        if (!(await explained(files.removeDirectory(session, `${root}/${of.slice(0, at)}`)))) break;
+      await explained(removeEmpty(of));
       await checkpoint('after a file is removed');
     },
     async removeUnfinished(prefix) {
       const parts = (await explained(walk(prefix))).filter(
         (one) => isPartBelow(one.name, prefix) && !isBeingSent(name, wholeOfPart(one.name)!),
       );
-      for (const part of parts) await explained(files.unlink(session, `${root}/${part.name}`));
+      for (const part of parts) {
+        await explained(files.unlink(session, `${root}/${part.name}`));
+        await explained(removeEmpty(part.name));
+      }
       return parts.length;
     },
     space: () => explained(files.space(session, root)),

@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { backupPhysical } from '../../activities/backups/backup.js';
 import { physical } from '../../activities/backups/physical.js';
-import { backupParts, damageBackup } from '../../lab/damage-backups.js';
+import { backupParts, damageBackup, flipByte } from '../../lab/damage-backups.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { burst } from '../../lab/shop.js';
+import { until } from '../../lab/wait.js';
 import { type Host, hostOf } from '../helpers/host.js';
 
 /** A backup that was damaged at its location: verification finds it, names it, and a recovery takes another one. */
@@ -154,5 +155,31 @@ describe('a damaged physical backup', { timeout: 300_000 }, () => {
     expect(candidates[0]!.location).toBe('onsite');
     expect(readdirSync(onsite())).toContain('backup');
     expect(statSync(folder).isFile()).toBe(true);
+  });
+
+  test('a disk that damages what is written: that is found right after the backup, that location fails, the other has it', async () => {
+    const known = await labels();
+    const taking = take('full');
+    const backups = join(onsite(), 'backup', host.cluster.stanza);
+    const name = /^\d{8}-\d{6}F$/;
+    const label = await until('a backup begins', () => readdirSync(backups).find((one) => name.test(one) && !known.includes(one)));
+    const tables = join(backups, label, 'pg_data/base');
+    const table = await until('a table is written', () =>
+      existsSync(tables)
+        ? readdirSync(tables, { recursive: true, encoding: 'utf8' }).find(
+            (one) => /^\d+\/\d+\.zst$/.test(one) && statSync(join(tables, one)).size > 20,
+          )
+        : undefined,
+    );
+    flipByte(join(tables, table), 15);
+    const { locations, failed } = await taking;
+    expect(locations).toEqual(['offsite']);
+    expect(failed.join()).toMatch(
+      new RegExp(`^onsite: ${label} is damaged at onsite, just after it was taken: invalid checksum: .*${table}$`),
+    );
+    const records = await listed();
+    expect(records.find(({ id }) => id === label)!.damaged!.why).toContain(table);
+    expect(records.filter(({ damaged }) => damaged)).toHaveLength(1);
+    expect((await physical.list(host.context, 'main')).backups.find(({ location }) => location === 'offsite')!.verified).toBeDefined();
   });
 });

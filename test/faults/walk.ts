@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Lab } from '../../lab/lab.js';
@@ -19,9 +19,12 @@ export interface Walk {
   toString(): string;
 }
 
-export async function startWalk(lab: Lab): Promise<Walk> {
+/** `elsewhere`: points that another walk covers; nobody dies there. */
+export async function startWalk(lab: Lab, elsewhere: string[] = []): Promise<Walk> {
   const file = join(lab.directory, 'walk.txt');
-  const visited = (): string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []);
+  const visited = (): string[] =>
+    (existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []).filter((point) => !elsewhere.includes(point));
+  writeFileSync(file, elsewhere.map((point) => `${point}\n`).join(''));
   return {
     agents: await superviseAgents(lab, { LIFEBOAT_FAULT_WALK: file }),
     visited,

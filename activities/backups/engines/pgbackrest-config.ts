@@ -70,6 +70,7 @@ async function write(cluster: Cluster, file: string, locations: string[]): Promi
     'start-fast=y',
     'process-max=2',
     'compress-type=zst',
+    ...questions,
     ...(locations.length > 1 ? manyLocations : []),
     `[${cluster.stanza}]`,
     `pg1-path=${cluster.dataDirectory}`,
@@ -93,11 +94,16 @@ export const allOf = (cluster: Cluster) => physicalOf(cluster.plan).locations.fi
  * Source: pgbackrest.org/user-guide.html, "Multiple Repositories" and "Asynchronous Archiving".
  */
 const manyLocations = [
-  // What asks all of them waits for one that is away four times this many seconds (tried: two addresses, two files), and the others wait with it.
-  ...['[global:info]', 'io-timeout=4'],
-  ...['[global:archive-get]', 'io-timeout=5'],
-  ...['[global:archive-push]', 'io-timeout=5', 'archive-async=y'],
+  // One that is away is waited for eight times this many seconds with each attempt (tried), and the others wait with it.
+  ...['[global:archive-get]', 'io-timeout=4'],
+  ...['[global:archive-push]', 'io-timeout=4', 'archive-async=y'],
 ];
+
+/**
+ * What only asks a location waits for one that is away four times this many seconds (tried: two addresses, two files); the default of 60 s would be
+ * four minutes. What moves backups keeps the default: a slow store is not one that is away.
+ */
+const questions = ['info', 'repo-ls', 'repo-get', 'stanza-create'].flatMap((command) => [`[global:${command}]`, 'io-timeout=4']);
 
 /** Runs pgBackRest for a database as the owner of its data. Throws ToolMissing, CommandFailed. */
 export async function pgbackrest(cluster: Cluster, args: string[], options: RunOptions = {}, config?: string): Promise<RunResult> {

@@ -64,6 +64,7 @@ async function infoAt(cluster: Cluster, location: string): Promise<Answer> {
       stoppedAt: backup.timestamp.stop,
       databaseBytes: backup.info.size,
       repositoryBytes: backup.info.repository.size ?? backup.info.repository.delta,
+      ownBytes: backup.info.repository.delta,
       walStart: backup.archive.start ?? '',
       walStop: backup.archive.stop ?? '',
       lsnStop: backup.lsn?.stop ?? '0/0',

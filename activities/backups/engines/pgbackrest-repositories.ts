@@ -26,6 +26,8 @@ export async function repositoryOf(name: string, location: LocationPlan, secret:
         : sftp
           ? await sftpRepository(sftp, secret)
           : { options: { path: directory! }, files: {} };
+  // A database has thousands of small files, and each would be a request of its own. In a directory they stay files.
+  if (!directory) repository.options['bundle'] = 'y';
   if (encryption) Object.assign(repository.options, { 'cipher-type': 'aes-256-cbc', 'cipher-pass': await secret(encryption) });
   return repository;
 }

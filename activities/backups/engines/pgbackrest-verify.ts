@@ -6,9 +6,13 @@ import { failure } from '../../errors.js';
 import { progress } from '../../capability.js';
 import type { EngineVerification } from '../engine.js';
 import { info } from './pgbackrest-info.js';
+import { namedByBundle } from './pgbackrest-bundles.js';
 import { pgbackrest, repo } from './pgbackrest-config.js';
 
 const anyCode = Array.from({ length: 125 }, (_, code) => code + 1);
+
+/** Each file is a request of its own, and the answers are waited for: more at once than a backup has. */
+const inParallel = ['--process-max=4'];
 
 type Damaged = EngineVerification['damaged'];
 
@@ -27,7 +31,7 @@ export async function verify(cluster: Cluster, location: string): Promise<Engine
   const repository = await repo(cluster, location);
   const result = await pgbackrest(
     cluster,
-    [repository, '--output=text', '--verbose', '--job-retry=1', '--log-level-console=info', 'verify'],
+    [repository, '--output=text', '--verbose', '--job-retry=1', ...inParallel, '--log-level-console=info', 'verify'],
     {
       // Damage is an answer, whatever the code: the report is believed.
       accept: anyCode,
@@ -44,7 +48,7 @@ export async function verify(cluster: Cluster, location: string): Promise<Engine
       `pgbackrest verify of ${location} did not come to its end: ${result.lines.slice(-3).join(' | ')}`,
       'Read what it said, then try again.',
     );
-  const damaged = reported.damaged;
+  const damaged = fewOfEach(await namedByBundle(cluster, repository, reported.damaged));
   for (const { label, prior } of backups) {
     const why = await manifestProblem(cluster, repository, label);
     if (why) damaged.push({ label, file: `backup/${cluster.stanza}/${label}/backup.manifest`, why });
@@ -54,6 +58,15 @@ export async function verify(cluster: Cluster, location: string): Promise<Engine
   }
   const bad = new Set(damaged.map(({ label }) => label));
   return { sound: backups.map(({ label }) => label).filter((label) => !bad.has(label)), damaged };
+}
+
+/** When a whole folder is gone each of its files is named; a person reads a few, and a history holds no megabytes. */
+function fewOfEach(damaged: Damaged, most = 10): Damaged {
+  const seen = new Map<string, number>();
+  return damaged.filter(({ label }) => {
+    seen.set(label, (seen.get(label) ?? 0) + 1);
+    return label === '' || seen.get(label)! <= most;
+  });
 }
 
 /**
@@ -128,7 +141,7 @@ async function readManifest(
   return { code, label, digest: hash.digest('hex'), says: lines.slice(-2).join(' ') };
 }
 
-/** `verify --set` reads the files of one backup; pgBackRest has it since 2.50 or so, and says so itself. */
+/** `verify --set` reads one backup and its WAL; newer ones than Debian 12's have it, and say so themselves. */
 async function verifiesOne(cluster: Cluster): Promise<boolean> {
   const { lines } = await run('pgbackrest', ['help', 'verify'], { owner: await dataOwner(cluster), accept: [1] });
   return lines.some((line) => /^\s*--set\s/.test(line));
@@ -144,13 +157,13 @@ export async function readBack(cluster: Cluster, location: string, label: string
   if (!(await verifiesOne(cluster))) return false;
   const { lines } = await pgbackrest(
     cluster,
-    [repository, '--output=text', '--verbose', '--log-level-console=info', `--set=${label}`, 'verify'],
+    [repository, '--output=text', '--verbose', '--job-retry=1', ...inParallel, '--log-level-console=info', `--set=${label}`, 'verify'],
     {
       accept: anyCode,
     },
   );
   const { damaged, complete } = readReport(cluster.stanza, lines);
-  const first = damaged.find((one) => one.label === label);
-  if (first) throw unsound(`${first.why} ${first.file}`);
+  const [first] = await namedByBundle(cluster, repository, damaged);
+  if (first) throw unsound(`${first.why}${first.file ? `: ${first.file}` : ''}`);
   return complete;
 }

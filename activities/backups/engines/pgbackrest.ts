@@ -146,7 +146,7 @@ function isDamage({ code, message }: { code?: number | undefined; message: strin
   return [26, 29, 42, 55, 95].includes(code ?? 0) || /checksum|does not match|decompress|corrupt|unexpected eof/i.test(message);
 }
 
-async function archived(cluster: Cluster, location: string): Promise<{ segments: string[]; histories: number[] }> {
+async function archived(cluster: Cluster, location: string): ReturnType<Engine['archived']> {
   const listed = await pgbackrest(cluster, [
     await repo(cluster, location),
     '--recurse',
@@ -155,8 +155,10 @@ async function archived(cluster: Cluster, location: string): Promise<{ segments:
     'repo-ls',
     `archive/${cluster.stanza}`,
   ]);
-  const paths = Object.keys(JSON.parse(listed.stdout || '{}') as Record<string, unknown>);
+  const found = JSON.parse(listed.stdout || '{}') as Record<string, { size?: number }>;
+  const paths = Object.keys(found);
   return {
+    bytes: Object.values(found).reduce((sum, { size = 0 }) => sum + size, 0),
     segments: paths.map((path) => /\/([0-9A-F]{24})-[0-9a-f]{40}/.exec(path)?.[1]).filter((segment) => segment !== undefined),
     histories: paths
       .map((path) => /([0-9A-F]{8})\.history/.exec(path)?.[1])

@@ -4,7 +4,7 @@ import type { Location } from '../../locations/location.js';
 import { openLocation, withLocation } from '../../locations/open.js';
 import type { DatabasePlan } from '../../../plan/schema.js';
 import type { BackupListing, BackupRecord } from '../../../workflows/messages.js';
-import { backupPrefix, componentPrefix, readRecords } from '../record.js';
+import { backupPrefix, readRecords } from '../record.js';
 
 export type LogicalPlan = NonNullable<DatabasePlan['backups']['logical']>;
 
@@ -45,21 +45,6 @@ export async function listLogical(context: HostContext, component: string): Prom
   );
   const rank = (record: BackupRecord) => locations.indexOf(record.location);
   return { backups: found.flat().sort((a, b) => b.id.localeCompare(a.id) || rank(a) - rank(b)), unreadable };
-}
-
-/**
- * Removes what dead runs left at a location: uploads never finished, and files of a component that belong to no record and are older than the
- * backup that begins now. Their own names say how old they are: the clock of a location may be wrong.
- */
-export async function clearLeft(location: Location, system: string, component: string, id: string): Promise<void> {
-  const prefix = componentPrefix(system, 'logical', component);
-  await location.removeUnfinished(prefix);
-  const kept = (await location.list(prefix)).map(({ name }) => name.slice(prefix.length));
-  const recorded = new Set(kept.filter((name) => name.endsWith('.meta.json')).map((name) => name.slice(0, -'.meta.json'.length)));
-  for (const name of kept) {
-    const of = /^(\d{8}T\d{6}Z)\/[^/]+$/.exec(name)?.[1];
-    if (of !== undefined && of < id && !recorded.has(of)) await location.remove(`${prefix}${name}`);
-  }
 }
 
 /** Where a file of a backup is kept. */

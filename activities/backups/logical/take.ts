@@ -10,12 +10,13 @@ import type { Location } from '../../locations/location.js';
 import { one } from '../../postgres/connect.js';
 import type { Programs } from '../../postgres/programs.js';
 import { demandNoIncident, programsOf, type Source, sourceOf, withSource } from '../../postgres/source.js';
+import { clearLeft } from '../left.js';
 import { backupId, readRecords, writeRecord } from '../record.js';
 import { dumpFile, globalsFile } from './coding.js';
 import { copyTo } from './copy.js';
 import { mayReadPasswords, meter, pgDump, pgDumpGlobals, send, type Sending, told } from './dump.js';
 import { countInTransaction, readMade } from './made.js';
-import { clearLeft, listLogical, logicalOf, openAll } from './places.js';
+import { listLogical, logicalOf, openAll } from './places.js';
 import { type KeptFile, readBack } from './read-back.js';
 
 /**
@@ -92,7 +93,7 @@ async function take(taking: Taking): Promise<BackupResult> {
   const ready: Location[] = [];
   for (const location of open) {
     try {
-      await clearLeft(location, context.plan.system, component, id);
+      await clearLeft(location, { system: context.plan.system, kind: 'logical', component }, id);
       ready.push(location);
     } catch (error) {
       failed[location.name] = (error as Error).message;
