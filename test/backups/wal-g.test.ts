@@ -114,7 +114,7 @@ describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 300_000 }, () => {
     );
     const segment = readFileSync(wal);
     const broken = Buffer.from(segment);
-    broken.fill(0x55, broken.length / 2);
+    broken.fill(0x55, Math.floor(broken.length / 2));
     writeFileSync(wal, broken);
     const found = await verify('s3');
     const damaged = found.damaged.map(({ id, file }) => `${id} ${file}`).join('\n');
@@ -145,7 +145,7 @@ describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 300_000 }, () => {
 
   test('while a location is away the other goes on with WAL and backups, and the first catches up', async () => {
     await s3.kill9();
-    const segments = [];
+    const segments: string[] = [];
     for (let n = 0; n < 4; n += 1) segments.push(await switchSegment(lab.primary));
     const there = (location: string) => {
       const names = readdirSync(join(folder(location), 'wal_005')).map((name) => name.slice(0, 24));

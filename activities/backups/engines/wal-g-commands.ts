@@ -1,5 +1,5 @@
 import type { Cluster } from '../../postgres/cluster.js';
-import { allOf, configFile, configPrefix } from './wal-g-config.js';
+import { allOf, configFile, configPrefix, pushedFolder } from './wal-g-config.js';
 
 /** The commands that PostgreSQL runs itself. No secret is in them. */
 
@@ -11,9 +11,11 @@ const files = (cluster: Cluster, locations: string[]): string =>
  * is away. Behind it, wal-push brings later segments to those that answer.
  */
 export function archiveCommand(cluster: Cluster): string {
+  const push = (location: string) =>
+    `PGDATA='${pushedFolder(cluster, location)}' wal-g --config '${configFile(cluster, location)}' wal-push "%p"`;
   const locations = allOf(cluster);
-  if (locations.length === 1) return `wal-g --config ${files(cluster, locations)} wal-push "%p"`;
-  return `failed=0; for config in ${files(cluster, locations)}; do wal-g --config $config wal-push "%p" || failed=1; done; exit $failed`;
+  if (locations.length === 1) return push(locations[0]!);
+  return `failed=0; ${locations.map((location) => `${push(location)} || failed=1; `).join('')}exit $failed`;
 }
 
 /** Of another place of its configuration, it is still ours; of another database, it is somebody else's WAL-G. */

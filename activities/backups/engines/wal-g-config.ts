@@ -20,6 +20,14 @@ export const home = (cluster: Cluster) => join(cluster.context.state, 'wal-g');
 export const configPrefix = (cluster: Cluster): string => `${cluster.stanza}--`;
 export const configFile = (cluster: Cluster, location: string): string => join(home(cluster), `${configPrefix(cluster)}${location}.json`);
 
+/**
+ * wal-push also pushes segments that are ready behind the one it was asked for, and notes them below $PGDATA/pg_wal, to skip them when they are asked
+ * for. Two locations must never share that note: what one has would be taken for pushed to the other, and be missing there (tried: it is). pg_ctl puts
+ * PGDATA into the environment of the server, which beats the file of settings, so the command says it.
+ */
+export const pushedFolder = (cluster: Cluster, location: string): string =>
+  join(home(cluster), `pushed-${configPrefix(cluster)}${location}`);
+
 export const allOf = (cluster: Cluster) => physicalOf(cluster.plan).locations.filter((name) => !cluster.only || name === cluster.only);
 
 /** Where WAL-G keeps a database, below the location. */
@@ -40,14 +48,14 @@ export function writeConfig(cluster: Cluster, locations = allOf(cluster)): Promi
     await ownFor(home(cluster), owner);
     for (const name of locations) {
       const location = cluster.context.plan.locations[name]!;
-      const settings = { ...(await commonSettings(cluster, name)), ...(await storageOf(cluster, name, location)) };
+      const settings = { ...(await commonSettings(cluster)), ...(await storageOf(cluster, name, location)) };
       if (location.encryption) Object.assign(settings, encryptionOf(await secretOf(cluster.context, location.encryption)));
       await writeWhole(configFile(cluster, name), `${JSON.stringify(settings, undefined, 2)}\n`, { owner, mode: 0o600 });
     }
   });
 }
 
-async function commonSettings(cluster: Cluster, location: string): Promise<Record<string, string>> {
+async function commonSettings(cluster: Cluster): Promise<Record<string, string>> {
   const control = cluster.scratchOnly ? undefined : await controlData(cluster, cluster.dataDirectory).catch(() => undefined);
   const segmentBytes = control?.segmentBytes ?? defaultSegmentBytes;
   return {
@@ -56,9 +64,6 @@ async function commonSettings(cluster: Cluster, location: string): Promise<Recor
     WALG_UPLOAD_CONCURRENCY: '4',
     WALG_DOWNLOAD_CONCURRENCY: '4',
     ...(segmentBytes === defaultSegmentBytes ? {} : { WALG_PG_WAL_SIZE: String(segmentBytes / 1024 / 1024) }),
-    // wal-push also pushes segments that are ready behind the one it was asked for, and notes them below PGDATA/pg_wal, to skip them when they are
-    // asked for. That note must never be shared by two locations: what one has would be taken for pushed to the other.
-    PGDATA: join(home(cluster), `pushed-${configPrefix(cluster)}${location}`),
     // With one location PostgreSQL itself asks for them soon enough; with several, the others go on while one is away.
     TOTAL_BG_UPLOADED_LIMIT: allOf(cluster).length > 1 ? '32' : '1',
   };

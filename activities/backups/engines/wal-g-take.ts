@@ -9,7 +9,7 @@ import { withClient } from '../../postgres/connect.js';
 import { ledger } from '../../postgres/server.js';
 import { currentTimeline } from '../../postgres/standby.js';
 import type { BackupSet, EngineTake } from '../engine.js';
-import { walg } from './wal-g-config.js';
+import { pushedFolder, walg } from './wal-g-config.js';
 import { archived, info } from './wal-g-store.js';
 
 /**
@@ -71,7 +71,7 @@ export async function demandWal(cluster: Cluster, location: string, { label, wal
     if (have.has(walStart) && have.has(walStop)) return;
     if (Date.now() > until) break;
     progress({ what: `waiting for the WAL of ${label} to be archived at ${location}` });
-    if (tries > 4) await pushReady(cluster, location, have);
+    if (tries > 4) await pushFrom(cluster, location, walStart, have);
     await pause(1000, undefined, { signal: cancelled() });
   }
   throw failure(
@@ -81,15 +81,16 @@ export async function demandWal(cluster: Cluster, location: string, { label, wal
   );
 }
 
-async function pushReady(cluster: Cluster, location: string, have: Set<string>): Promise<void> {
+async function pushFrom(cluster: Cluster, location: string, first: string, have: Set<string>): Promise<void> {
   const wal = join(cluster.dataDirectory, 'pg_wal');
-  const ready = (await readdir(join(wal, 'archive_status')).catch((): string[] => []))
-    .filter((name) => name.endsWith('.ready'))
-    .map((name) => name.slice(0, -'.ready'.length))
+  const whole = (await readdir(join(wal, 'archive_status')).catch((): string[] => []))
+    .map((name) => /^([0-9A-F]{24})\.(?:ready|done)$/.exec(name)?.[1])
+    .filter((name) => name !== undefined)
     .sort();
-  for (const name of ready) {
-    if (have.has(name) || !(await exists(join(wal, name)))) continue;
+  for (const name of whole) {
+    if (name < first || have.has(name) || !(await exists(join(wal, name)))) continue;
+    const env = { PGDATA: pushedFolder(cluster, location), TOTAL_BG_UPLOADED_LIMIT: '1' };
     // What fails here the archiver will bring.
-    await walg(cluster, location, ['wal-push', join(wal, name)], { timeout: 300_000 }).catch(() => undefined);
+    await walg(cluster, location, ['wal-push', join(wal, name)], { env, timeout: 300_000 }).catch(() => undefined);
   }
 }
