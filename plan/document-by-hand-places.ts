@@ -82,7 +82,6 @@ export function pgbackrestLines({ directory, s3, azure, gcs, sftp, encryption }:
 /** The environment with which wal-g finds the backups of a database there. Source: wal-g.readthedocs.io/STORAGES */
 export function walgLines({ directory, s3, gcs, encryption }: LocationPlan, stanza: string): string[] {
   const folder = `wal-g/${stanza}`;
-  const emulator = gcs?.endpoint ? [`export STORAGE_EMULATOR_HOST=${gcs.endpoint}`] : [];
   return [
     ...(s3
       ? [
@@ -92,7 +91,7 @@ export function walgLines({ directory, s3, gcs, encryption }: LocationPlan, stan
           ...(s3.pathStyle ? ['export AWS_S3_FORCE_PATH_STYLE=true'] : []),
         ]
       : []),
-    ...(gcs ? [`export WALG_GS_PREFIX=gs://${gcs.bucket}/${below(gcs.prefix, folder)}`, ...googleLines(gcs), ...emulator] : []),
+    ...(gcs ? [`export WALG_GS_PREFIX=gs://${gcs.bucket}/${below(gcs.prefix, folder)}`, ...googleLines(gcs)] : []),
     ...(directory ? [`export WALG_FILE_PREFIX=${shell(`${directory}/${folder}`)}`] : []),
     // The key is the SHA-256 of the passphrase; WAL-G must be one that was built with libsodium.
     ...(encryption

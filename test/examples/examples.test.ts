@@ -24,7 +24,10 @@ describe('examples', { timeout: 900_000 }, () => {
   for (const name of names) {
     const needsWalG = /engine: wal-g/.test(readFileSync(exampleFile(name), 'utf8'));
     const title = `${name}: scheduled, backed up at every location, verified, and restored`;
-    test.skipIf(needsWalG && !findTool('wal-g'))(needsWalG ? `${title} (needs wal-g on PATH)` : title, () => run(name));
+    test.skipIf(needsWalG && !findTool('wal-g'))(
+      needsWalG ? `${title} (needs wal-g on PATH; at S3, since WAL-G reaches no emulator of GCS)` : title,
+      () => run(name),
+    );
   }
 
   async function run(name: string): Promise<void> {

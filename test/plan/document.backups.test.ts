@@ -91,7 +91,11 @@ describe('by hand', () => {
       expect(own).toContain(`repo1-${line}\n`);
   });
   it('wal-g', () => {
-    has('export WALG_GS_PREFIX=gs://shop/wal-g/shop-wal', 'export WALG_S3_PREFIX=s3://shop/a/b/wal-g/shop-wal', 'AWS_ENDPOINT=https://s3.example.com:9000');
+    has(
+      'export WALG_GS_PREFIX=gs://shop/wal-g/shop-wal',
+      'export WALG_S3_PREFIX=s3://shop/wal-g/shop-wal',
+      'AWS_ENDPOINT=https://s3.example.com:9000',
+    );
     has('export WALG_FILE_PREFIX=/mnt/backups/wal-g/shop-wal', 'wal-g backup-fetch /srv/pg/wal.restored-by-hand LATEST');
   });
   it('a dump: encrypted or not, compressed or not, as its location and the plan say', () => {

@@ -3,9 +3,6 @@ import { allOf, configFile, configPrefix, pushedFolder } from './wal-g-config.js
 
 /** The commands that PostgreSQL runs itself. No secret is in them. */
 
-const files = (cluster: Cluster, locations: string[]): string =>
-  locations.map((location) => `'${configFile(cluster, location)}'`).join(' ');
-
 /**
  * One location after the other, whichever fails: a segment is archived when it is everywhere, since a success would be a hole at the one that
  * is away. Behind it, wal-push brings later segments to those that answer.
@@ -29,7 +26,8 @@ export const isOurs = (cluster: Cluster, command: string): boolean =>
  * Source: PostgreSQL manual, restore_command; cmd/pg/wal_fetch.go of WAL-G 3.0.7.
  */
 export function restoreCommand(cluster: Cluster, { locations = allOf(cluster), strict = false } = {}): string {
-  const fetch = 'WALG_DOWNLOAD_CONCURRENCY=1 wal-g --config $config wal-fetch %f "%p" && exit 0';
-  const unsure = strict ? ' [ $? -eq 74 ] || code=126;' : '';
-  return `code=1; for config in ${files(cluster, locations)}; do rm -f "%p"; ${fetch};${unsure} done; exit $code`;
+  const unsure = strict ? '[ $? -eq 74 ] || code=126; ' : '';
+  const fetch = (location: string) =>
+    `rm -f "%p"; WALG_DOWNLOAD_CONCURRENCY=1 wal-g --config '${configFile(cluster, location)}' wal-fetch %f "%p" && exit 0; ${unsure}`;
+  return `code=1; ${locations.map(fetch).join('')}exit $code`;
 }

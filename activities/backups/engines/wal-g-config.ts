@@ -87,17 +87,16 @@ async function storageOf(cluster: Cluster, name: string, { s3, gcs, directory }:
       ...keepWal,
     };
   if (gcs) {
-    if (gcs.endpoint && gcs.credentials)
+    // Tried with STORAGE_EMULATOR_HOST: Google's client in WAL-G 3.0.7 sends some requests there, and the others to Google.
+    if (gcs.endpoint)
       throw failure(
         'BadRequest',
-        `WAL-G speaks to Google's own endpoint only, and location ${name} has another one, with credentials`,
-        'Leave out endpoint, or (for an emulator, which asks for none) credentials; or use engine: pgbackrest.',
+        `WAL-G speaks to Google's own endpoint only, and location ${name} has another one: ${gcs.endpoint}`,
+        'Leave out endpoint, or use engine: pgbackrest.',
       );
     return {
       WALG_GS_PREFIX: `gs://${gcs.bucket}/${below(gcs.prefix, folder)}`,
       ...(gcs.credentials ? { GOOGLE_APPLICATION_CREDENTIALS: await keyFile(cluster, name, await secret(gcs.credentials)) } : {}),
-      // WAL-G puts its settings into its environment, where Google's client finds the address of an emulator.
-      ...(gcs.endpoint ? { STORAGE_EMULATOR_HOST: gcs.endpoint } : {}),
       GCS_MAX_RETRIES: '4',
       ...keepWal,
     };

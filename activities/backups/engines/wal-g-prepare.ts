@@ -2,7 +2,7 @@ import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { placeOf } from '../../../plan/access.js';
 import { failure } from '../../errors.js';
-import { exists, makeDirectory, writeWhole } from '../../files.js';
+import { exists, makeDirectory, ownFor, writeWhole } from '../../files.js';
 import { withLocation } from '../../locations/open.js';
 import { type Cluster, controlData, dataOwner } from '../../postgres/cluster.js';
 import { configPrefix, folderOf, home, walg, writeConfig } from './wal-g-config.js';
@@ -45,6 +45,8 @@ async function makeReady(cluster: Cluster, name: string): Promise<string | undef
       for (const folder of ['wal-g', folderOf(cluster)])
         await makeDirectory(join(location.directory, folder), await dataOwner(cluster), 0o750);
     if (!mark) await open.put(markOf(cluster), Readable.from([Buffer.from(`${JSON.stringify({ systemIdentifier })}\n`)]));
+    // Read by WAL-G below.
+    if (location.directory) await ownFor(join(location.directory, markOf(cluster)), await dataOwner(cluster));
     if (location.encryption) await demandEncryption(cluster, name);
     if (!seen) await writeWhole(seenFile(cluster, name), '');
     return undefined;
