@@ -22,8 +22,9 @@ export const configFile = (cluster: Cluster, location: string): string => join(h
 
 /**
  * wal-push also pushes segments that are ready behind the one it was asked for, and notes them below $PGDATA/pg_wal, to skip them when they are asked
- * for. Two locations must never share that note: what one has would be taken for pushed to the other, and be missing there (tried: it is). pg_ctl puts
- * PGDATA into the environment of the server, which beats the file of settings, so the command says it.
+ * for; where there is no such folder, below /tmp. That note must never be shared, by two locations or two databases: what one has would be taken for
+ * pushed to the other, and be missing there (tried: it is). So each location has a folder of its own, which goes with its settings, and the command
+ * names it: pg_ctl puts PGDATA into the environment of the server, which beats the file of settings.
  */
 export const pushedFolder = (cluster: Cluster, location: string): string =>
   join(home(cluster), `pushed-${configPrefix(cluster)}${location}`);
@@ -48,6 +49,7 @@ export function writeConfig(cluster: Cluster, locations = allOf(cluster)): Promi
     await ownFor(home(cluster), owner);
     for (const name of locations) {
       const location = cluster.context.plan.locations[name]!;
+      for (const folder of [pushedFolder(cluster, name), join(pushedFolder(cluster, name), 'pg_wal')]) await makeDirectory(folder, owner);
       const settings = { ...(await commonSettings(cluster)), ...(await storageOf(cluster, name, location)) };
       if (location.encryption) Object.assign(settings, encryptionOf(await secretOf(cluster.context, location.encryption)));
       await writeWhole(configFile(cluster, name), `${JSON.stringify(settings, undefined, 2)}\n`, { owner, mode: 0o600 });
