@@ -79,15 +79,23 @@ export function pgbackrestLines({ directory, s3, azure, gcs, sftp, encryption }:
   return [...option('path', directory), ...cipher];
 }
 
-/** The environment with which wal-g finds its backups there. Source: wal-g.readthedocs.io/STORAGES */
-export function walgLines({ directory, s3, gcs, encryption }: LocationPlan): string[] {
+/** The environment with which wal-g finds the backups of a database there. Source: wal-g.readthedocs.io/STORAGES */
+export function walgLines({ directory, s3, gcs, encryption }: LocationPlan, stanza: string): string[] {
+  const folder = `wal-g/${stanza}`;
   return [
-    ...(s3 ? [`export WALG_S3_PREFIX=s3://${s3.bucket}/${below(s3.prefix)}`, ...awsLines(s3, 'AWS_ENDPOINT')] : []),
-    ...(s3?.pathStyle ? ['export AWS_S3_FORCE_PATH_STYLE=true'] : []),
-    ...(gcs ? [`export WALG_GS_PREFIX=gs://${gcs.bucket}/${below(gcs.prefix)}`, ...googleLines(gcs)] : []),
-    ...(directory ? [`export WALG_FILE_PREFIX=${shell(directory)}`] : []),
+    ...(s3
+      ? [
+          `export WALG_S3_PREFIX=s3://${s3.bucket}/${below(s3.prefix, folder)}`,
+          ...awsLines({ ...s3, caFile: undefined }, 'AWS_ENDPOINT'),
+          ...(s3.caFile ? [`export WALG_S3_CA_CERT_FILE=${s3.caFile}`] : []),
+          ...(s3.pathStyle ? ['export AWS_S3_FORCE_PATH_STYLE=true'] : []),
+        ]
+      : []),
+    ...(gcs ? [`export WALG_GS_PREFIX=gs://${gcs.bucket}/${below(gcs.prefix, folder)}`, ...googleLines(gcs)] : []),
+    ...(directory ? [`export WALG_FILE_PREFIX=${shell(`${directory}/${folder}`)}`] : []),
+    // The key is the SHA-256 of the passphrase; WAL-G must be one that was built with libsodium.
     ...(encryption
-      ? [`export WALG_LIBSODIUM_KEY="${secret(encryption)}" WALG_LIBSODIUM_KEY_TRANSFORM=hex   # its SHA-256, if it is not hexadecimal`]
+      ? [`export WALG_LIBSODIUM_KEY="$(printf %s "${secret(encryption)}" | sha256sum | cut -d' ' -f1)" WALG_LIBSODIUM_KEY_TRANSFORM=hex`]
       : []),
   ];
 }

@@ -2,18 +2,17 @@ import { onHost, physicalOf } from '../../plan/access.js';
 import type { Cluster } from '../postgres/cluster.js';
 import type { BackupSet, Engine, RepositoryInfo } from './engine.js';
 import { pgBackRest } from './engines/pgbackrest.js';
+import { walG } from './engines/wal-g.js';
 
 export type { BackupSet, Engine, RepositoryInfo } from './engine.js';
 
 /** Every engine: one line for each. */
-const engines: Partial<Record<Engine['name'], Engine>> = { pgbackrest: pgBackRest };
+const engines: Record<Engine['name'], Engine> = { pgbackrest: pgBackRest, 'wal-g': walG };
 
 /** The engine that the plan names for a database. */
 export function engineOf(cluster: Cluster): Engine {
   const { engine } = physicalOf(cluster.plan);
-  const found = engines[engine];
-  if (!found) throw new Error(`there is no engine ${engine}`);
-  return found;
+  return engines[engine];
 }
 
 /** The locations of a database in the order of the plan; for a cluster that may use only one, that one. */

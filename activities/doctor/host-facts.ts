@@ -5,7 +5,7 @@ import { componentsOf } from '../alerts/components.js';
 import { providerOf } from '../backups/providers.js';
 import { secretsOn } from '../../plan/secrets.js';
 import { formatBytes, formatDuration } from '../../plan/values.js';
-import { archiveCommand, locationsOf, repositoryInfo } from '../backups/engines.js';
+import { archiveCommand, engineOf, locationsOf, repositoryInfo } from '../backups/engines.js';
 import { looking } from '../capability.js';
 import { backupCheck } from './backup-check.js';
 import { type HostContext, secretOf } from '../context.js';
@@ -48,8 +48,11 @@ export const hostFacts = (context: HostContext) =>
       );
     }
     const mine = databasesOn(context.plan, context.host);
-    if (mine.length > 0) {
-      await check('pgbackrest', 'Install pgbackrest on this host.', async () => (await run('pgbackrest', ['version'])).stdout.trim());
+    const engines = new Map(mine.map(({ database }) => [context.plan.databases[database]!.backups.physical?.engine, database]));
+    for (const [engine, database] of engines) {
+      if (engine === undefined) continue;
+      const cluster = clusterOf(context, database);
+      await check(engine, `Install ${engine} on this host.`, async () => Object.values(await engineOf(cluster).tools(cluster)).join(', '));
     }
     await check('secrets', 'Give the agent what is missing and start it again.', () => readableSecrets(context));
     for (const { database, role } of mine) {

@@ -31,7 +31,8 @@ export async function exampleLab(name: string): Promise<Lab> {
     of.address = '127.0.0.1';
     if (of.scratch) of.scratch = makeDirectory(join(directory, `scratch-${host}`), 0o700);
   }
-  for (const [at, of] of Object.entries(plan.locations)) plan.locations[at] = await locationHere(lab, at, of, secretNamed);
+  const withWalG = Object.values(plan.databases).some(({ backups }) => backups.physical?.engine === 'wal-g');
+  for (const [at, of] of Object.entries(plan.locations)) plan.locations[at] = await locationHere(lab, at, of, secretNamed, withWalG);
   useDatabase(lab, mine, secretNamed);
   for (const of of Object.values(plan.files ?? {})) of.paths = of.paths.map((path) => makeFiles(directory, path));
   for (const of of Object.values(plan.redis ?? {})) of.port = await startRedis(lab);
@@ -55,7 +56,13 @@ const secrets = (lab: Lab) => {
 /** pgBackRest believes a certificate of a name only, not of an address. */
 const named = (endpoint: string): string => endpoint.replace('127.0.0.1', 'localhost');
 
-async function locationHere(lab: Lab, name: string, of: LocationFile, secretNamed: (value: string) => string): Promise<LocationFile> {
+async function locationHere(
+  lab: Lab,
+  name: string,
+  of: LocationFile,
+  secretNamed: (value: string) => string,
+  withWalG: boolean,
+): Promise<LocationFile> {
   const server = { directory: join(lab.directory, `location-${name}`), env: lab.env };
   const encryption = of.encryption ? { encryption: secretNamed(`passphrase of ${name} ${lab.secrets[0]}`) } : {};
   if (of.directory) return { ...encryption, directory: makeDirectory(server.directory) };
@@ -74,6 +81,14 @@ async function locationHere(lab: Lab, name: string, of: LocationFile, secretName
     const sshd = await startSshd(server);
     const { host, port, user, root, hostKey } = sshd;
     return { ...encryption, sftp: { host, port, user, hostKey, directory: root, privateKey: `file:${sshd.keyFile}` } };
+  }
+  // WAL-G's client of Google sends some requests to Google itself, whatever it is told: there is no emulator for it, and the plan is run at S3.
+  if (withWalG) {
+    const { bucket, prefix } = of.gcs!;
+    const s3 = await startVersitygw({ ...server, buckets: [bucket] });
+    const keys = { accessKeyId: secretNamed(s3.accessKeyId), secretAccessKey: secretNamed(s3.secretAccessKey) };
+    const at = { bucket, region: s3.region, endpoint: named(s3.endpoint), pathStyle: true, caFile: s3.caFile, ...keys };
+    return { ...encryption, s3: { ...at, ...(prefix ? { prefix } : {}) } };
   }
   const gcs = await startFakeGcs({ ...server, buckets: [of.gcs!.bucket] });
   const { credentials: _none, ...rest } = of.gcs!;

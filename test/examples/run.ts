@@ -18,10 +18,14 @@ export function testExample(name: string): void {
   afterAll(() => endLab(lab));
   const needsWalG = /engine: wal-g/.test(readFileSync(exampleFile(name), 'utf8'));
   const title = `${name}: scheduled, backed up at every location, verified, and restored`;
-  test.skipIf(needsWalG && !findTool('wal-g'))(needsWalG ? `${title} (needs wal-g on PATH)` : title, { timeout: 900_000 }, async () => {
-    lab = await exampleLab(name);
-    await runExample(lab);
-  });
+  test.skipIf(needsWalG && !findTool('wal-g'))(
+    needsWalG ? `${title} (needs wal-g on PATH; at S3, since WAL-G reaches no emulator of GCS)` : title,
+    { timeout: 900_000 },
+    async () => {
+      lab = await exampleLab(name);
+      await runExample(lab);
+    },
+  );
 }
 
 async function runExample(here: Lab): Promise<void> {

@@ -91,8 +91,12 @@ describe('by hand', () => {
       expect(own).toContain(`repo1-${line}\n`);
   });
   it('wal-g', () => {
-    has('export WALG_GS_PREFIX=gs://shop/', 'export WALG_S3_PREFIX=s3://shop/', 'AWS_ENDPOINT=https://s3.example.com:9000');
-    has('export WALG_FILE_PREFIX=/mnt/backups', 'wal-g backup-fetch /srv/pg/wal.restored-by-hand LATEST');
+    has(
+      'export WALG_GS_PREFIX=gs://shop/wal-g/shop-wal',
+      'export WALG_S3_PREFIX=s3://shop/wal-g/shop-wal',
+      'AWS_ENDPOINT=https://s3.example.com:9000',
+    );
+    has('export WALG_FILE_PREFIX=/mnt/backups/wal-g/shop-wal', 'wal-g backup-fetch /srv/pg/wal.restored-by-hand LATEST');
   });
   it('a dump: encrypted or not, compressed or not, as its location and the plan say', () => {
     has('age -d ID/database.dump.age | pg_restore --exit-on-error --dbname=shop_restored');
