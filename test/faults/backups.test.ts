@@ -55,16 +55,22 @@ describe('agents that are killed at every point of the life of a backup', { time
   test('a backup of each kind is taken once at each location', async () => {
     const before = await list();
     const taken: BackupResult[] = [];
-    for (const args of [['--full'], ['--logical'], ['--files', 'uploads']]) taken.push(await json<BackupResult>('backup', 'create', ...args));
+    for (const args of [['--full'], ['--logical'], ['--files', 'uploads']])
+      taken.push(await json<BackupResult>('backup', 'create', ...args));
     const after = await list();
     for (const { id, component, type, locations, failed } of taken) {
       expect(failed, `${type} backup of ${component}`).toEqual([]);
       expect(
-        after.filter((one) => one.id === id && one.type === type).map(({ location }) => location).sort(),
+        after
+          .filter((one) => one.id === id && one.type === type)
+          .map(({ location }) => location)
+          .sort(),
         `${type} backup ${id} of ${component} is listed once at each location`,
       ).toEqual([...locations].sort());
     }
-    expect(after.length - before.length, 'what was listed more than before').toBe(taken.reduce((sum, { locations }) => sum + locations.length, 0));
+    expect(after.length - before.length, 'what was listed more than before').toBe(
+      taken.reduce((sum, { locations }) => sum + locations.length, 0),
+    );
   });
 
   test('every backup is verified', async () => {
@@ -89,8 +95,15 @@ describe('agents that are killed at every point of the life of a backup', { time
     await lab.primary.sql('DELETE FROM orders');
     const { aside } = await json<{ aside: string }>('backup', 'restore', id, '--database', 'main', '--drop-existing', '--yes');
     expect([await orders(), await orders(aside)]).toEqual([all, { n: 0 }]);
-    const names = await lab.primary.sql<{ name: string }>('SELECT datname AS name FROM pg_database WHERE NOT datistemplate ORDER BY 1', [], 'postgres');
-    expect(names.map(({ name }) => name), 'no temporary database is left').toEqual(['a copy', 'postgres', 'shop', aside]);
+    const names = await lab.primary.sql<{ name: string }>(
+      'SELECT datname AS name FROM pg_database WHERE NOT datistemplate ORDER BY 1',
+      [],
+      'postgres',
+    );
+    expect(
+      names.map(({ name }) => name),
+      'no temporary database is left',
+    ).toEqual(['a copy', 'postgres', 'shop', aside]);
     const into = makeDirectory(join(lab.directory, 'restored-files'));
     const files = (await list()).find(({ kind }) => kind === 'files')!;
     await ran(lab, ['backup', 'restore', files.id, '--files', 'uploads', '--into', into]);
@@ -106,7 +119,8 @@ describe('agents that are killed at every point of the life of a backup', { time
     expect(kept.length, 'two at each location').toBe(4);
     const below = join(lab.locations['onsite']!, 'lifeboat', lab.system, 'logical', 'main');
     const ids = new Set(kept.map(({ id }) => id));
-    for (const name of readdirSync(below)) expect(ids, `${name} belongs to a backup that is listed`).toContain(name.replace('.meta.json', ''));
+    for (const name of readdirSync(below))
+      expect(ids, `${name} belongs to a backup that is listed`).toContain(name.replace('.meta.json', ''));
   });
 
   test('the walk came to every phase, no lock is left, and the next backup is taken by agents that live', async () => {
