@@ -133,6 +133,7 @@ function setOf(label: string, location: string, sentinel: Sentinel, pageErrors: 
     stoppedAt: Math.ceil(Date.parse(sentinel.FinishTime) / 1000),
     databaseBytes: sentinel.DataCatalogSize ?? sentinel.UncompressedSize,
     repositoryBytes: sentinel.CompressedSize,
+    ownBytes: sentinel.CompressedSize,
     walStart: segmentAt(timeline, sentinel.LSN, segmentBytes),
     walStop: segmentAt(timeline, sentinel.FinishLSN - 1, segmentBytes),
     lsnStop: `${Math.floor(sentinel.FinishLSN / 2 ** 32).toString(16)}/${(sentinel.FinishLSN % 2 ** 32).toString(16)}`.toUpperCase(),
@@ -153,14 +154,16 @@ function segmentAt(timeline: string, lsn: number, segmentBytes: number): string 
   return `${timeline}${hex(Math.floor(number / perLog))}${hex(number % perLog)}`;
 }
 
-/** Names of archived segments and timelines with a history file. */
-export function archived(cluster: Cluster, location: string): Promise<{ segments: string[]; histories: number[] }> {
+/** Names of archived segments and timelines with a history file, and the bytes of both. */
+export function archived(cluster: Cluster, location: string): Promise<{ segments: string[]; histories: number[]; bytes: number }> {
   return withLocation(cluster.context, location, async (open) => {
-    const names = (await open.list(walOf(cluster))).map(({ name }) => name.slice(walOf(cluster).length));
+    const kept = await open.list(walOf(cluster));
+    const names = kept.map(({ name }) => name.slice(walOf(cluster).length));
     const all = (form: RegExp) => names.map((name) => form.exec(name)?.[1]).filter((found) => found !== undefined);
     return {
       segments: all(/^([0-9A-F]{24})\.[a-z0-9]+$/),
       histories: all(/^([0-9A-F]{8})\.history\.[a-z0-9]+$/).map((history) => parseInt(history, 16)),
+      bytes: kept.reduce((sum, { bytes }) => sum + bytes, 0),
     };
   });
 }

@@ -5,9 +5,8 @@ import { cancelled, progress } from '../../capability.js';
 import { failure } from '../../errors.js';
 import { exists } from '../../files.js';
 import { type Cluster, controlData } from '../../postgres/cluster.js';
-import { withClient } from '../../postgres/connect.js';
+import { one, withClient } from '../../postgres/connect.js';
 import { ledger } from '../../postgres/server.js';
-import { currentTimeline } from '../../postgres/standby.js';
 import type { BackupSet, EngineTake } from '../engine.js';
 import { pushedFolder, walg } from './wal-g-config.js';
 import { archived, info } from './wal-g-store.js';
@@ -52,9 +51,11 @@ export const tablespaces = (names: string) =>
 
 async function baseOf(cluster: Cluster, location: string, full: boolean): Promise<BackupSet | undefined> {
   const { backups } = await info(cluster, [location]);
-  const timeline = await currentTimeline(cluster);
+  const writes = await withClient(cluster, { database: 'postgres' }, (client) =>
+    one<string>(client, 'select pg_walfile_name(pg_current_wal_lsn())'),
+  );
   return backups
-    .filter((one) => parseInt(one.walStart.slice(0, 8), 16) === timeline && !one.pageErrors && (!full || one.type === 'full'))
+    .filter((backup) => backup.walStart.slice(0, 8) === writes?.slice(0, 8) && !backup.pageErrors && (!full || backup.type === 'full'))
     .sort((a, b) => b.stoppedAt - a.stoppedAt || b.label.localeCompare(a.label))[0];
 }
 
