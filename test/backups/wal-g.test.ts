@@ -117,6 +117,7 @@ describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 300_000 }, () => {
     broken.fill(0x55, Math.floor(broken.length / 2));
     writeFileSync(wal, broken);
     const found = await verify('s3');
+    expect(found.failed, 'damage is no failure of the location').toEqual([]);
     const damaged = found.damaged.map(({ id, file }) => `${id} ${file}`).join('\n');
     expect(damaged).toContain(`${incremental!.id} wal-g/`);
     expect(damaged).toContain(`/wal_005/${full!.wal!.start}`);
