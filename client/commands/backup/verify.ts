@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { showProgress } from '../../backup-progress.js';
 import { exitCodes, printJson, printLine } from '../../output.js';
 import { globals, withBackups } from '../../session.js';
-import { addWhich, named, type Which } from '../../which.js';
+import { addWhich, demandLocation, named, type Which } from '../../which.js';
 import { findBackup } from '../../find-backup.js';
 import type { VerifyResult } from '../../../workflows/messages.js';
 
@@ -16,6 +16,7 @@ export function register(backup: Command): void {
     .option('--location <name>', 'at this location alone')
     .action(async (id: string | undefined, options: Which & { location?: string }, command: Command) => {
       await withBackups(command, async (lifeboat) => {
+        demandLocation(lifeboat.plan, options.location);
         const of = named(lifeboat.plan, options);
         const one = id ? await findBackup(lifeboat, id, options) : undefined;
         const location = options.location;
