@@ -34,3 +34,13 @@ export function named({ plan }: LoadedPlan, which: Which): Protected[] {
     );
   });
 }
+
+/** Throws {@link Expected} for a location that the plan does not have: mistyped, it would look as if there were no backup. */
+export function demandLocation({ plan }: LoadedPlan, location: string | undefined): void {
+  const names = Object.keys(plan.locations);
+  if (location === undefined || names.includes(location)) return;
+  throw new Expected(
+    `The plan has no location "${location}".`,
+    `It has ${names.join(', ')}: --location ${names[0] ?? 'NAME'}. Nothing was changed.`,
+  );
+}

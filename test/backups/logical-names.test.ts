@@ -172,6 +172,11 @@ describe('a file that pg_dump wrote is restored:', () => {
       await pipeline(createReadStream(`${file}.zst`), await encrypt(process.env['BACKUP_PASSPHRASE']!), createWriteStream(`${file}.age`));
       expect(await restored(`${file}.age`)).toBe(200);
     }
+    const odd = join(folder(), 'odd.sql');
+    const rows = ['\\N', '\\\\connect x', '\\t tab', ';\\t\\\\!'].map((row) => `${row}\n`).join('');
+    writeFileSync(odd, `create table t (x text);\ncopy t from stdin;\n${rows}\\.\nselect regexp_split_to_array('a; b', ';\\s*');\n`);
+    await dumps.restore({ file: odd, into: 'odd' });
+    expect(await dumps.lab.primary.sql('select count(*)::int as n from t', [], 'odd')).toEqual([{ n: 4 }]);
     expect((await dumps.restore({ file: dump('again.dump', '-Fc'), dropExisting: true })).aside).toMatch(/^shop_before_/);
     expect(await orders('shop')).toBe(200);
   });
@@ -190,6 +195,10 @@ describe('a file that pg_dump wrote is restored:', () => {
       [file('noise', Buffer.concat([Buffer.from([0, 1, 2]), randomBytes(5000)])), /no dump in custom format and no SQL/],
       [dump('connects.sql', '-Fp', '-C'), /\\connect/],
       [file('error.sql', 'create table t (i int);\nselect nothing from nowhere;\n'), /nowhere/],
+      [file('spaces.sql', 'select 1;\n  \\! touch /tmp/never\n'), /holds "\\!"/],
+      [file('behind.sql', 'select 1; \\! touch /tmp/never\n'), /holds "\\!"/],
+      [file('quoted.sql', '\\echo `touch /tmp/never`\n'), /holds "\\echo"/],
+      [file('large.sql', `${'-- nothing\n'.repeat(200_000)}\\connect postgres\n`), /holds "\\connect"/],
       [dump('tar.tar', '-Ft'), /no dump in custom format/],
       [
         file('two-pieces.sql.zst', Buffer.concat(['select 1;\n', 'select 2;\n'].map((sql) => zstdCompressSync(sql)))),

@@ -104,6 +104,8 @@ describe('backups without a plan file', { timeout: 300_000 }, () => {
     );
     await refusedWith(['backup', 'restore', before[0]!.id], /Where to\? Either --into NAME, or --drop-existing/);
     await refusedWith(['backup', 'restore', before[0]!.id, '--into', 'shop'], /there is a database shop already/);
+    for (const args of [['list'], ['verify'], ['restore', before[0]!.id, '--into', 'x']])
+      await refusedWith(['backup', ...args, '--location', 'backup'], /The plan has no location "backup"[^]*→ It has backups/);
     await refusedWith(['backup', 'create'], /BACKUP_DIR cannot be made/, { BACKUP_DIR: '/nowhere/at/all' });
     await refusedWith(['backup', 'create'], /password authentication failed|no connection/, {
       DATABASE_URL: `postgres://postgres:wrong@127.0.0.1:${lab.primary.port}/shop`,

@@ -136,7 +136,8 @@ async function fetchFrom(
   });
 }
 
-const full = (folder: string) =>
+/** A disk that ran full is no damage of the dump. */
+export const full = (folder: string) =>
   failure(
     'NotEnoughSpace',
     `${folder} ran full while the dump was laid down there`,

@@ -12,7 +12,7 @@ import { failure } from '../../errors.js';
 import { ownFor } from '../../files.js';
 import type { Owner } from '../../run.js';
 import { meter } from './dump.js';
-import { type Archive, demandSpace, fileIn } from './fetch.js';
+import { type Archive, demandSpace, fileIn, full } from './fetch.js';
 
 /** A dump that somebody wrote with pg_dump, in whatever wrapping: its first bytes say what it is, and not its name. */
 
@@ -56,6 +56,7 @@ export async function openLocalFile(context: HostContext, file: string, folder: 
       cancelled()?.throwIfAborted();
       if (/another passphrase/.test((error as Error).message) && passphrase !== (await passphrasesFor(context, file)).at(-1)) continue;
       if ((error as { type?: string }).type === 'BadRequest') throw error;
+      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw full(folder);
       throw failure(
         'BackupDamaged',
         `${file} cannot be read: ${(error as Error).message}`,
@@ -160,24 +161,36 @@ function peek(stream: Readable): Promise<Buffer> {
   });
 }
 
+/** What a line of psql may begin with: the end of COPY's data and its escapes, and what newer pg_dumps guard their own scripts with. */
+const harmless = /^\\([bfnrtvxN.\\0-7]|unrestrict\s)/;
+/** In the middle of a line a backslash is mostly of a text or a function; these are not. */
+const forbidden = /^\\(!|c(onnect)?(\s|$)|i(r|nclude|nclude_relative)?\s|o(ut)?\s|copy\s|cd\s|setenv\s|w(rite)?\s|g\w*(\s|$)|lo_\w+\s)/;
+
 /**
  * Throws BadRequest for a script that would leave the database it is restored into (\connect, as pg_dump -C and pg_dumpall write it), or run
  * something on this host: what it does then would be done to production.
  */
 async function demandOneDatabase(file: string, path: string): Promise<void> {
-  const forbidden = /^\\(!|c(onnect)?(\s|$)|i(r|nclude|nclude_relative)?\s|o(ut)?\s|copy\s|cd\s|setenv\s|w(rite)?\s|g\w*(\s|$))/;
   let rest = '\n';
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024, encoding: 'latin1' })) {
     const text = rest + (chunk as string);
-    for (let at = text.indexOf('\n\\'); at >= 0; at = text.indexOf('\n\\', at + 1)) {
-      const line = text.slice(at + 1, at + 40).split('\n')[0]!;
-      if (!forbidden.test(line)) continue;
-      throw failure(
-        'BadRequest',
-        `${file} holds "${line.split(/\s/)[0]}": it would reach beyond the database that it is restored into`,
-        'Write a dump of the one database: pg_dump -Fc, without -C, and not pg_dumpall.',
-      );
-    }
-    rest = text.slice(-40);
+    demandHarmless(file, text, text.length - 40);
+    rest = text.slice(-160);
+  }
+  demandHarmless(file, rest, rest.length);
+}
+
+/** Looks at what begins before `end`: a word behind it may be cut off, and comes again with the rest. */
+function demandHarmless(file: string, text: string, end: number): void {
+  for (const match of text.matchAll(/([\n;])[ \t]*(?=\\)/g)) {
+    const at = match.index + match[0].length;
+    if (at > end) return;
+    const line = text.slice(at, at + 40).split('\n')[0]!;
+    if (match[1] === '\n' ? harmless.test(line) : !forbidden.test(line)) continue;
+    throw failure(
+      'BadRequest',
+      `${file} holds "${line.split(/\s/)[0]}": it would reach beyond the database that it is restored into`,
+      'Write a dump of the one database: pg_dump -Fc, without -C, and not pg_dumpall.',
+    );
   }
 }

@@ -36,6 +36,36 @@ async function together(client: pg.Client, statements: string[]): Promise<void> 
   }
 }
 
+/**
+ * Throws BadRequest when the database cannot be renamed whatever is done, before hours are spent: a prepared transaction belongs to its application.
+ * Source: PostgreSQL manual, PREPARE TRANSACTION.
+ */
+export async function demandRenamable(admin: pg.Client, name: string): Promise<void> {
+  const { rows } = await admin.query<{ gid: string }>('select gid from pg_prepared_xacts where database = $1 order by prepared', [name]);
+  const [first] = rows;
+  if (!first) return;
+  throw failure(
+    'BadRequest',
+    `${name} has ${rows.length === 1 ? 'a prepared transaction' : `${rows.length} prepared transactions`} (${first.gid}), and cannot be renamed aside with it`,
+    'End it in that database: COMMIT PREPARED or ROLLBACK PREPARED, as its application says; then retry. Nothing was changed.',
+  );
+}
+
+/** What stays with the database that is renamed aside and goes on there, as sentences: people must know. */
+export async function staysBehind(admin: pg.Client, name: string): Promise<string[]> {
+  const namesOf = async (text: string) => (await admin.query<{ name: string }>(text, [name])).rows.map((row) => row.name);
+  const slots = await namesOf('select slot_name as name from pg_replication_slots where database = $1 order by 1');
+  const subscriptions = await namesOf(
+    'select subname as name from pg_subscription s join pg_database d on d.oid = subdbid where datname = $1 and subenabled order by 1',
+  ).catch(() => []);
+  return [
+    ...(slots.length > 0 ? [`replication slots stay with the old one, and hold its WAL until they are dropped: ${slots.join(', ')}`] : []),
+    ...(subscriptions.length > 0
+      ? [`subscriptions go on in the old one, and are disabled in the new one: ${subscriptions.join(', ')}`]
+      : []),
+  ];
+}
+
 export interface Placed {
   into: string;
   /** What the one that was there before is called now. */

@@ -15,7 +15,7 @@ import { openLocalFile } from './local-file.js';
 import { createEmpty, judge, load, type Loading } from './load.js';
 import { dressStatements, readMade } from './made.js';
 import { databases, dropTemporary, earlierOf, marks, markStatement, temporaryName } from './marks.js';
-import { afresh, givePlace, maintenance, openStatement, type Placed, takePlace } from './replace.js';
+import { afresh, demandRenamable, givePlace, maintenance, openStatement, type Placed, staysBehind, takePlace } from './replace.js';
 import { rolesOf } from './roles.js';
 
 /**
@@ -28,7 +28,10 @@ export const restoreLogical = (context: HostContext): Capability<RestoreRequest,
     demandSense(request);
     await demandNoIncident(source, 'restore');
     const records = request.id ? await placesOf(context, request.component, request.id, request.location) : [];
-    await withSource(source, maintenance(source), (admin) => demandFree(admin, request, undefined));
+    await withSource(source, maintenance(source), async (admin) => {
+      await demandFree(admin, request, undefined);
+      if (request.dropExisting) await demandRenamable(admin, source.name);
+    });
     const what = records[0] ? `${records[0].id} from ${records[0].location}` : (request.file ?? '');
     return { summary: `${what} could be restored into ${request.into ?? source.name}`, into: request.into ?? source.name, seconds: 0 };
   },
@@ -79,6 +82,8 @@ async function restore(context: HostContext, source: Source, admin: pg.Client, r
   if (left && !earlier.ready && found.some(({ name, open }) => name === source.name && !open))
     await admin.query(openStatement(source.name));
   if (earlier.placed === undefined) await demandFree(admin, request, undefined);
+  if (earlier.placed === undefined && request.dropExisting) await demandRenamable(admin, source.name);
+  const behind = request.dropExisting && earlier.placed === undefined ? await staysBehind(admin, source.name) : [];
   try {
     let said = '';
     if (earlier.placed === undefined && !earlier.ready) said = await fill({ context, source, admin, request, temporary, ledger, folder });
@@ -91,7 +96,7 @@ async function restore(context: HostContext, source: Source, admin: pg.Client, r
           : await takePlace(source, admin, temporary, source.name, { restored: marks.restored(what, run), aside: marks.setAside(run) });
     await removeTree(folder);
     const seconds = Math.round((Date.now() - began) / 100) / 10;
-    const aside = placed.aside === undefined ? '' : `; the old one is now ${placed.aside}`;
+    const aside = placed.aside === undefined ? '' : `; the old one is now ${placed.aside}${behind.map((one) => `; ${one}`).join('')}`;
     return { summary: `${what} was restored into ${placed.into}${aside}${said}`, ...placed, seconds };
   } catch (error) {
     await afresh(source, (client) => dropTemporary(client, source)).catch(() => undefined);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { formatBytes } from '../../../plan/format.js';
+import { orFailed } from '../../each.js';
 import { exitCodes, printJson, printLine } from '../../output.js';
 import { globals, withBackups } from '../../session.js';
 import { addWhich, named, type Which } from '../../which.js';
@@ -13,8 +14,13 @@ export function register(backup: Command): void {
     .action(async (options: Which & { dryRun?: boolean }, command: Command) => {
       await withBackups(command, async (lifeboat) => {
         const results: (CleanUpResult & { kind: string; component: string })[] = [];
-        for (const { kind, component } of named(lifeboat.plan, options)) {
-          const result = await lifeboat.backups.cleanUp(kind, component, options.dryRun === true);
+        const all = named(lifeboat.plan, options);
+        for (const { kind, component } of all) {
+          const result = await orFailed(
+            all.length === 1,
+            () => lifeboat.backups.cleanUp(kind, component, options.dryRun === true),
+            (why) => ({ summary: why, removed: [], kept: {}, failed: [why] }),
+          );
           results.push({ kind, component, ...result });
           if (!globals(command).json) print(`${kind} backups of ${component}`, result, options.dryRun === true);
         }
@@ -27,9 +33,12 @@ export function register(backup: Command): void {
 function print(what: string, { removed, kept, failed }: CleanUpResult, dryRun: boolean): void {
   const keeps = Object.entries(kept).map(([location, count]) => `${count} at ${location}`);
   const verb = dryRun ? 'would remove' : 'removed';
-  printLine(
-    `${what}: ${removed.length === 0 ? 'nothing to remove' : `${verb} ${removed.length}`}; ${keeps.length > 0 ? `kept ${keeps.join(', ')}` : 'there is none'}`,
-  );
+  const nothing = removed.length === 0 && keeps.length === 0 && failed.length > 0;
+  if (nothing) printLine(`${what}:`);
+  else
+    printLine(
+      `${what}: ${removed.length === 0 ? 'nothing to remove' : `${verb} ${removed.length}`}; ${keeps.length > 0 ? `kept ${keeps.join(', ')}` : 'there is none'}`,
+    );
   for (const { id, location, type, timestamp, size, why } of removed)
     printLine(`  ${id}  ${type}  ${location}  ${formatBytes(size)}  of ${timestamp}: ${why}`);
   for (const why of failed) printLine(`  NOT done: ${why}`);

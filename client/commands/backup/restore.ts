@@ -5,7 +5,7 @@ import { findBackup } from '../../find-backup.js';
 import type { Lifeboat } from '../../lifeboat.js';
 import { Expected, printJson, printLine } from '../../output.js';
 import { globals, theDatabase, withBackups } from '../../session.js';
-import { addWhich, type Which } from '../../which.js';
+import { addWhich, demandLocation, type Which } from '../../which.js';
 import type { RestoreInput } from '../../../workflows/messages.js';
 
 interface Options extends Which {
@@ -32,6 +32,7 @@ export function register(backup: Command): void {
       demandOne(id, options);
       if (options.dropExisting && !options.yes) demandTerminal();
       await withBackups(command, async (lifeboat) => {
+        demandLocation(lifeboat.plan, options.location);
         const request = await requestOf(lifeboat, id, options);
         if (options.dropExisting && !options.yes) await demandName(nameOf(lifeboat, request));
         const { json } = globals(command);

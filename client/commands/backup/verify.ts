@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { showProgress } from '../../backup-progress.js';
+import { orFailed } from '../../each.js';
 import { exitCodes, printJson, printLine } from '../../output.js';
 import { globals, withBackups } from '../../session.js';
-import { addWhich, named, type Which } from '../../which.js';
+import { addWhich, demandLocation, named, type Which } from '../../which.js';
 import { findBackup } from '../../find-backup.js';
 import type { VerifyResult } from '../../../workflows/messages.js';
 
@@ -16,15 +17,19 @@ export function register(backup: Command): void {
     .option('--location <name>', 'at this location alone')
     .action(async (id: string | undefined, options: Which & { location?: string }, command: Command) => {
       await withBackups(command, async (lifeboat) => {
+        demandLocation(lifeboat.plan, options.location);
         const of = named(lifeboat.plan, options);
         const one = id ? await findBackup(lifeboat, id, options) : undefined;
         const location = options.location;
         const results: (VerifyResult & { kind: string; component: string })[] = [];
-        for (const { kind, component } of one ? [one] : of) {
+        const all = one ? [one] : of;
+        for (const { kind, component } of all) {
           const stop = globals(command).json ? () => undefined : showProgress(() => lifeboat.backups.progress(kind, component));
-          const result = await lifeboat.backups
-            .verify({ kind, component, ...(id ? { id } : {}), ...(location ? { location } : {}) })
-            .finally(stop);
+          const result = await orFailed(
+            all.length === 1,
+            () => lifeboat.backups.verify({ kind, component, ...(id ? { id } : {}), ...(location ? { location } : {}) }).finally(stop),
+            (why) => ({ summary: 'NOT done', sound: 0, damaged: [], failed: [why] }),
+          );
           results.push({ kind, component, ...result });
           if (!globals(command).json) print(`${kind} backups of ${component}`, result);
         }
