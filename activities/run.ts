@@ -47,6 +47,8 @@ export interface RunOptions {
   ledger?: Ledger;
   /** It says nothing for hours while all is well, and whoever runs it watches it otherwise. */
   quiet?: boolean;
+  /** What it prints goes to `onLine` alone: it may be larger than memory. */
+  discard?: boolean;
   /** Lines of output are kept out of errors: it is the plan author's own command, and may print anything. */
   private?: boolean;
 }
@@ -99,7 +101,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
     lines.push(line);
     if (lines.length > 2000) lines.shift();
     silence?.refresh();
-    if (out) stdout.push(line);
+    if (out && !options.discard) stdout.push(line);
     options.onLine?.(line);
     if (options.endAt?.(line)) end();
   };

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { stateRoot } from '../activities/context.js';
-import { isAlive, startOf } from '../activities/processes.js';
 import { type LoadedPlan, loadPlan } from '../plan/load.js';
 import type { PlanFile } from '../plan/schema.js';
+import { underWay, untilBrokenOff } from './broken-off.js';
+import { onlyOne } from './only-one.js';
 import { Expected, exitCodes } from './output.js';
 
 /** Backups of one database on one machine without a plan file: the variables of the environment are the plan (FL-19). */
@@ -15,14 +16,15 @@ const host = 'localhost';
 
 /**
  * Writes the plan that the environment stands for, runs everything that it needs (Temporal, control worker, agent) for as long as `work` does, and
- * hands `work` the plan. What a killed command left half-way goes on with the next one. Throws {@link Expected} for bad values, and while another
- * such command runs.
+ * hands `work` the plan. What a killed command left half-way goes on with the next one on the same database and directory, which says so; what was
+ * broken off by a person does not. Throws {@link Expected} for bad values, and while another such command runs.
  */
 export async function withoutPlan(env: NodeJS.ProcessEnv, work: (plan: LoadedPlan) => Promise<void>): Promise<void> {
-  const { name, directory, plan } = planOf(env);
-  const state = join(stateRoot(env), 'no-plan', name);
+  const { directory, plan, key } = planOf(env);
+  const home = join(stateRoot(env), 'no-plan', key);
+  const state = join(home, digestOf(directory));
   mkdirSync(state, { recursive: true, mode: 0o700 });
-  const unlock = await onlyOne(join(state, 'command.pid'));
+  const unlock = await onlyOne(join(home, 'command.pid'));
   try {
     makeBackupDirectory(directory);
     const path = join(state, 'lifeboat.yaml');
@@ -32,7 +34,9 @@ export async function withoutPlan(env: NodeJS.ProcessEnv, work: (plan: LoadedPla
     const loaded = await loadPlan(path);
     const up = await startUp(path, state, env);
     try {
-      await work(loaded);
+      const left = await underWay(loaded);
+      if (left.length > 0) process.stderr.write(`Of a command that was killed, this goes on meanwhile: ${left.join('; ')}\n`);
+      await untilBrokenOff(loaded, () => work(loaded));
     } finally {
       await up.stop();
     }
@@ -41,8 +45,11 @@ export async function withoutPlan(env: NodeJS.ProcessEnv, work: (plan: LoadedPla
   }
 }
 
-/** The plan that the environment stands for. Exported for its test. Throws {@link Expected} when a value cannot be. */
-export function planOf(env: NodeJS.ProcessEnv): { name: string; directory: string; plan: PlanFile } {
+/**
+ * The plan that the environment stands for. `key`: under what its state is kept. A killed restore must never go on in the database of that name on
+ * another server. Exported for its test. Throws {@link Expected} when a value cannot be.
+ */
+export function planOf(env: NodeJS.ProcessEnv): { name: string; directory: string; key: string; plan: PlanFile } {
   const database = databaseName(env['DATABASE_URL'] ?? '');
   const directory = resolve(env['BACKUP_DIR'] || './backups');
   const days = env['BACKUP_RETENTION_DAYS'] || '30';
@@ -55,6 +62,7 @@ export function planOf(env: NodeJS.ProcessEnv): { name: string; directory: strin
   return {
     name: component,
     directory,
+    key: `${component}-${digestOf(`${serverOf(env['DATABASE_URL'] ?? '')} ${database}`)}`,
     plan: {
       system: 'local',
       timezone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC',
@@ -81,7 +89,13 @@ function databaseName(url: string): string {
     throw wrong('is not a URL');
   }
   if (!/^postgres(ql)?:$/.test(parsed.protocol)) throw wrong('does not begin with postgres://');
-  const name = decodeURIComponent(parsed.pathname.slice(1)) || decodeURIComponent(parsed.username);
+  let name: string;
+  try {
+    name = decodeURIComponent(parsed.pathname.slice(1)) || decodeURIComponent(parsed.username);
+    decodeURIComponent(parsed.password);
+  } catch {
+    throw wrong('has a % that begins no escape; a % itself is written %25');
+  }
   if (!name) throw wrong('names no database');
   return name;
 }
@@ -93,28 +107,15 @@ function nameOf(database: string): string {
     .replace(/[^A-Za-z0-9_-]+/g, '-')
     .replace(/^[^A-Za-z]+/, '')
     .slice(0, 40);
-  return `${plain || 'database'}-${createHash('sha256').update(database).digest('hex').slice(0, 8)}`;
+  return `${plain || 'database'}-${digestOf(database)}`;
 }
 
-/** Two at once would each bring up a Temporal of their own on one file. */
-async function onlyOne(file: string): Promise<() => void> {
-  for (;;) {
-    try {
-      writeFileSync(file, `${process.pid}\n${await startOf(process.pid)}`, { flag: 'wx', mode: 0o600 });
-      return () => rmSync(file, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const [pid = '', started = ''] = readFileSync(file, 'utf8').split('\n');
-    if (await isAlive(Number(pid), started)) {
-      throw new Expected(
-        `Another lifeboat backup command works on this database, with PID ${pid}: nothing was begun.`,
-        'Wait until it has ended, then say it again.',
-        exitCodes.refused,
-      );
-    }
-    rmSync(file, { force: true });
-  }
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
+
+function serverOf(text: string): string {
+  const { hostname, port, searchParams } = new URL(text);
+  const of = (name: string) => searchParams.get(name) ?? '';
+  return [hostname, of('host'), of('hostaddr'), port || of('port') || '5432'].join(' ');
 }
 
 /** BACKUP_DIR is made when the directory above it is there: a mount that is away must not be filled. */
@@ -138,7 +139,9 @@ async function startUp(path: string, state: string, env: NodeJS.ProcessEnv): Pro
   Object.assign(process.env, { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' });
   const args = [process.argv[1]!, '--plan', path, 'up', '--host', host, '--ui-port', String(await freePort())];
   const { startOnLeash } = await import('../worker/leash.js');
-  const child = startOnLeash(process.execPath, args, { ...env, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' }, output);
+  // Its own Temporal, with its own file: other databases are backed up at the same time.
+  const own = { LIFEBOAT_STATE_DIR: state, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' };
+  const child = startOnLeash(process.execPath, args, { ...env, ...own }, output);
   closeSync(output);
   const over = new AbortController();
   const ended = new Promise<void>((done) =>

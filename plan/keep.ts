@@ -17,8 +17,10 @@ export interface KeepRules {
  * not 30 backups.
  */
 export function kept(backups: { id: string; at: Date }[], rules: KeepRules, now: Date, timezone: string): Set<string> {
-  const newestFirst = [...backups].sort((a, b) => b.at.getTime() - a.at.getTime() || b.id.localeCompare(a.id));
   const keep = new Set<string>();
+  // A clock ran ahead when it dated them: such a one is kept, and takes the place of none that is newer in truth.
+  for (const { id, at } of backups) if (at > now) keep.add(id);
+  const newestFirst = backups.filter(({ at }) => at <= now).sort((a, b) => b.at.getTime() - a.at.getTime() || b.id.localeCompare(a.id));
   for (const { id } of newestFirst.slice(0, rules.last ?? 0)) keep.add(id);
   for (const { id, at } of newestFirst) if (rules.for !== undefined && now.getTime() - at.getTime() < rules.for * 1000) keep.add(id);
   const today = calendar(now, timezone);
@@ -26,7 +28,6 @@ export function kept(backups: { id: string; at: Date }[], rules: KeepRules, now:
     const seen = new Set<number>();
     for (const { id, at } of newestFirst) {
       const number = numberOf(calendar(at, timezone));
-      // A clock that ran ahead is no reason to remove what it dated into the future.
       if (seen.has(number) || numberOf(today) - number >= (count ?? 0)) continue;
       seen.add(number);
       keep.add(id);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Finds, and where missing installs, the programs that Lifeboat drives: `npm run setup`, and before every demo and test.
+ * Finds, and where missing installs, the programs that Lifeboat drives: `npm run setup`, and before every demo (`--demo`) and test.
  * Plain Node and no dependencies. Asks nothing, so that it works in CI; says in a line each what it found, or what it installs and why.
  */
 import { execFile, spawn } from 'node:child_process';
@@ -24,7 +24,7 @@ import { cacheDirectory, findTool, missingPostgresPrograms, oldestPostgres, post
 
 const run = promisify(execFile);
 
-const tools = [
+const everyTool = [
   {
     name: 'PostgreSQL',
     why: 'the databases of the demo and the tests',
@@ -78,6 +78,7 @@ const tools = [
   ].map(({ name, program, why, version, apt = program, brew = program }) => ({
     name,
     why,
+    forTests: true,
     find: () => findTool(program),
     version,
     packages: { apt: [apt], brew: [brew] },
@@ -121,11 +122,15 @@ const tools = [
     },
   ].map((tool) => ({
     ...tool,
+    forTests: true,
     find: () => findTool(tool.program),
     install: intoCache,
     byHand: (itself) => `with Go: ${goInstallByHand(itself)}`,
   })),
 ];
+
+/** The demo needs no more than a team's own hosts do; the tests need the other ends, too. */
+const tools = process.argv.includes('--demo') ? everyTool.filter(({ forTests }) => !forTests) : everyTool;
 
 const goInstallByHand = ({ module, program }) =>
   `GOBIN=${cacheDirectory()} go install ${module}${program === builtName(module) ? '' : `, and rename it to ${program}`}`;

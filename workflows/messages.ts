@@ -124,6 +124,10 @@ export interface DatabaseMade {
   ctype: string;
   /** ICU's locale, where ICU compares its texts. */
   icuLocale?: string;
+  /** Of its own, where it is not the server's. */
+  tablespace?: string;
+  /** How many sessions it may have at a time; absent where there is no limit. */
+  connectionLimit?: number;
   /** `name=value` of ALTER DATABASE ... SET; with a role, of ALTER ROLE ... IN DATABASE ... SET. */
   settings: { role?: string; setting: string }[];
   /** Absent where nobody changed what PostgreSQL grants by itself. An empty grantee is everybody. */

@@ -1,6 +1,9 @@
 import type { Target } from '../../plan/target.js';
 import { type Cluster, type ControlData, controlData, defaultSegmentBytes } from '../postgres/cluster.js';
-import { type BackupSet, locationsOf, repositoryInfo } from './pgbackrest.js';
+import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupSet } from './engine.js';
+import { locationsOf, repositoryInfo } from './engines.js';
+import { readable, recordsOf } from './physical-records.js';
 import {
   type Archive,
   type Branch,
@@ -42,10 +45,19 @@ function productionTimeline(control: ControlData | undefined, archive: Archive):
  * Which backups can reach the target, the newest first and each in the order of the plan's locations, and why the others cannot.
  * Source: field-notes, "Target": backup stop < target < last archived commit, WAL contiguous, timeline history there.
  */
-export async function findCandidates(cluster: Cluster, target: Target, dataDirectory: string): Promise<Candidates> {
+export async function findCandidates(
+  cluster: Cluster,
+  target: Target,
+  dataDirectory: string,
+  { heedRecords = true } = {},
+): Promise<Candidates> {
   const [info, control] = await Promise.all([repositoryInfo(cluster), controlData(cluster, dataDirectory).catch(() => undefined)]);
-  const readable = locationsOf(cluster).filter((location) => !(location in info.unreadable));
-  const archive = await listArchive(cluster, readable, control?.segmentBytes ?? defaultSegmentBytes);
+  const answering = locationsOf(cluster).filter((location) => !(location in info.unreadable));
+  // A location whose records cannot be read is used all the same: a recovery does not depend on them.
+  const [archive, records] = await Promise.all([
+    listArchive(cluster, answering, control?.segmentBytes ?? defaultSegmentBytes),
+    recordsOf(cluster, heedRecords ? answering : []),
+  ]);
   const timeline = productionTimeline(control, archive);
   const branches = await history(cluster, timeline, dataDirectory);
   const passedOver = Object.entries(info.unreadable).map(([location, why]) => `location ${location} cannot be read: ${why}`);
@@ -55,21 +67,31 @@ export async function findCandidates(cluster: Cluster, target: Target, dataDirec
     if (!reach.has(segment)) reach.set(segment, lastCommitIn(cluster, segment));
     return reach.get(segment)!;
   };
+  const doubtful: Candidate[] = [];
   for (const backup of info.backups) {
-    const why = await whyNot(backup, target, { archive, branches, timeline, reachOf });
+    const known = knownDamage(records.get(backup.location)?.get(backup.label));
+    const why = known ?? (await whyNot(backup, target, { archive, branches, timeline, reachOf }));
     if (why) passedOver.push(`${backup.label} at ${backup.location}: ${why}`);
-    else {
-      candidates.push({
-        label: backup.label,
-        location: backup.location,
-        takenAt: new Date(backup.stoppedAt * 1000).toISOString(),
-        databaseBytes: backup.databaseBytes,
-        timeline,
-      });
-    }
+    if (!why) candidates.push(candidateOf(backup, timeline));
+    else if (known && !(await whyNot(backup, target, { archive, branches, timeline, reachOf })))
+      doubtful.push(candidateOf(backup, timeline));
   }
+  // A record is no proof: when nothing else is left they are tried, and the restore compares every checksum itself.
+  if (candidates.length === 0) candidates.push(...doubtful);
   return { candidates, passedOver };
 }
+
+const candidateOf = (backup: BackupSet, timeline: number): Candidate => ({
+  label: backup.label,
+  location: backup.location,
+  takenAt: new Date(backup.stoppedAt * 1000).toISOString(),
+  databaseBytes: backup.databaseBytes,
+  timeline,
+});
+
+/** Found by an earlier verification; the next one that finds it whole takes that back. */
+const knownDamage = (record: BackupRecord | undefined): string | undefined =>
+  readable(record)?.damaged && `it was found damaged at ${record!.damaged!.at}: ${record!.damaged!.why}`;
 
 interface Known {
   archive: Archive;
@@ -79,7 +101,7 @@ interface Known {
 }
 
 async function whyNot(backup: BackupSet, target: Target, { archive, branches, timeline, reachOf }: Known): Promise<string | undefined> {
-  if (backup.pageErrors) return 'pgBackRest found damaged pages while it took this backup';
+  if (backup.pageErrors) return 'damaged pages were found in the database while it was taken';
   if (target.kind === 'backup' && backup.label !== target.label) return 'not the backup that was asked for';
   const own = timelineOf(backup.walStart);
   const parent = branches.find((branch) => branch.timeline === own);

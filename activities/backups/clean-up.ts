@@ -77,7 +77,8 @@ export function expirableBackups(
   const expirable: Expirable[] = [];
   for (const location of new Set(backups.map((one) => one.location))) {
     const here = backups.filter((one) => one.location === location).sort((a, b) => b.timestamp.localeCompare(a.timestamp));
-    const sound = here.filter(({ damaged }) => !damaged);
+    // A date in the future says nothing of how new it is: it is kept, and stands for no other one.
+    const sound = here.filter(({ damaged, timestamp }) => !damaged && Date.parse(timestamp) <= now.getTime());
     const proven = sound.find(({ verified, restored }) => verified !== undefined || restored !== undefined);
     const keep = kept(
       sound.map(({ id, timestamp }) => ({ id, at: new Date(timestamp) })),
@@ -86,6 +87,7 @@ export function expirableBackups(
       timezone,
     );
     for (const one of [sound[0], proven]) if (one) keep.add(one.id);
+    for (const one of here) if (!one.damaged && !sound.includes(one)) keep.add(one.id);
     for (const one of here) if (one.damaged && !(proven && proven.timestamp > one.timestamp)) keep.add(one.id);
     for (const one of here) if (keep.has(one.id)) addNeeded(one, here, keep);
     for (const one of here) {

@@ -1,54 +1,29 @@
 import type { HostContext } from '../context.js';
-import { clusterOf } from '../postgres/cluster.js';
-import type { BackupListing, BackupRecord } from '../../workflows/messages.js';
-import { failure } from '../errors.js';
-import { backupPhysical, verifyPhysical } from './backup.js';
-import { type BackupSet, repositoryInfo } from './pgbackrest.js';
+import { backupClusterOf } from '../postgres/cluster.js';
+import type { BackupListing } from '../../workflows/messages.js';
+import { backupPhysical } from './backup.js';
+import { locationsOf, repositoryInfo } from './engines.js';
+import { merged, recordsOf } from './physical-records.js';
 import type { BackupProvider } from './provider.js';
+import { expirablePhysical, removePhysical } from './retention.js';
+import { testRestorePhysical } from './test-physical.js';
+import { verifyPhysical } from './verify-physical.js';
 
-const types = { full: 'full', diff: 'differential', incr: 'incremental' } as const;
-
-/** Base backups and WAL by the engine of the plan. */
+/** Base backups and WAL by the engine of the plan. What is there, the engine says; its records add when it was verified and restored. */
 export const physical: BackupProvider = {
   kind: 'physical',
   take: backupPhysical,
   verify: verifyPhysical,
   async list(context: HostContext, component: string): Promise<BackupListing> {
-    const cluster = clusterOf(context, component);
-    const info = await repositoryInfo(cluster);
-    return { backups: info.backups.map((backup) => recordOf(context, component, cluster.plan.name, backup)), unreadable: info.unreadable };
+    const cluster = backupClusterOf(context, component);
+    const { backups, unreadable } = await repositoryInfo(cluster);
+    const records = await recordsOf(
+      cluster,
+      locationsOf(cluster).filter((location) => !(location in unreadable)),
+    );
+    return { backups: backups.map((backup) => merged(cluster, backup, records.get(backup.location)?.get(backup.label))), unreadable };
   },
-  testRestore: () => ({ rehearse: notYet, execute: notYet }),
-  remove: notYet,
+  testRestore: testRestorePhysical,
+  remove: removePhysical,
+  expirable: expirablePhysical,
 };
-
-function notYet(): never {
-  throw failure('BadRequest', 'not built yet', 'Use another kind of backup.');
-}
-
-function recordOf({ plan }: HostContext, component: string, database: string, backup: BackupSet): BackupRecord {
-  return {
-    id: backup.label,
-    system: plan.system,
-    kind: 'physical',
-    component,
-    type: types[backup.type],
-    timestamp: new Date(backup.stoppedAt * 1000).toISOString(),
-    database,
-    location: backup.location,
-    size: backup.repositoryBytes,
-    dataBytes: backup.databaseBytes,
-    compression: 'zstd',
-    encryption: plan.locations[backup.location]!.encryption ? 'pgbackrest' : 'none',
-    files: [],
-    tools: {},
-    seconds: backup.stoppedAt - backup.startedAt,
-    wal: { start: backup.walStart, stop: backup.walStop },
-    run: backup.annotations['lifeboat-run'] ?? '',
-    ...(backup.pageErrors
-      ? {
-          damaged: { at: new Date(backup.stoppedAt * 1000).toISOString(), why: 'pgBackRest found damaged pages while it took this backup' },
-        }
-      : {}),
-  };
-}

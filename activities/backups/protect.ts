@@ -5,16 +5,23 @@ import { failure } from '../errors.js';
 import { beatOnce } from '../postgres/canary.js';
 import { type Cluster, clusterOf } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
-import { ledger } from '../postgres/server.js';
 import { currentTimeline } from '../postgres/standby.js';
-import { archiveCommand, createStanzas, locationsOf, noteSeen, pgbackrest, repositoryInfo } from './pgbackrest.js';
+import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 
 /**
- * Makes WAL archiving work: the stanza exists at every location and PostgreSQL archives by Lifeboat's command. A command that somebody else
+ * Makes WAL archiving work: every location is ready and PostgreSQL archives by Lifeboat's command. A command that somebody else
  * configured is left alone, and said; archive_mode needs a restart, which is not ours to do.
  */
-export async function ensureArchiving(cluster: Cluster): Promise<string> {
-  await demandStanza(cluster);
+export async function ensureArchiving(cluster: Cluster): Promise<{ says: string; unusable: Record<string, string> }> {
+  const unusable = await demandLocations(cluster);
+  for (const [location, why] of Object.entries(unusable)) console.error(`${cluster.database}: location ${location}: ${why}`);
+  return { says: await setArchiveCommand(cluster), unusable };
+}
+
+async function setArchiveCommand(cluster: Cluster): Promise<string> {
+  const engine = engineOf(cluster);
+  // Written before PostgreSQL is told to read it.
+  await engine.writeConfig(cluster);
   return withClient(cluster, { database: 'postgres' }, async (client) => {
     if (await one<boolean>(client, 'select pg_is_in_recovery()')) return 'a standby does not archive';
     if ((await one<string>(client, `select current_setting('archive_mode')`)) === 'off') {
@@ -25,10 +32,9 @@ export async function ensureArchiving(cluster: Cluster): Promise<string> {
       );
     }
     const now = (await one<string>(client, `select current_setting('archive_command')`)) ?? '';
-    const ours = archiveCommand(cluster);
+    const ours = engine.archiveCommand(cluster);
     if (now === ours) return 'archiving';
-    // Of another place of its configuration, it is still ours; of another stanza, it is somebody else's pgBackRest.
-    if (now !== '' && now !== '(disabled)' && !now.endsWith(` --stanza=${cluster.stanza} archive-push %p`)) {
+    if (now !== '' && now !== '(disabled)' && !engine.isOurs(cluster, now)) {
       throw failure(
         'BadRequest',
         `archive_command on ${cluster.context.host} is somebody else's, and was left alone`,
@@ -43,23 +49,15 @@ export async function ensureArchiving(cluster: Cluster): Promise<string> {
   });
 }
 
-/** Creates the stanza where it is missing; pgBackRest would wait for its own lock otherwise, while a backup runs. */
-async function demandStanza(cluster: Cluster): Promise<void> {
-  const { unreadable } = await repositoryInfo(cluster);
-  const missing = Object.keys(unreadable);
-  await noteSeen(
-    cluster,
-    locationsOf(cluster).filter((location) => !missing.includes(location)),
-  );
-  if (missing.length === 0) return;
-  const unusable = Object.entries(await createStanzas(cluster, missing)).map(([location, why]) => `location ${location}: ${why}`);
-  if (unusable.length < locationsOf(cluster).length) {
-    for (const line of unusable) console.error(`${cluster.database}: ${line}`);
-    return;
-  }
+/** Makes every location ready that is not yet. Throws BadRequest when none is; returns, for each that is not, why. */
+async function demandLocations(cluster: Cluster): Promise<Record<string, string>> {
+  const locations = locationsOf(cluster);
+  const unusable = await engineOf(cluster).prepare(cluster, locations);
+  const lines = Object.entries(unusable).map(([location, why]) => `location ${location}: ${why}`);
+  if (lines.length < locations.length) return unusable;
   throw failure(
     'BadRequest',
-    `no location takes backups of ${cluster.database}: ${unusable.join('; ')}`,
+    `no location takes backups of ${cluster.database}: ${lines.join('; ')}`,
     'Mount its disk, create the directory, or correct the location in the plan.',
   );
 }
@@ -73,7 +71,10 @@ export interface ProtectResult {
 export const protect = (context: HostContext): Capability<{ database: string; incident: string }, ProtectResult> => ({
   async rehearse({ database }) {
     const cluster = clusterOf(context, database);
-    await pgbackrest(cluster, ['info']);
+    const { unreadable } = await repositoryInfo(cluster);
+    const [first] = Object.entries(unreadable);
+    if (first)
+      throw failure('LocationUnreachable', `location ${first[0]} cannot be read: ${first[1]}`, 'Is it mounted? Are its credentials there?');
     return { summary: 'could be protected again: the locations answer', timeline: 0 };
   },
   async execute({ database }) {
@@ -81,8 +82,9 @@ export const protect = (context: HostContext): Capability<{ database: string; in
     await ensureArchiving(cluster);
     const canary = await beatOnce(cluster);
     progress({ what: 'waiting for a WAL segment to arrive at every location' });
-    await pgbackrest(cluster, ['--archive-timeout=120', 'check'], { ledger: ledger(cluster, 'pgbackrest-check') });
+    const away = Object.entries(await engineOf(cluster).check(cluster)).map(([location, why]) => `${location}: ${why}`);
     const timeline = await currentTimeline(cluster);
-    return { summary: `canary ${canary?.seq ?? 'unknown'} beats, WAL arrives at every location, timeline ${timeline}`, timeline };
+    const arrives = away.length === 0 ? 'WAL arrives at every location' : `WAL arrives, but NOT at ${away.join('; ')}`;
+    return { summary: `canary ${canary?.seq ?? 'unknown'} beats, ${arrives}, timeline ${timeline}`, timeline };
   },
 });

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { Readable as Stream } from 'node:stream';
+import { z } from 'zod';
 import type { Location } from '../locations/location.js';
 import { failure } from '../errors.js';
 import type { BackupKind } from '../../plan/kinds.js';
@@ -39,18 +40,47 @@ export async function readRecords(location: Location, system: string, kind: Back
   return records.sort((a, b) => b.timestamp.localeCompare(a.timestamp) || b.id.localeCompare(a.id));
 }
 
+/** What whoever reads a record relies on. Anybody who can write at a location can write one. */
+const shape = z.looseObject({
+  type: z.string(),
+  timestamp: z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'is no time'),
+  database: z.string(),
+  size: z.number(),
+  files: z.array(z.looseObject({ name: z.string(), bytes: z.number(), sha256: z.string() })),
+  tools: z.record(z.string(), z.string()),
+  run: z.string(),
+});
+
+/** What is wrong with a record; undefined when it is one, and of nothing but its own backup. */
+function flawOfRecord(record: unknown, of: Pick<BackupRecord, 'system' | 'kind' | 'component' | 'id'>): string | undefined {
+  if (typeof record !== 'object' || record === null) return 'is no record of a backup';
+  for (const field of ['system', 'kind', 'component', 'id'] as const) {
+    const found = (record as Record<string, unknown>)[field];
+    if (found !== of[field]) return `is not of this backup: its ${field} is ${String(found)}`;
+  }
+  const parsed = shape.safeParse(record);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    return `was changed: its ${issue?.path.join('.') ?? ''} is not what a record has`;
+  }
+  const { files } = parsed.data;
+  const foreign = files.find(({ name }) => !name.startsWith(backupPrefix(of)) || name.split('/').includes('..'));
+  if (foreign) return `is not of this backup: it names ${foreign.name}`;
+  // Without its dump, every file of it is sound, and nothing can be restored.
+  if (of.kind === 'logical' && !files.some(({ name }) => name.startsWith(`${backupPrefix(of)}database.dump`))) return 'names no dump';
+  return undefined;
+}
+
 async function readRecord(location: Location, of: Pick<BackupRecord, 'system' | 'kind' | 'component' | 'id'>): Promise<BackupRecord> {
   const name = recordName(of);
   const record = JSON.parse(await textOf(await location.get(name))) as BackupRecord;
-  for (const field of ['system', 'kind', 'component', 'id'] as const) {
-    if (record[field] !== of[field]) {
-      throw failure(
-        'BackupDamaged',
-        `${name} at ${location.name} is not of this backup: its ${field} is ${String(record[field])}`,
-        'Somebody renamed or swapped files there; this backup is passed over.',
-      );
-    }
-  }
+  const flaw = flawOfRecord(record, of);
+  if (flaw)
+    throw failure(
+      'BackupDamaged',
+      `${name} at ${location.name} ${flaw}`,
+      'Somebody changed, renamed or swapped files there; this backup is passed over.',
+    );
   return { ...record, location: location.name };
 }
 

@@ -11,9 +11,9 @@ import { exists, makeDirectory, ownFor, removeTree } from '../files.js';
 import { demandSpace } from '../postgres/check-request.js';
 import { clusterOf, type Cluster, dataOwner, provenDataDirectory } from '../postgres/cluster.js';
 import { type Scratch, scratchOf } from '../postgres/scratch.js';
-import { ledger, stopServer } from '../postgres/server.js';
+import { stopServer } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
-import { pgbackrest, repoNumber } from './pgbackrest.js';
+import { engineOf } from './engines.js';
 import { damaged, recover } from './recover.js';
 import { discardScratch, type Mark, readMark, type Restored, writeMark } from './restored-mark.js';
 import { isWritten } from './wal.js';
@@ -42,56 +42,28 @@ export const restoreBeside = (context: HostContext): Capability<RestoreInput, Re
     };
   },
 
-  async execute(input) {
-    const cluster = clusterOf(context, input.database);
-    const target = parseTarget(input.target);
-    const scratch = scratchOf(cluster, input.incident);
-    const began = Date.now();
-    const mark = await readMark(scratch);
-    const same = mark !== undefined && mark.incident === input.incident && isDeepStrictEqual(sourceOf(mark), sourceOf(asked(input)));
-    if (same && mark.restored) return mark.restored;
-    // Another candidate or another target was tried before: its copy is ours, and of no more use.
-    if (mark && !same) await discardScratch(cluster, scratch);
-    await fetchFiles(cluster, input, target, scratch);
-    const recovered = await recover(cluster, target, scratch, input.candidate);
-    const restored: Restored = { ...recovered, bytes: input.candidate.databaseBytes, seconds: Math.round((Date.now() - began) / 100) / 10 };
-    await writeMark(scratch, { ...asked(input), stage: 'recovered', restored });
-    return restored;
-  },
+  execute: (input) => restoreCopy(clusterOf(context, input.database), input),
 });
+
+/** Restores, or goes on with what an earlier attempt has left. */
+export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promise<Restored> {
+  const target = parseTarget(input.target);
+  const scratch = scratchOf(cluster, input.incident);
+  const began = Date.now();
+  const mark = await readMark(scratch);
+  const same = mark !== undefined && mark.incident === input.incident && isDeepStrictEqual(sourceOf(mark), sourceOf(asked(input)));
+  if (same && mark.restored) return mark.restored;
+  // Another candidate or another target was tried before: its copy is ours, and of no more use.
+  if (mark && !same) await discardScratch(cluster, scratch);
+  await fetchFiles(cluster, input, target, scratch);
+  const recovered = await recover(cluster, target, scratch, input.candidate);
+  const restored: Restored = { ...recovered, bytes: input.candidate.databaseBytes, seconds: Math.round((Date.now() - began) / 100) / 10 };
+  await writeMark(scratch, { ...asked(input), stage: 'recovered', restored });
+  return restored;
+}
 
 const asked = ({ incident, candidate: { label, location }, target }: RestoreInput) => ({ incident, label, location, target });
 const sourceOf = ({ label, location, target }: Omit<Mark, 'stage'>) => ({ label, location, target });
-
-/** The command of pgBackRest for a target. Exported for the test that reads it. */
-export function restoreArguments(cluster: Cluster, input: RestoreInput, target: Target, directory: string): string[] {
-  const kind = {
-    latest: () => ['--type=default'],
-    backup: () => ['--type=immediate', '--target-action=pause'],
-    time: () => [
-      '--type=time',
-      `--target=${(target as { iso: string }).iso.replace('T', ' ').replace('Z', '+00')}`,
-      '--target-action=pause',
-    ],
-    lsn: () => ['--type=lsn', `--target=${(target as { lsn: string }).lsn}`, '--target-exclusive', '--target-action=pause'],
-  }[target.kind]();
-  return [
-    `--pg1-path=${directory}`,
-    `--repo=${repoNumber(cluster, input.candidate.location)}`,
-    `--set=${input.candidate.label}`,
-    ...kind,
-    // pgBackRest takes --target-timeline for no type "immediate"; PostgreSQL would follow the newest timeline there is, which may be a stray one.
-    target.kind === 'backup'
-      ? `--recovery-option=recovery_target_timeline=${input.candidate.timeline}`
-      : `--target-timeline=${input.candidate.timeline}`,
-    '--archive-mode=off',
-    // Once more at once, and not again after 15 s: a file that is damaged stays so, and the next backup waits.
-    '--job-retry=1',
-    `--tablespace-map-all=${directory}.tablespaces`,
-    '--log-level-console=detail',
-    'restore',
-  ];
-}
 
 async function fetchFiles(cluster: Cluster, input: RestoreInput, target: Target, scratch: Scratch): Promise<void> {
   const { candidate } = input;
@@ -108,8 +80,8 @@ async function fetchFiles(cluster: Cluster, input: RestoreInput, target: Target,
   }
   if (!mark) await demandSpace(cluster, production, candidate.databaseBytes);
   await writeMark(scratch, { ...asked(input), stage: 'files' });
-  // --delta, since a killed attempt may have left files, and only ever on a directory that we made ourselves. pgBackRest goes on from such
-  // a directory only when it knows it as its own; before that there is nothing worth keeping in it.
+  // A killed attempt may have left files. The engine goes on from such a directory only when it knows it as its own; before that there is
+  // nothing worth keeping in it.
   const left = await readdir(scratch.directory).catch((): string[] => []);
   const resumed = left.includes('PG_VERSION') || left.includes('backup.manifest');
   if (!resumed) await removeTree(scratch.directory);
@@ -118,36 +90,31 @@ async function fetchFiles(cluster: Cluster, input: RestoreInput, target: Target,
   await checkpoint('after making the scratch directories');
   const started = Date.now();
   if (resumed) await stopServer(cluster, scratch.directory);
-  await pgbackrest(cluster, [...(resumed ? ['--delta', '--force'] : []), ...restoreArguments(cluster, input, target, scratch.directory)], {
-    ledger: ledger(cluster, 'pgbackrest-restore', input.incident),
-    onLine: (line) => {
-      const percent = Number(/ restore file .*, ([\d.]+)%\)/.exec(line)?.[1]);
-      if (percent > 0) {
+  const { label, location, timeline, databaseBytes } = candidate;
+  await engineOf(cluster)
+    .restore(cluster, {
+      ...{ label, location, timeline, target, directory: scratch.directory, resumed, incident: input.incident },
+      onPercent: (percent) => {
         const elapsed = (Date.now() - started) / 1000;
         progress({
-          what: `restoring ${candidate.label}`,
+          what: `restoring ${label}`,
           percent,
-          bytesDone: Math.round((candidate.databaseBytes * percent) / 100),
-          bytesTotal: candidate.databaseBytes,
+          bytesDone: Math.round((databaseBytes * percent) / 100),
+          bytesTotal: databaseBytes,
           secondsLeft: Math.round((elapsed * (100 - percent)) / percent),
         });
-      }
-    },
-  }).catch((error: unknown) => {
-    throw isFailure(error, 'CommandFailed') && isDamage(error) ? damaged(candidate, error.message) : error;
-  });
-  if (target.kind !== 'backup') await copyTail(cluster, production, scratch, candidate.timeline);
+      },
+    })
+    .catch((error: unknown) => {
+      throw isFailure(error, 'CommandFailed') && isDamage(cluster, error) ? damaged(candidate, error.message) : error;
+    });
+  // A test of one location is helped by nothing else.
+  if (target.kind !== 'backup' && !cluster.only) await copyTail(cluster, production, scratch, candidate.timeline);
   await writeMark(scratch, { ...asked(input), stage: 'fetched' });
 }
 
-/**
- * Only what pgBackRest itself calls damaged: a checksum (26), a format (29), a read (42), a missing file (55), a decryption (95). A full disk, a
- * network that is away or a process that was ended say nothing about the backup.
- */
-function isDamage({ details, message }: ApplicationFailure): boolean {
-  const { code } = (details?.[0] ?? {}) as { code?: number };
-  return [26, 29, 42, 55, 95].includes(code ?? 0) || /checksum|does not match|decompress|corrupt|unexpected eof/i.test(message);
-}
+const isDamage = (cluster: Cluster, { details, message }: ApplicationFailure): boolean =>
+  engineOf(cluster).isDamage({ code: ((details?.[0] ?? {}) as { code?: number }).code, message });
 
 /**
  * The WAL that the damaged server had written and not yet archived lies in its own pg_wal: with it, the copy loses nothing that was

@@ -4,7 +4,7 @@ import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
 import { ownFor } from '../files.js';
 import { run } from '../run.js';
-import { pgbackrest, repoNumber } from './pgbackrest.js';
+import { engineOf } from './engines.js';
 
 /** Which WAL is archived, on which timelines, and what time it reaches. */
 
@@ -23,21 +23,9 @@ export const timelineOf = (segment: string): number => parseInt(segment.slice(0,
 export async function listArchive(cluster: Cluster, locations: string[], segmentBytes: number): Promise<Archive> {
   const segments = new Set<string>();
   const histories = new Set<number>();
-  for (const location of locations) {
-    const listed = await pgbackrest(cluster, [
-      `--repo=${repoNumber(cluster, location)}`,
-      '--recurse',
-      '--output=json',
-      '--log-level-console=off',
-      'repo-ls',
-      `archive/${cluster.stanza}`,
-    ]);
-    for (const path of Object.keys(JSON.parse(listed.stdout || '{}') as Record<string, unknown>)) {
-      const segment = /\/([0-9A-F]{24})-[0-9a-f]{40}/.exec(path)?.[1];
-      if (segment) segments.add(segment);
-      const history = /([0-9A-F]{8})\.history/.exec(path)?.[1];
-      if (history) histories.add(parseInt(history, 16));
-    }
+  for (const archived of await Promise.all(locations.map((location) => engineOf(cluster).archived(cluster, location)))) {
+    for (const segment of archived.segments) segments.add(segment);
+    for (const timeline of archived.histories) histories.add(timeline);
   }
   return { segments: [...segments].sort(), histories: [...histories].sort((a, b) => a - b), segmentBytes };
 }
@@ -143,8 +131,7 @@ async function withArchived<T>(cluster: Cluster, name: string, read: (path: stri
   try {
     await ownFor(folder, await dataOwner(cluster));
     const path = join(folder, name);
-    const got = await pgbackrest(cluster, ['--log-level-console=off', 'archive-get', name, path], { accept: [1] }).catch(() => undefined);
-    return got?.code === 0 ? await read(path) : undefined;
+    return (await engineOf(cluster).fetch(cluster, name, path)) ? await read(path) : undefined;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

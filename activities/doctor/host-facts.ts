@@ -5,7 +5,7 @@ import { componentsOf } from '../alerts/components.js';
 import { providerOf } from '../backups/providers.js';
 import { secretsOn } from '../../plan/secrets.js';
 import { formatBytes, formatDuration } from '../../plan/values.js';
-import { archiveCommand, locationsOf, repositoryInfo } from '../backups/pgbackrest.js';
+import { archiveCommand, locationsOf, repositoryInfo } from '../backups/engines.js';
 import { looking } from '../capability.js';
 import { backupCheck } from './backup-check.js';
 import { type HostContext, secretOf } from '../context.js';

@@ -8,8 +8,8 @@ import { failure } from '../errors.js';
  * Source: age-encryption.org/v1, "The scrypt recipient type".
  */
 
-/** 2^16: 64 MB for a tenth of a second, for each file. */
-const workFactor = 16;
+/** 2^15: 32 MB for a tenth of a second, for each file: an agent has little memory, and a passphrase in a plan is a long random one. */
+const workFactor = 15;
 /** The package's own limit: what somebody else wrote may not take all memory. */
 const highestWorkFactor = 20;
 

@@ -30,7 +30,9 @@ export async function encrypt(passphrase: string): Promise<Transform> {
     chunkBytes,
     (chunk, nonce) => {
       const cipher = createCipheriv('chacha20-poly1305', key, nonce, { authTagLength: tagBytes });
-      return Buffer.concat([cipher.update(chunk), cipher.final(), cipher.getAuthTag()]);
+      const sealed = cipher.update(chunk);
+      cipher.final();
+      return [sealed, cipher.getAuthTag()];
     },
     opening,
   );
@@ -59,7 +61,10 @@ export function decrypt(passphrase: string): Transform {
       const decipher = createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: tagBytes });
       decipher.setAuthTag(chunk.subarray(chunk.length - tagBytes));
       try {
-        return Buffer.concat([decipher.update(chunk.subarray(0, chunk.length - tagBytes)), decipher.final()]);
+        const open = decipher.update(chunk.subarray(0, chunk.length - tagBytes));
+        // Throws when it is not authentic; a stream cipher has nothing more to give.
+        decipher.final();
+        return [open];
       } catch {
         throw damaged('it was changed or cut off');
       }
@@ -80,30 +85,29 @@ const damaged = (why: string) =>
 
 const payloadKey = (fileKey: Uint8Array, nonce: Uint8Array): Buffer => Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', 32));
 
-type Seal = (chunk: Buffer, nonce: Buffer) => Buffer;
+/** Gives what takes the place of a chunk, in pieces. */
+type Seal = (chunk: Buffer, nonce: Buffer) => Buffer[];
 
 /** Cuts a stream into chunks of one size, the last of which is marked in its nonce: so nobody can cut any off unseen. */
 class Chunks extends Transform {
   before?: (data: Buffer, proceed: (data: Buffer) => void, fail: (error: Error) => void) => void;
   private counter = 0n;
-  private waiting: Buffer[] = [];
-  private held = 0;
+  /** The end of what came, a chunk at most: only what follows tells that it is not the last. */
+  private rest = Buffer.alloc(0);
 
   constructor(
     private readonly size: number,
     public seal: Seal | undefined,
     opening?: Buffer,
   ) {
-    super({ readableHighWaterMark: 1024 * 1024, writableHighWaterMark: 1024 * 1024 });
+    super({ readableHighWaterMark: 256 * 1024, writableHighWaterMark: 256 * 1024 });
     if (opening) this.push(opening);
   }
 
   override _transform(data: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     const proceed = (ready: Buffer) => {
       try {
-        this.waiting.push(ready);
-        this.held += ready.length;
-        if (this.held > this.size) this.cut();
+        this.cut(ready);
         done();
       } catch (error) {
         done(error as Error);
@@ -116,21 +120,28 @@ class Chunks extends Transform {
   override _flush(done: TransformCallback): void {
     try {
       if (!this.seal) throw damaged('it is cut off within its header');
-      const last = Buffer.concat(this.waiting);
-      this.push(this.seal(last, this.nonce(true)));
+      this.emitChunk(this.rest, true);
       done();
     } catch (error) {
       done(error as Error);
     }
   }
 
-  /** Seals all but the last chunk: only its end tells that it is the last. */
-  private cut(): void {
-    const all = this.waiting.length === 1 ? this.waiting[0]! : Buffer.concat(this.waiting);
+  private cut(data: Buffer): void {
     let at = 0;
-    for (; all.length - at > this.size; at += this.size) this.push(this.seal!(all.subarray(at, at + this.size), this.nonce(false)));
-    this.waiting = [all.subarray(at)];
-    this.held = all.length - at;
+    if (this.rest.length > 0) {
+      at = Math.min(this.size - this.rest.length, data.length);
+      this.rest = Buffer.concat([this.rest, data.subarray(0, at)]);
+      if (at === data.length) return;
+      this.emitChunk(this.rest, false);
+    }
+    for (; data.length - at > this.size; at += this.size) this.emitChunk(data.subarray(at, at + this.size), false);
+    // Copied: the buffer that it came in may be large, and is let go.
+    this.rest = Buffer.from(data.subarray(at));
+  }
+
+  private emitChunk(chunk: Buffer, last: boolean): void {
+    for (const piece of this.seal!(chunk, this.nonce(last))) this.push(piece);
   }
 
   private nonce(last: boolean): Buffer {

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { formatBytes } from '../../plan/values.js';
 import { describeTarget, parseTarget, type Target, TargetError } from '../../plan/target.js';
 import { findCandidates, lastKnownCommit } from '../backups/candidates.js';
-import { repositoryInfo } from '../backups/pgbackrest.js';
+import { repositoryInfo } from '../backups/engines.js';
 import { lsnValue } from '../backups/wal.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';

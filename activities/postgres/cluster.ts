@@ -18,6 +18,13 @@ export interface Cluster {
   socketDirectory: string;
   /** pgBackRest's name for it. */
   stanza: string;
+  /** The one location that may be used: a test of a location must not be helped by another one. */
+  only?: string;
+  /**
+   * There is no database here, only a directory in which backups are restored to be tested. Its data directory never exists: it gives the
+   * copies beside it their names. Nothing that changes a database gets such a cluster ({@link clusterOf} gives none).
+   */
+  scratchOnly?: true;
 }
 
 /** Resolves a name out of the plan on this host. Throws BadRequest when the plan has no such database, or not on this host. */
@@ -57,9 +64,38 @@ export function clusterOf(context: HostContext, database: string): Cluster {
   };
 }
 
+/**
+ * Where the backups of a database are restored to be tested on this host: in its scratch directory, apart from any database; else beside
+ * the database. Throws BadRequest when the host has neither.
+ */
+export function testClusterOf(context: HostContext, database: string, only: string): Cluster {
+  const scratch = context.plan.hosts[context.host]?.scratch;
+  const plan = context.plan.databases[database];
+  if (scratch === undefined || !plan) return { ...clusterOf(context, database), only };
+  const dataDirectory = join(scratch, `${context.plan.system}-${database}`);
+  return {
+    ...{ database, plan, context, dataDirectory, only, scratchOnly: true },
+    // It listens nowhere; the port is a part of the name of its socket.
+    port: onHost(plan.postgres.port, plan.postgres.primary),
+    // Not the socket of whoever else runs here.
+    socketDirectory: `${dataDirectory}.nowhere`,
+    stanza: `${context.plan.system}-${database}`,
+  };
+}
+
+/** The database as this host can look at its backups: with a data directory, or with a scratch directory alone. */
+export function backupClusterOf(context: HostContext, database: string): Cluster {
+  const plan = context.plan.databases[database];
+  const here = plan && [plan.postgres.primary, ...plan.postgres.standbys].includes(context.host);
+  if (here || context.plan.hosts[context.host]?.scratch === undefined || !plan) return clusterOf(context, database);
+  const { only: _, ...cluster } = testClusterOf(context, database, '');
+  return cluster;
+}
+
 export function passwordOf(cluster: Cluster): Promise<string | undefined> {
   const { password } = cluster.plan.postgres;
-  return password ? secretOf(cluster.context, password) : Promise.resolve(undefined);
+  // A copy asks for none, and the host may not have it.
+  return password && !cluster.scratchOnly ? secretOf(cluster.context, password) : Promise.resolve(undefined);
 }
 
 /**
@@ -68,6 +104,13 @@ export function passwordOf(cluster: Cluster): Promise<string | undefined> {
  */
 export async function provenDataDirectory(cluster: Cluster, directory = cluster.dataDirectory): Promise<string> {
   const where = `${directory} on ${cluster.context.host}`;
+  if (cluster.scratchOnly && directory === cluster.dataDirectory) {
+    throw failure(
+      'WrongTarget',
+      `there is no database ${cluster.database} on ${cluster.context.host}, only a place where its backups are restored to be tested`,
+      'Name the host of the database.',
+    );
+  }
   const own = await lstat(directory).catch(() => {
     throw failure(
       'WrongTarget',
@@ -110,16 +153,26 @@ async function isMounted(real: string): Promise<boolean> {
 export async function dataOwner(cluster: Cluster): Promise<Owner | undefined> {
   return ownerOf(cluster.dataDirectory).catch(async () => {
     const parent = dirname(cluster.dataDirectory);
-    const beside = (await readdir(parent, { withFileTypes: true })).find(
-      (entry) => entry.isDirectory() && entry.name.startsWith(`${basename(cluster.dataDirectory)}.`),
-    );
-    return ownerOf(beside ? join(parent, beside.name) : parent);
+    // Of a scratch directory it is the directory itself that the plan's author gave to that user.
+    const [beside] = cluster.scratchOnly ? [] : await besideOf(cluster);
+    return ownerOf(beside ?? parent);
   });
+}
+
+/** Directories that stand beside the data directory under its name: copies, and what was moved aside. */
+async function besideOf({ dataDirectory }: Cluster): Promise<string[]> {
+  const parent = dirname(dataDirectory);
+  return (await readdir(parent, { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory() && entry.name.startsWith(`${basename(dataDirectory)}.`))
+    .map(({ name }) => join(parent, name));
 }
 
 /** The path of one of PostgreSQL's programs, of the version of this data directory. Throws ToolMissing. */
 export async function bin(cluster: Cluster, program: string, directory = cluster.dataDirectory): Promise<string> {
-  const version = (await readFile(join(directory, 'PG_VERSION'), 'utf8').catch(() => '')).trim();
+  const versionOf = (of: string) => readFile(join(of, 'PG_VERSION'), 'utf8').catch(() => '');
+  let version = (await versionOf(directory)).trim();
+  // Where there is no data directory, a copy says it.
+  for (const beside of version ? [] : await besideOf(cluster).catch(() => [])) version ||= (await versionOf(beside)).trim();
   const places = [
     cluster.plan.postgres.binDirectory,
     version && `/usr/lib/postgresql/${version}/bin`,

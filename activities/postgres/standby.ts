@@ -2,7 +2,7 @@ import { appendFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hostAddress } from '../../plan/access.js';
 import { quarantineDirectory } from '../../plan/names.js';
-import { primaryPort, restoreCommand, writeConfig } from '../backups/pgbackrest.js';
+import { engineOf, primaryPort } from '../backups/engines.js';
 import { type Capability, progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import { type HostContext, secretOf } from '../context.js';
@@ -173,11 +173,11 @@ async function takeCopy(cluster: Cluster, fresh: string, owner: Owner | undefine
     },
   );
   // A copy of the primary has the primary's port and files; this host has its own.
-  await writeConfig(cluster);
+  await engineOf(cluster).writeConfig(cluster);
   const settings = [
     `port = ${cluster.port}`,
     `unix_socket_directories = '${cluster.socketDirectory}'`,
-    `restore_command = '${restoreCommand(cluster).replaceAll("'", "''")}'`,
+    `restore_command = '${engineOf(cluster).restoreCommand(cluster).replaceAll("'", "''")}'`,
   ];
   await appendFile(join(fresh, 'postgresql.auto.conf'), `${settings.join('\n')}\n`);
   await removeTree(join(fresh, 'pg_hba.conf.lifeboat-open'));

@@ -18,3 +18,16 @@ export function table(rows: Row[]): string {
     )
     .join('\n');
 }
+
+/** What one part of the benchmark found. */
+export interface Part {
+  rows: Row[];
+  /** Single figures, for people. */
+  lines: string[];
+  /** All of them, for programs. */
+  figures: object;
+}
+
+export const say = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { createGzip, createZstdCompress } from 'node:zlib';
+import { createGzip, createZstdCompress, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encrypt } from '../../activities/encryption/age.js';
 import { logical } from '../../activities/backups/logical/provider.js';
@@ -191,6 +191,10 @@ describe('a file that pg_dump wrote is restored:', () => {
       [dump('connects.sql', '-Fp', '-C'), /\\connect/],
       [file('error.sql', 'create table t (i int);\nselect nothing from nowhere;\n'), /nowhere/],
       [dump('tar.tar', '-Ft'), /no dump in custom format/],
+      [
+        file('two-pieces.sql.zst', Buffer.concat(['select 1;\n', 'select 2;\n'].map((sql) => zstdCompressSync(sql)))),
+        /compressed by zstd in several pieces/,
+      ],
     ];
     for (const [path, why] of cases) await expect(dumps.restore({ file: path, into: 'refused' }), path).rejects.toThrow(why);
     expect(await names()).toBe(before);

@@ -36,7 +36,22 @@ describe('backups without a plan file', () => {
       expect(() => parsePlan(stringify(named(odd).plan), 'lifeboat.yaml')).not.toThrow();
   });
 
+  it('keeps what it does for a database apart from what it does for one of that name on another server', () => {
+    const keyOf = (DATABASE_URL: string, more = {}) => planOf({ DATABASE_URL, ...more }).key;
+    const keys = [
+      url,
+      url.replace('5433', '5434'),
+      url.replace('db.', 'staging.'),
+      'postgres:///floyo?host=/run/a',
+      'postgres:///floyo?host=/run/b',
+    ];
+    expect(new Set(keys.map((one) => keyOf(one))).size).toBe(keys.length);
+    expect(keyOf(url.replace('secret', 'other')), 'a new password is no other server').toBe(keyOf(url));
+  });
+
   it.each([
+    [{ DATABASE_URL: 'postgres://localhost/a%zz' }, /DATABASE_URL has a % that begins no escape/],
+    [{ DATABASE_URL: 'postgres://u:p%zz@localhost/a' }, /DATABASE_URL has a % that begins no escape/],
     [{ DATABASE_URL: 'mysql://localhost/x' }, /DATABASE_URL does not begin with postgres/],
     [{ DATABASE_URL: 'nonsense' }, /DATABASE_URL is not a URL/],
     [{ DATABASE_URL: 'postgres://localhost' }, /DATABASE_URL names no database/],

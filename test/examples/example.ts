@@ -52,6 +52,9 @@ const secrets = (lab: Lab) => {
   };
 };
 
+/** pgBackRest believes a certificate of a name only, not of an address. */
+const named = (endpoint: string): string => endpoint.replace('127.0.0.1', 'localhost');
+
 async function locationHere(lab: Lab, name: string, of: LocationFile, secretNamed: (value: string) => string): Promise<LocationFile> {
   const server = { directory: join(lab.directory, `location-${name}`), env: lab.env };
   const encryption = of.encryption ? { encryption: secretNamed(`passphrase of ${name} ${lab.secrets[0]}`) } : {};
@@ -60,12 +63,12 @@ async function locationHere(lab: Lab, name: string, of: LocationFile, secretName
     const { bucket, region } = of.s3;
     const s3 = await startVersitygw({ ...server, region: region ?? 'us-east-1', buckets: [bucket] });
     const keys = { accessKeyId: secretNamed(s3.accessKeyId), secretAccessKey: secretNamed(s3.secretAccessKey) };
-    return { ...encryption, s3: { ...of.s3, endpoint: s3.endpoint, pathStyle: true, caFile: s3.caFile, ...keys } };
+    return { ...encryption, s3: { ...of.s3, endpoint: named(s3.endpoint), pathStyle: true, caFile: s3.caFile, ...keys } };
   }
   if (of.azure) {
     const azure = await startAzurite({ ...server, containers: [of.azure.container] });
     const { account, endpoint, caFile } = azure;
-    return { ...encryption, azure: { ...of.azure, account, endpoint, caFile, key: secretNamed(azure.key) } };
+    return { ...encryption, azure: { ...of.azure, account, endpoint: named(endpoint), caFile, key: secretNamed(azure.key) } };
   }
   if (of.sftp) {
     const sshd = await startSshd(server);

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { restoreArguments } from '../../activities/backups/restore-beside.js';
+import { restoreArguments } from '../../activities/backups/engines/pgbackrest.js';
 import { clusterOf } from '../../activities/postgres/cluster.js';
 import { scratchOf } from '../../activities/postgres/scratch.js';
 import { postmasterPid, stopServer } from '../../activities/postgres/server.js';
@@ -48,17 +48,16 @@ describe('restoring beside', { timeout: 300_000 }, () => {
     readdirSync(lab.locations['onsite']!, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.history'));
 
   describe('procedure "PITR"', () => {
-    test('always into a new directory, archiving off, on the timeline of production, paused at the target', () => {
-      const candidate = { label: first, location: 'onsite', takenAt: '', databaseBytes: 1, timeline: 4 };
+    test('always into a new directory, archiving off, on the timeline of production, paused at the target', async () => {
       const args = (text: string) =>
-        restoreArguments(host.cluster, { database: 'main', incident: 'i', target: text, candidate }, parseTarget(text), '/new');
+        restoreArguments(host.cluster, { label: first, location: 'onsite', timeline: 4, target: parseTarget(text), directory: '/new' });
       for (const text of ['latest', '2026-11-21T03:15:00Z', '0/3000148', first]) {
-        expect(args(text)).toEqual(expect.arrayContaining(['--pg1-path=/new', `--set=${first}`, '--archive-mode=off']));
-        expect(args(text).join(' '), 'exactly the timeline of production').toMatch(/target.timeline=4/);
-        expect(args(text)).not.toContain('--delta');
+        expect(await args(text)).toEqual(expect.arrayContaining(['--pg1-path=/new', `--set=${first}`, '--archive-mode=off']));
+        expect((await args(text)).join(' '), 'exactly the timeline of production').toMatch(/target.timeline=4/);
+        expect(await args(text)).not.toContain('--delta');
       }
-      expect(args('2026-11-21T03:15:00.5+05:30')).toContain('--target=2026-11-20 21:45:00.500000+00');
-      expect(args('0/3000148')).toEqual(expect.arrayContaining(['--type=lsn', '--target-exclusive', '--target-action=pause']));
+      expect(await args('2026-11-21T03:15:00.5+05:30')).toContain('--target=2026-11-20 21:45:00.500000+00');
+      expect(await args('0/3000148')).toEqual(expect.arrayContaining(['--type=lsn', '--target-exclusive', '--target-action=pause']));
     });
 
     test('to a time: what was committed before is there, and nothing after; production runs on meanwhile', async () => {

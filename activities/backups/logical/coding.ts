@@ -13,10 +13,17 @@ export const globalsFile = 'globals.sql';
 export const encodedName = (file: string, { compressed, encrypted }: { compressed: boolean; encrypted: boolean }): string =>
   `${file}${compressed ? '.zst' : ''}${encrypted ? '.age' : ''}`;
 
-/** zstd at level 3, with a checksum of its own: as fast as a disk. */
+/** Room enough that whoever writes goes on while a block is being compressed. Node's streams take it; its types of zstd do not know. */
+const room = { highWaterMark: 1024 * 1024 };
+
+/**
+ * zstd at level 3, with a checksum of its own. In one frame and by one thread: Node's decoder ends at the end of the first frame, and its encoder
+ * fails with workers.
+ */
 export const compressor = (): Transform =>
   createZstdCompress({
-    chunkSize: 256 * 1024,
+    ...room,
+    chunkSize: 64 * 1024,
     params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 },
   });
 
@@ -30,7 +37,7 @@ export async function encrypterFor(context: HostContext, location: string): Prom
 export async function decodersFor(context: HostContext, location: string, name: string): Promise<Duplex[]> {
   const decoders: Duplex[] = [];
   if (name.endsWith('.age')) decoders.push(decrypt(await passphraseOf(context, location)));
-  if (name.replace(/\.age$/, '').endsWith('.zst')) decoders.push(createZstdDecompress({ chunkSize: 256 * 1024 }));
+  if (name.replace(/\.age$/, '').endsWith('.zst')) decoders.push(createZstdDecompress({ chunkSize: 64 * 1024 }));
   return decoders;
 }
 

@@ -32,6 +32,9 @@ export interface Archive {
 /** Where dumps are laid down to be restored. A folder of ours in it; nobody else's is touched. */
 export const layDown = ({ plan, host, state }: HostContext): string => plan.hosts[host]?.scratch ?? state;
 
+/** Folders with dumps in them, decrypted: the agent that comes after a crash removes them before anything else. */
+export const laidDownPrefix = 'lifeboat-dump-';
+
 /** An empty folder that whoever restores can read, and nobody else. What a killed attempt left in it is gone. */
 export async function freshFolder(path: string, owner: Owner | undefined): Promise<string> {
   await checkpoint('before clearing a folder');
@@ -76,7 +79,8 @@ export async function fetchArchive(
     } catch (error) {
       cancelled()?.throwIfAborted();
       const { type = '', message } = error as { type?: string; message: string };
-      if (!['BackupDamaged', 'LocationUnreachable', 'LocationRefused', 'SecretMissing'].includes(type)) throw error;
+      // BadRequest: it was encrypted with another passphrase than the plan has now; another location may have its own.
+      if (!['BackupDamaged', 'BadRequest', 'LocationUnreachable', 'LocationRefused', 'SecretMissing'].includes(type)) throw error;
       if (type === 'BackupDamaged' && record.type !== 'unknown') await noteDamage(context, record, message);
       passedOver.push(`${record.location}: ${message}`);
       last = error;

@@ -39,7 +39,7 @@ export async function createEmpty({ source, admin, archive, database, made }: Lo
     notes.push(`its owner ${made.owner} is not there: ${source.env['PGUSER'] ?? 'whoever restores it'} owns it`);
   await checkpoint('before creating a database');
   try {
-    await admin.query(createStatement(database, made, owner));
+    await admin.query(createStatement(database, made && (await withoutMissing(admin, made)), owner));
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code !== '22023' && !/locale|collation|encoding/i.test(message)) throw error;
@@ -51,6 +51,15 @@ export async function createEmpty({ source, admin, archive, database, made }: Lo
   }
   await checkpoint('after creating a database');
   return notes;
+}
+
+/** A tablespace that this server has not is left out: its tables go where the server puts them by itself. */
+async function withoutMissing<Made extends { tablespace?: string }>(admin: pg.Client, made: Made): Promise<Made> {
+  if (made.tablespace === undefined) return made;
+  const { rowCount } = await admin.query('select 1 from pg_tablespace where spcname = $1', [made.tablespace]);
+  if (rowCount) return made;
+  const { tablespace: _, ...rest } = made;
+  return rest as Made;
 }
 
 /**

@@ -2,9 +2,9 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { type Duplex, pipeline as join2 } from 'node:stream';
+import { type Duplex, pipeline as join2, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createGunzip, createZstdDecompress, ZstdDecompress } from 'node:zlib';
 import { cancelled } from '../../capability.js';
 import { type HostContext, secretOf } from '../../context.js';
 import { ageMagic, decrypt } from '../../encryption/age.js';
@@ -37,7 +37,7 @@ export async function openLocalFile(context: HostContext, file: string, folder: 
   const path = join(folder, 'database.dump');
   let format = '';
   for (const passphrase of await passphrasesFor(context, file)) {
-    const decoders: Duplex[] = [];
+    const decoders: Decoder[] = [];
     try {
       const unwrapped = await unwrap(createReadStream(file, { highWaterMark: 256 * 1024 }), decoders, passphrase);
       format = unwrapped.format;
@@ -50,6 +50,7 @@ export async function openLocalFile(context: HostContext, file: string, folder: 
         }
       };
       await pipeline(unwrapped.stream, counted, fileIn(path), signal ? { signal } : {});
+      demandWhole(file, decoders);
       break;
     } catch (error) {
       cancelled()?.throwIfAborted();
@@ -66,6 +67,25 @@ export async function openLocalFile(context: HostContext, file: string, folder: 
   if (format === 'plain') await demandWholeScript(file, path);
   await ownFor(path, owner);
   return { path, format: format === 'custom' ? 'custom' : 'plain', what: file, passedOver: [] };
+}
+
+interface Decoder {
+  decoder: Duplex;
+  /** What it was given. */
+  bytes: number;
+}
+
+/** Node's zstd decoder stops after the first frame without a word, and files of several (pzstd, cat) would come short. */
+function demandWhole(file: string, decoders: Decoder[]): void {
+  for (const { decoder, bytes } of decoders) {
+    const { bytesWritten } = decoder as Duplex & { bytesWritten?: number };
+    if (decoder instanceof ZstdDecompress && bytesWritten !== bytes)
+      throw failure(
+        'BadRequest',
+        `${file} was compressed by zstd in several pieces, of which only the first can be read here`,
+        'Decompress it first: zstd -d FILE; then restore what comes out.',
+      );
+  }
 }
 
 /** Those of the plan's locations, for a file that is encrypted: one of them is its own. */
@@ -92,15 +112,22 @@ async function firstBytes(file: string): Promise<Buffer> {
   }
 }
 
-async function unwrap(stream: Readable, decoders: Duplex[], passphrase: string): Promise<{ stream: Readable; format: string }> {
+async function unwrap(stream: Readable, decoders: Decoder[], passphrase: string): Promise<{ stream: Readable; format: string }> {
   const head = await peek(stream);
   const kind = magic.find(({ bytes }) => head.subarray(0, bytes.length).equals(bytes))?.name ?? plainOr(head);
   if (kind === 'custom' || kind === 'plain') return { stream, format: kind };
   if (decoders.length > 3) throw failure('BadRequest', 'it is wrapped too often', 'Unwrap it by hand first.');
   const decoder = kind === 'age' ? decrypt(passphrase) : kind === 'gzip' ? createGunzip() : createZstdDecompress();
-  decoders.push(decoder);
+  const fed = { decoder, bytes: 0 };
+  decoders.push(fed);
+  const count = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      fed.bytes += chunk.length;
+      done(null, chunk);
+    },
+  });
   return unwrap(
-    join2(stream, decoder, () => undefined),
+    join2(stream, count, decoder, () => undefined),
     decoders,
     passphrase,
   );

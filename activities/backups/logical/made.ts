@@ -14,8 +14,11 @@ export async function readMade(client: pg.Client): Promise<Omit<DatabaseMade, 'd
     ctype: string;
     facts: { daticulocale?: string; datlocale?: string; datlocprovider?: string };
     acl: DatabaseMade['grants'] | null;
+    tablespace: string;
+    connectionlimit: number;
   }>(
-    `select pg_get_userbyid(datdba) as owner, pg_encoding_to_char(encoding) as encoding, datcollate as collate, datctype as ctype,
+    `select pg_get_userbyid(datdba) as owner, datconnlimit as connectionlimit,
+       (select spcname from pg_tablespace t where t.oid = d.dattablespace) as tablespace, pg_encoding_to_char(encoding) as encoding, datcollate as collate, datctype as ctype,
        to_jsonb(d) - 'datacl' as facts,
        (select jsonb_agg(jsonb_build_object('grantee', case grantee when 0 then '' else pg_get_userbyid(grantee) end,
                  'privilege', privilege_type, 'grantable', is_grantable)) from aclexplode(d.datacl)) as acl
@@ -25,7 +28,7 @@ export async function readMade(client: pg.Client): Promise<Omit<DatabaseMade, 'd
     `select case setrole when 0 then null else pg_get_userbyid(setrole) end as role, unnest(setconfig) as setting
      from pg_db_role_setting where setdatabase = (select oid from pg_database where datname = current_database())`,
   );
-  const { owner, encoding, collate, ctype, facts, acl } = rows[0]!;
+  const { owner, encoding, collate, ctype, facts, acl, tablespace, connectionlimit } = rows[0]!;
   // Columns of PostgreSQL 15 and 16, and of 17.
   const icu = facts.datlocprovider === 'i' ? (facts.daticulocale ?? facts.datlocale) : undefined;
   return {
@@ -34,6 +37,8 @@ export async function readMade(client: pg.Client): Promise<Omit<DatabaseMade, 'd
     collate,
     ctype,
     ...(icu ? { icuLocale: icu } : {}),
+    ...(tablespace === 'pg_default' ? {} : { tablespace }),
+    ...(connectionlimit < 0 ? {} : { connectionLimit: connectionlimit }),
     settings: settings.rows.map(({ role, setting }) => ({ ...(role === null ? {} : { role }), setting })),
     ...(acl ? { grants: acl } : {}),
   };
@@ -52,6 +57,7 @@ export function createStatement(name: string, made: Omit<DatabaseMade, 'dumpByte
           `ENCODING ${literal(made.encoding)}`,
           `LC_COLLATE ${literal(made.collate)}`,
           `LC_CTYPE ${literal(made.ctype)}`,
+          ...(made.tablespace === undefined ? [] : [`TABLESPACE ${identifier(made.tablespace)}`]),
           ...(made.icuLocale ? ['LOCALE_PROVIDER icu', `ICU_LOCALE ${literal(made.icuLocale)}`] : []),
         ]
       : []),
@@ -62,18 +68,21 @@ export function createStatement(name: string, made: Omit<DatabaseMade, 'dumpByte
 /** What was set and granted on the database, for the one that takes its place. Those of roles that are not there are left out. */
 export function dressStatements(name: string, made: Omit<DatabaseMade, 'dumpBytes'>, roles: Set<string>): string[] {
   const database = identifier(name);
+  const limit = Number.isInteger(made.connectionLimit) ? [`ALTER DATABASE ${database} CONNECTION LIMIT ${made.connectionLimit!}`] : [];
   const settings = made.settings
     .filter(({ role }) => role === undefined || roles.has(role))
     .map(({ role, setting }) => {
       const at = setting.indexOf('=');
       const parameter = setting.slice(0, at).split('.').map(identifier).join('.');
-      const value = listParameters.has(setting.slice(0, at).toLowerCase()) ? setting.slice(at + 1) : literal(setting.slice(at + 1));
+      const text = setting.slice(at + 1);
+      const value = listParameters.has(setting.slice(0, at).toLowerCase()) ? listed(text) : literal(text);
       const what = role === undefined ? `ALTER DATABASE ${database}` : `ALTER ROLE ${identifier(role)} IN DATABASE ${database}`;
       return `${what} SET ${parameter} TO ${value === '' ? "''" : value}`;
     });
-  const grants = made.grants?.filter(({ grantee }) => grantee === '' || roles.has(grantee));
-  if (!grants) return settings;
+  const grants = made.grants?.filter(({ grantee, privilege }) => privileges.has(privilege) && (grantee === '' || roles.has(grantee)));
+  if (!grants) return [...limit, ...settings];
   return [
+    ...limit,
     ...settings,
     `REVOKE ALL ON DATABASE ${database} FROM PUBLIC`,
     ...grants.map(
@@ -92,6 +101,14 @@ const listParameters = new Set([
   'temp_tablespaces',
   'unix_socket_directories',
 ]);
+
+/** Each name of it quoted anew: a record that somebody changed must not say what is run. */
+const listed = (text: string): string =>
+  (text.match(/"(?:[^"]|"")*"|[^\s,"]+/g) ?? [])
+    .map((one) => literal(one.startsWith('"') ? one.slice(1, -1).replaceAll('""', '"') : one))
+    .join(', ');
+
+const privileges = new Set(['CONNECT', 'CREATE', 'TEMPORARY']);
 
 /** Exact counts of tables, in one transaction: one that is missing or cannot be read is null, and the transaction lives on. */
 export async function countInTransaction(client: pg.Client, tables: string[]): Promise<Record<string, number | null>> {

@@ -3,9 +3,10 @@ import { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { cancelled } from '../../capability.js';
 import type { HostContext } from '../../context.js';
-import { failure } from '../../errors.js';
+import { failure, isFailure } from '../../errors.js';
 import type { Location } from '../../locations/location.js';
 import type { BackupRecord } from '../../../workflows/messages.js';
+import { flawOf } from '../kept-files.js';
 import { decodersFor, dumpFile } from './coding.js';
 import { stream } from './program.js';
 
@@ -52,6 +53,13 @@ export async function readWhole(
     if (type === 'BackupDamaged')
       throw wrong(message.startsWith(file.name) ? message.slice(file.name.length).trim() : `is damaged: ${message}`);
     if (/^(ERR_ZSTD|ZSTD_|Z_)/.test(code) || /zstd|decompress/i.test(message)) throw wrong(`cannot be decompressed: ${message}`);
+    if (isFailure(error, 'BadRequest')) {
+      // A header that was damaged looks like one of another passphrase; the digest of the whole tells them apart.
+      const why = await flawOf(location, file);
+      if (why) throw wrong(`is damaged: ${why}`);
+      const { hint = '' } = (error.details?.[0] ?? {}) as { hint?: string };
+      throw failure('BadRequest', `${file.name} at ${location.name} cannot be read: ${message}`, hint, { file: file.name });
+    }
     throw error;
   }
   if (bytes !== file.bytes) throw wrong(`has ${bytes} bytes, and ${file.bytes} were sent`);

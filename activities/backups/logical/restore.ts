@@ -10,7 +10,7 @@ import { inTurn } from '../../in-turn.js';
 import { one } from '../../postgres/connect.js';
 import { demandNoIncident, programsOf, type Source, sourceOf, withSource } from '../../postgres/source.js';
 import { endLeftoverOf, type Ledger } from '../../run.js';
-import { demandSpace, fetchArchive, freshFolder, layDown, placesOf, sameFileSystem } from './fetch.js';
+import { demandSpace, fetchArchive, freshFolder, laidDownPrefix, layDown, placesOf, sameFileSystem } from './fetch.js';
 import { openLocalFile } from './local-file.js';
 import { createEmpty, judge, load, type Loading } from './load.js';
 import { dressStatements, readMade } from './made.js';
@@ -69,7 +69,7 @@ async function restore(context: HostContext, source: Source, admin: pg.Client, r
   const { component, run } = request;
   const temporary = temporaryName(component, run);
   const ledger: Ledger = { directory: join(context.state, 'running'), name: `${component}-logical-restore` };
-  const folder = join(layDown(context), `lifeboat-restore-${component}`);
+  const folder = join(layDown(context), `${laidDownPrefix}restore-${component}`);
   // Before anything is changed under the hands of what a killed attempt left running.
   await endLeftoverOf(ledger);
   const found = await databases(admin);

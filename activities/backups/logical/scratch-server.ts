@@ -161,7 +161,8 @@ export async function amcheckScratch(
   if (!rowCount) return { doubts: [], notes: ['indexes were not checked: this host has no amcheck extension'] };
   const result = await run(join(bin, 'pg_amcheck'), [...amcheckArguments, '--install-missing', '--no-password', conninfo(database)], {
     owner: source.owner,
-    env: source.env,
+    // What is set on the database itself must keep it neither from adding the extension nor from reading for long.
+    env: { ...source.env, PGOPTIONS: '-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0' },
     accept: [1, 2],
     ledger: ledger('amcheck'),
   });

@@ -7,7 +7,7 @@ import { inTurn } from '../../in-turn.js';
 import { withLocation } from '../../locations/open.js';
 import { programsFor } from '../../postgres/programs.js';
 import { withSource } from '../../postgres/source.js';
-import { demandSpace, fetchArchive, freshFolder, layDown, placesOf } from './fetch.js';
+import { demandSpace, fetchArchive, freshFolder, laidDownPrefix, layDown, placesOf } from './fetch.js';
 import { createEmpty, judge, load, type Loading } from './load.js';
 import { dressStatements } from './made.js';
 import { rolesOf } from './roles.js';
@@ -39,7 +39,7 @@ export const testRestoreLogical = (context: HostContext): Capability<TestRestore
     return inTurn(`${context.state} logical test ${component}`, async () => {
       const record = await recordAt(context, component, id, location);
       const server = await scratchServer(context, component);
-      const folder = join(layDown(context), `lifeboat-test-${component}-dump`);
+      const folder = join(layDown(context), `${laidDownPrefix}test-${component}`);
       try {
         await removeScratch(server);
         return await testOne(context, record, server, folder);

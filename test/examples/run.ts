@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { protectedBy } from '../../plan/access.js';
 import { scheduleId } from '../../plan/names.js';
 import { parsePlan } from '../../plan/load.js';
@@ -12,59 +12,53 @@ import { endLab, lifeboatOf, ran } from '../helpers/incident.js';
 import type { BackupRecord, CleanUpResult, RestoreResult } from '../../workflows/messages.js';
 import { exampleFile, exampleLab } from './example.js';
 
-/** The backup section of each of the five plans runs: scheduled, backed up, verified, restored. */
-describe('examples', { timeout: 900_000 }, () => {
+/** The backup section of one of the five plans runs: scheduled, backed up, verified, restored. */
+export function testExample(name: string): void {
   let lab: Lab | undefined;
-  afterEach(async () => {
-    await endLab(lab);
-    lab = undefined;
-  });
-
-  const names = ['insight-engine', 'bci-gpt', 'domainscope', 'floyo', 'bakhmach'];
-  for (const name of names) {
-    const needsWalG = /engine: wal-g/.test(readFileSync(exampleFile(name), 'utf8'));
-    const title = `${name}: scheduled, backed up at every location, verified, and restored`;
-    test.skipIf(needsWalG && !findTool('wal-g'))(needsWalG ? `${title} (needs wal-g on PATH)` : title, () => run(name));
-  }
-
-  async function run(name: string): Promise<void> {
+  afterAll(() => endLab(lab));
+  const needsWalG = /engine: wal-g/.test(readFileSync(exampleFile(name), 'utf8'));
+  const title = `${name}: scheduled, backed up at every location, verified, and restored`;
+  test.skipIf(needsWalG && !findTool('wal-g'))(needsWalG ? `${title} (needs wal-g on PATH)` : title, { timeout: 900_000 }, async () => {
     lab = await exampleLab(name);
-    const here = lab;
-    expect(await ran(here, ['check'])).toMatch(/./);
-    await Promise.all([here.startControl(), here.startAgents()]);
-    const { plan } = (await lifeboatOf(here)).plan;
-    await scheduled(here);
+    await runExample(lab);
+  });
+}
 
-    await ran(here, ['backup', 'create', '--all']);
-    await bySchedule(here);
-    const taken = await list(here);
-    for (const { kind, component } of protectedBy(plan)) {
-      const locations =
-        kind === 'physical' || kind === 'logical' ? plan.databases[component]!.backups[kind]!.locations : plan[kind][component]!.locations;
-      for (const location of locations)
-        expect(
-          taken.filter((one) => one.kind === kind && one.component === component && one.location === location),
-          `${kind} backups of ${component} at ${location}`,
-        ).not.toEqual([]);
-    }
+async function runExample(here: Lab): Promise<void> {
+  expect(await ran(here, ['check'])).toMatch(/./);
+  await Promise.all([here.startControl(), here.startAgents()]);
+  const { plan } = (await lifeboatOf(here)).plan;
+  await scheduled(here);
 
-    await ran(here, ['backup', 'verify']);
-    for (const one of await list(here)) expect(one.verified, `${one.id} of ${one.component} at ${one.location} is verified`).toBeDefined();
-
-    await restored(here, taken);
-    const { verification, restoreTest } = plan.databases['main']!.backups;
-    if (verification ?? restoreTest) {
-      await ran(here, ['backup', 'test', ...(verification ? [] : ['--staging'])]);
-      expect(await ran(here, ['backup', 'list'])).toMatch(/last restored in .+ on /);
-    }
-    const cleaned = JSON.parse(await ran(here, ['backup', 'cleanup', '--dry-run', '--json'])) as CleanUpResult[];
-    expect(
-      cleaned.flatMap(({ removed }) => removed),
-      'what the plan keeps stays',
-    ).toEqual([]);
-    await expectNoSecrets(here);
+  await ran(here, ['backup', 'create', '--all']);
+  await bySchedule(here);
+  const taken = await list(here);
+  for (const { kind, component } of protectedBy(plan)) {
+    const locations =
+      kind === 'physical' || kind === 'logical' ? plan.databases[component]!.backups[kind]!.locations : plan[kind][component]!.locations;
+    for (const location of locations)
+      expect(
+        taken.filter((one) => one.kind === kind && one.component === component && one.location === location),
+        `${kind} backups of ${component} at ${location}`,
+      ).not.toEqual([]);
   }
-});
+
+  await ran(here, ['backup', 'verify']);
+  for (const one of await list(here)) expect(one.verified, `${one.id} of ${one.component} at ${one.location} is verified`).toBeDefined();
+
+  await restored(here, taken);
+  const { verification, restoreTest } = plan.databases['main']!.backups;
+  if (verification ?? restoreTest) {
+    await ran(here, ['backup', 'test', ...(verification ? [] : ['--staging'])]);
+    expect(await ran(here, ['backup', 'list'])).toMatch(/last restored in .+ on /);
+  }
+  const cleaned = JSON.parse(await ran(here, ['backup', 'cleanup', '--dry-run', '--json'])) as CleanUpResult[];
+  expect(
+    cleaned.flatMap(({ removed }) => removed),
+    'what the plan keeps stays',
+  ).toEqual([]);
+  await expectNoSecrets(here);
+}
 
 const list = async (lab: Lab): Promise<BackupRecord[]> =>
   (JSON.parse(await ran(lab, ['backup', 'list', '--json'])) as { backups: BackupRecord[] }).backups;

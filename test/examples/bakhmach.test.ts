@@ -1,0 +1,3 @@
+import { testExample } from './run.js';
+
+testExample('bakhmach');
