@@ -24,6 +24,7 @@ function rateOf(now: Progress, before: { at: number; progress: Progress } | unde
 /** A line that changes in a terminal; nothing elsewhere. Returns what ends it. */
 export function showProgress(look: () => Promise<Progress[]>): () => void {
   if (!process.stderr.isTTY) return () => undefined;
+  process.once('SIGINT', interrupted);
   const seen: { at: number; progress: Progress }[] = [];
   const timer = setInterval(() => {
     void look().then(
@@ -39,6 +40,12 @@ export function showProgress(look: () => Promise<Progress[]>): () => void {
   }, 1000);
   return () => {
     clearInterval(timer);
+    process.off('SIGINT', interrupted);
     process.stderr.write('\r\x1b[K');
   };
+}
+
+function interrupted(): void {
+  process.stderr.write('\nWhat was begun is not lost: the same command again goes on with it.\n');
+  process.exit(128 + 2);
 }

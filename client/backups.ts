@@ -1,4 +1,5 @@
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { TimeoutFailure } from '@temporalio/common';
 import { protectedBy, type Protected } from '../plan/access.js';
 import { type BackupKind, type BackupType, kindOf } from '../plan/kinds.js';
 import type { LoadedPlan } from '../plan/load.js';
@@ -24,6 +25,9 @@ import { onceBegun } from './patience.js';
 
 /** Work on the backups of a system, for the CLI and for scripts. Work on the same backups never runs twice at once, whoever began it. */
 export class Backups {
+  /** Nobody else can be at work: what runs was left by a command that was killed, and goes on only as long as this one lets it. */
+  alone = false;
+
   constructor(
     private readonly plan: LoadedPlan,
     private readonly temporal: Client,
@@ -103,7 +107,23 @@ export class Backups {
       const handle = client.getHandle(workflowId);
       const running = await handle.describe();
       const what = (await running.staticSummary()) ?? running.type;
-      if (what === summary || what === `${summary}, by its schedule`) return (await handle.result()) as T;
+      if (what === summary || what === `${summary}, by its schedule`) {
+        try {
+          return (await handle.result()) as T;
+        } catch (failed) {
+          // It waited for an agent while none was there, and has failed of that just now: this one was never asked.
+          if (wasNotTaken(failed)) return this.work(workflow, kind, component, input, summary);
+          throw failed;
+        }
+      }
+      if (this.alone) {
+        // A restore is brought to its end; all else can be begun anew at any time, and must not keep a restore waiting.
+        const finish = running.type === 'restoreBackup';
+        process.stderr.write(`A command that was killed left this: ${what}. First it is ${finish ? 'brought to its end' : 'ended'}.\n`);
+        if (!finish) await handle.cancel();
+        await handle.result().catch(() => undefined);
+        return this.work(workflow, kind, component, input, summary);
+      }
       throw new Expected(
         `Nothing was begun: this runs since ${running.startTime.toISOString()}: ${what}.`,
         'Work on the same backups never runs side by side. Say it again when that has ended; it is shown in Temporal, too.',
@@ -111,4 +131,10 @@ export class Backups {
       );
     }
   }
+}
+
+function wasNotTaken(error: unknown): boolean {
+  let deepest = error;
+  while (deepest instanceof Error && deepest.cause instanceof Error) deepest = deepest.cause;
+  return deepest instanceof TimeoutFailure && deepest.timeoutType === 'SCHEDULE_TO_START';
 }

@@ -12,7 +12,7 @@ import { Expected, exitCodes } from './output.js';
 
 /** Backups of one database on one machine without a plan file: the variables of the environment are the plan (FL-19). */
 
-const host = 'here';
+const host = 'localhost';
 
 /**
  * Writes the plan that the environment stands for, runs everything that it needs (Temporal, control worker, agent) for as long as `work` does, and

@@ -57,7 +57,7 @@ export async function explain(error: unknown): Promise<Explained> {
   if (known) return known;
   return {
     message: `A fault of Lifeboat: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-    hint: 'The incident itself runs on without this command. See it: lifeboat watch',
+    hint: 'What runs already goes on without this command. An incident: lifeboat watch. Backups: lifeboat backup list',
     code: exitCodes.fault,
   };
 }

@@ -42,11 +42,18 @@ export async function withLifeboat(command: Command, work: (lifeboat: Lifeboat, 
  */
 export async function withBackups(command: Command, work: (lifeboat: Lifeboat, options: Globals) => Promise<void>): Promise<void> {
   const { plan } = globals(command);
+  if (!process.env['DATABASE_URL'] && plan === 'lifeboat.yaml' && !existsSync(plan)) {
+    throw new Expected(
+      'There is no plan file here (lifeboat.yaml), and DATABASE_URL is not set: what is meant?',
+      'Name the plan: --plan FILE. Or without one: export DATABASE_URL=postgres://user:password@host:5432/name BACKUP_DIR=/mnt/backups',
+    );
+  }
   if (!process.env['DATABASE_URL'] || plan !== 'lifeboat.yaml' || existsSync(plan)) return withLifeboat(command, work);
   const { withoutPlan } = await import('./no-plan.js');
   await withoutPlan(process.env, async (loaded) => {
     const { Lifeboat } = await import('./lifeboat.js');
     const lifeboat = await Lifeboat.connect(loaded);
+    lifeboat.backups.alone = true;
     try {
       await work(lifeboat, globals(command));
     } finally {

@@ -104,13 +104,15 @@ export async function openSession(
       await client.end().catch(() => undefined);
     }
   }
+  const url = context.plan.databases[component]?.postgres.url;
+  const said = url?.startsWith('env:') ? url.slice('env:'.length) : undefined;
   const { code = '', message } = last as { code?: string; message: string };
   throw failure(
     'ServerFailed',
     `no connection to database ${database} of ${component} from ${context.host}: ${message}`,
     code === '3D000'
       ? `The server has no database ${database}: is databases.${component}.name right in the plan?`
-      : `Does the server run, and is what databases.${component}.postgres says of the connection right?`,
+      : `Does the server run, and is what ${said ?? `databases.${component}.postgres`} says of the connection right?`,
     { code },
   );
 }

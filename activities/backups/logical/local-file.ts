@@ -65,7 +65,7 @@ export async function openLocalFile(context: HostContext, file: string, folder: 
       );
     }
   }
-  if (format === 'plain') await demandOneDatabase(file, path);
+  if (format === 'plain') await demandWholeScript(file, path);
   await ownFor(path, owner);
   return { path, format: format === 'custom' ? 'custom' : 'plain', what: file, passedOver: [] };
 }
@@ -135,13 +135,16 @@ async function unwrap(stream: Readable, decoders: Decoder[], passphrase: string)
 }
 
 function plainOr(head: Buffer): string {
-  if (head.length > 0 && !head.includes(0)) return 'plain';
+  if (head.length > 0 && !head.some(isControl)) return 'plain';
   throw failure(
     'BadRequest',
     head.length === 0 ? 'the file is empty' : 'the file is no dump in custom format and no SQL',
-    'A tar or directory dump is restored by hand, with pg_restore. Of one file, Lifeboat reads pg_dump -Fc and plain SQL.',
+    'A tar or directory dump is restored by hand, with pg_restore; what other programs encrypted is decrypted first. Of one file, Lifeboat reads pg_dump -Fc and plain SQL.',
   );
 }
+
+/** What no script begins with, and what somebody else's encryption soon does. */
+const isControl = (byte: number): boolean => byte < 9 || (byte > 13 && byte < 32) || byte === 127;
 
 /** Its first bytes, which stay in it. */
 function peek(stream: Readable): Promise<Buffer> {
@@ -168,16 +171,28 @@ const forbidden = /^\\(!|c(onnect)?(\s|$)|i(r|nclude|nclude_relative)?\s|o(ut)?\
 
 /**
  * Throws BadRequest for a script that would leave the database it is restored into (\connect, as pg_dump -C and pg_dumpall write it), or run
- * something on this host: what it does then would be done to production.
+ * something on this host: what it does then would be done to production. Throws BackupDamaged for one of pg_dump that lacks its last line: psql
+ * takes the end of a file for the end of a table's rows, and says nothing.
  */
-async function demandOneDatabase(file: string, path: string): Promise<void> {
+async function demandWholeScript(file: string, path: string): Promise<void> {
   let rest = '\n';
+  let whole: boolean | undefined;
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024, encoding: 'latin1' })) {
     const text = rest + (chunk as string);
+    whole ??= !text.startsWith('\n--\n-- PostgreSQL database dump\n');
+    whole ||= text.includes('\n-- PostgreSQL database dump complete');
     demandHarmless(file, text, text.length - 40);
     rest = text.slice(-160);
   }
   demandHarmless(file, rest, rest.length);
+  if (whole === false) {
+    throw failure(
+      'BackupDamaged',
+      `${file} is cut off: what pg_dump writes last, "PostgreSQL database dump complete", is not in it`,
+      'Take another one. Nothing was restored.',
+      { file },
+    );
+  }
 }
 
 /** Looks at what begins before `end`: a word behind it may be cut off, and comes again with the rest. */

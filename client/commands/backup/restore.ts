@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { showProgress } from '../../backup-progress.js';
 import { findBackup } from '../../find-backup.js';
 import type { Lifeboat } from '../../lifeboat.js';
-import { Expected, printJson, printLine } from '../../output.js';
+import { Expected, exitCodes, printJson, printLine } from '../../output.js';
 import { globals, theDatabase, withBackups } from '../../session.js';
 import { addWhich, demandLocation, type Which } from '../../which.js';
 import type { RestoreInput } from '../../../workflows/messages.js';
@@ -89,6 +89,12 @@ async function demandName(name: string): Promise<void> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const typed = await terminal
     .question(`${name} is renamed aside, and the backup takes its place. Type its name to go on: `)
+    .catch((error: unknown) => {
+      // Ctrl-C and Ctrl-D are answers, too.
+      if ((error as Error).name !== 'AbortError') throw error;
+      process.stderr.write('\n');
+      throw new Expected('No name was typed.', 'Nothing was changed.', exitCodes.refused);
+    })
     .finally(() => terminal.close());
   if (typed !== name) throw new Expected(`That is not its name: "${typed}".`, 'Nothing was changed.');
 }
