@@ -23,7 +23,7 @@ const open = new Set<string>();
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Sockets live below it, and their paths may have about 100 characters. */
-const parent = (): string => realpathSync(tmpdir().length < 40 ? tmpdir() : '/tmp');
+const parent = (): string => realpathSync(tmpdir().length < 40 && existsSync(tmpdir()) ? tmpdir() : '/tmp');
 
 /** A new directory of a lab, after the remains of labs whose owners died were swept. */
 export function makeLabDirectory(): string {

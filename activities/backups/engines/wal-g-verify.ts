@@ -188,7 +188,7 @@ async function beginning(open: Location, name: string): Promise<Buffer> {
 export function isDamage({ message }: { message: string }): boolean {
   if (/no space left|connection|timeout|timed out|refused|denied|no such host|status code: [45]|x509|certificate/i.test(message))
     return false;
-  return /unexpected EOF|corrupt|checksum|\bcrc\b|magic|invalid|not found in storage|does not exist|Expect pg_control|decrypt|decompress|unmarshal|unexpected end of JSON/i.test(
+  return /unexpected EOF|maximum output size|window size|corrupt|checksum|\bcrc\b|magic|invalid|not found in storage|does not exist|Expect pg_control|decrypt|decompress|unmarshal|unexpected end of JSON/i.test(
     message,
   );
 }
