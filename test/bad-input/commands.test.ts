@@ -100,7 +100,7 @@ describe('each command says what is wrong with the plan', { timeout: 300_000 }, 
 
   test.each([[true], [false]])('when there is none (--json: %s)', async (json) => {
     for (const one of await all(reading.map((line) => [...line, ...(json ? ['--json'] : [])]))) {
-      expectSaid(one, code(one[0]), /there is no such file/, json);
+      expectSaid(one, code(one[0]), /there is no such file|There is no plan file here/, json);
     }
   });
 
