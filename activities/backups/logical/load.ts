@@ -94,7 +94,8 @@ export async function load(loading: Loading, expected: number): Promise<void> {
     });
   } catch (error) {
     const { message } = error as Error;
-    if (!/could not read from input file|unexpected end of file|corrupt|could not uncompress|unexpected block ID/.test(message)) throw error;
+    if (!/could not read from input file|unexpected end of file|corrupt|could not uncompress|unexpected block ID/.test(message))
+      throw error;
     throw failure('BackupDamaged', `${archive.what} is cut off or damaged: ${message}`, 'Take another one: lifeboat backup list');
   } finally {
     clearInterval(watching);
