@@ -24,7 +24,8 @@ function rateOf(now: Progress, before: { at: number; progress: Progress } | unde
 /** A line that changes in a terminal; nothing elsewhere. Returns what ends it. */
 export function showProgress(look: () => Promise<Progress[]>): () => void {
   if (!process.stderr.isTTY) return () => undefined;
-  process.once('SIGINT', interrupted);
+  // Without a plan file, who breaks off is heard already (broken-off.ts).
+  if (process.listenerCount('SIGINT') === 0) process.once('SIGINT', interrupted);
   const seen: { at: number; progress: Progress }[] = [];
   const timer = setInterval(() => {
     void look().then(
@@ -46,6 +47,6 @@ export function showProgress(look: () => Promise<Progress[]>): () => void {
 }
 
 function interrupted(): void {
-  process.stderr.write('\nWhat was begun is not lost: the same command again goes on with it.\n');
+  process.stderr.write('\nIt goes on without this terminal; the same command again follows it.\n');
   process.exit(128 + 2);
 }

@@ -25,12 +25,11 @@ import { onceBegun } from './patience.js';
 
 /** Work on the backups of a system, for the CLI and for scripts. Work on the same backups never runs twice at once, whoever began it. */
 export class Backups {
-  /** Nobody else can be at work: what runs was left by a command that was killed, and goes on only as long as this one lets it. */
-  alone = false;
-
+  /** `alone`: nobody else can be at work; what runs was left by a command that was killed, and goes on only as long as this one lets it. */
   constructor(
     private readonly plan: LoadedPlan,
     private readonly temporal: Client,
+    private readonly alone = false,
   ) {}
 
   private get system(): string {

@@ -48,6 +48,9 @@ export interface Sending {
 
 /** What the CLI does, for scripts too: a small typed client of one system's incidents and backups. */
 export class Lifeboat {
+  /** Temporal runs for this command only, as it does without a plan file. */
+  alone = false;
+
   private constructor(
     readonly plan: LoadedPlan,
     readonly temporal: Client,
@@ -73,7 +76,7 @@ export class Lifeboat {
   }
 
   get backups(): Backups {
-    return new Backups(this.plan, this.temporal);
+    return new Backups(this.plan, this.temporal, this.alone);
   }
 
   get system(): string {

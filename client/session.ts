@@ -53,7 +53,7 @@ export async function withBackups(command: Command, work: (lifeboat: Lifeboat, o
   await withoutPlan(process.env, async (loaded) => {
     const { Lifeboat } = await import('./lifeboat.js');
     const lifeboat = await Lifeboat.connect(loaded);
-    lifeboat.backups.alone = true;
+    lifeboat.alone = true;
     try {
       await work(lifeboat, globals(command));
     } finally {

@@ -168,7 +168,9 @@ const awsLines = (s3: NonNullable<LocationPlan['s3']>, endpoint?: string): strin
     ? [`export AWS_ACCESS_KEY_ID="${secret(s3.accessKeyId)}" AWS_SECRET_ACCESS_KEY="${secret(s3.secretAccessKey)}"`]
     : ['# the credentials of this machine must reach the bucket']),
   `export AWS_DEFAULT_REGION=${s3.region}${endpoint && s3.endpoint ? ` ${endpoint}=${s3.endpoint}` : ''}`,
-  ...(s3.caFile ? [`export AWS_CA_BUNDLE=${s3.caFile}`] : []),
+  ...(s3.caFile
+    ? [`export AWS_CA_BUNDLE=${s3.caFile} SSL_CERT_FILE=${s3.caFile}   # aws reads the first, restic and wal-g the second`]
+    : []),
 ];
 
 const googleLines = (gcs: NonNullable<LocationPlan['gcs']>): string[] =>

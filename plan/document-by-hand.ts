@@ -82,7 +82,14 @@ function startAndCount({ postgres, verify, name }: DatabasePlan, copy: string): 
 }
 
 const counting = (tables: string[]): string[] =>
-  tables.length > 0 ? tables.map((each) => `select count(*) from ${each}`) : ['select now()'];
+  tables.length > 0 ? tables.map((each) => `select count(*) from ${quoted(each)}`) : ['select now()'];
+
+/** schema.table or table, so that also a table named User or order is meant. */
+const quoted = (table: string): string =>
+  table
+    .split('.')
+    .map((part) => `"${part}"`)
+    .join('.');
 
 /** The name of a dump at its location, before its endings. */
 const dumpFile = 'database.dump';
@@ -99,7 +106,7 @@ export function dumpByHand(plan: Plan, database: string): string[] {
   return [
     `#### Database ${plain(database)}, from a dump`,
     '',
-    'It goes beside the old one, under another name. `ID` is the name of the newest folder of the list. That a role exists already is no error.',
+    'It goes beside the old one, under another name. `ID` is the name of the newest folder that has an `ID.meta.json` beside it in the list: one without was never finished. That a role exists already is no error.',
     '',
     ...locations.flatMap((location) => {
       const at = plan.locations[location]!;
