@@ -67,9 +67,10 @@ describe('work on backups takes turns', { timeout: 300_000 }, () => {
     await dumpWaits();
     const runs =
       /Nothing was begun: this runs since \d{4}-.*: logical backup of main\.[^]*→ Work on the same backups never runs side by side/;
-    await refused(lab, ['backup', 'cleanup'], 3, runs);
+    // Of several, one that cannot be done keeps none of the others from it.
+    await refused(lab, ['backup', 'cleanup'], 1, runs);
     await refused(lab, ['backup', 'create', '--full'], 3, runs);
-    await refused(lab, ['backup', 'verify', '--database', 'main'], 3, runs);
+    await refused(lab, ['backup', 'verify', '--database', 'main'], 1, runs);
     await ran(lab, ['schedules', 'apply']);
     const schedule = (await lifeboatOf(lab)).temporal.schedule.getHandle(scheduleId(lab.system, 'backup/main/logical'));
     await schedule.trigger();
@@ -93,7 +94,7 @@ describe('work on backups takes turns', { timeout: 300_000 }, () => {
     const before = await dumps();
     const open = new RegExp(`incident ${incident} is open on it`);
     await refused(lab, ['backup', 'create', '--logical'], 2, open);
-    await refused(lab, ['backup', 'cleanup', '--database', 'main'], 2, open);
+    await refused(lab, ['backup', 'cleanup', '--database', 'main'], 1, open);
     await refused(lab, ['backup', 'restore', before[0]!.id, '--drop-existing', '--yes'], 2, open);
     expect(await dumps()).toEqual(before);
     await ran(lab, ['abort', '--resume', '--reason', 'nothing is damaged']);
