@@ -90,14 +90,14 @@ async function scheduled(lab: Lab): Promise<void> {
 async function bySchedule(lab: Lab): Promise<void> {
   const lifeboat = await lifeboatOf(lab);
   const [kind, type] = lab.plan.databases['main']!.backups.physical ? (['physical', 'full'] as const) : (['logical', 'logical'] as const);
-  const before = (await lifeboat.backups.list('main', kind)).backups.length;
-  await lifeboat.temporal.schedule.getHandle(scheduleId(lab.system, `backup/main/${type}`)).trigger();
-  await until(
-    `the ${type} backup of the schedule`,
-    async () => (await lifeboat.backups.list('main', kind)).backups.length > before,
-    300,
-    500,
-  );
+  const newest = async () => (await lifeboat.backups.list('main', kind)).backups[0]!.id;
+  const before = await newest();
+  const schedule = lifeboat.temporal.schedule.getHandle(scheduleId(lab.system, `backup/main/${type}`));
+  await schedule.trigger();
+  const { workflow } = await until('the schedule has begun', async () => (await schedule.describe()).info.recentActions[0]?.action);
+  // To its end, which comes after the backup is listed: it is verified, and what is no longer kept goes.
+  await lifeboat.temporal.workflow.getHandle(workflow.workflowId).result();
+  expect((await newest()) > before, `the ${type} backup of the schedule is listed, and newer than ${before}`).toBe(true);
 }
 
 /** The newest of every kind but the physical ones goes into something new. */
