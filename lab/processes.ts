@@ -74,11 +74,11 @@ export function childrenOf(pid: number): number[] {
 /** The variable that marks everything that a lab starts, and what that starts in turn. */
 export const labVariable = 'LIFEBOAT_LAB';
 
-const programsOfALab = /^(postgres|pg_\w+|initdb|psql|pgbackrest|node|temporal)$/;
+const programsOfALab = /^(postgres|pg_\w+|initdb|psql|pgbackrest|node|temporal|redis-[\w-]+|sshd)$/;
 
 /**
  * What still runs of the lab in this directory: processes that carry its mark, or programs of it that work in its directory
- * (PostgreSQL overwrites its environment with its title, so the mark alone would miss it).
+ * (PostgreSQL, Redis and sshd overwrite their environment with their title, so the mark alone would miss them).
  */
 export function processesOf(labDirectory: string): { pid: number; command: string }[] {
   return processes().filter(({ pid, command }) => {

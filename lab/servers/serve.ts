@@ -31,7 +31,8 @@ export async function serve(name: string, options: ServerOptions, port: number, 
   return child;
 }
 
-function answers(port: number): Promise<boolean> {
+/** Whether somebody takes a connection to this port now. */
+export function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false));

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -7,6 +7,7 @@ import { makeDirectory } from '../../lab/os-user.js';
 import { freePort } from '../../lab/ports.js';
 import { startAzurite } from '../../lab/servers/azurite.js';
 import { startFakeGcs } from '../../lab/servers/gcs.js';
+import { serve } from '../../lab/servers/serve.js';
 import { startSshd } from '../../lab/servers/sshd.js';
 import { startVersitygw } from '../../lab/servers/versitygw.js';
 import { tool } from '../../lab/tools.js';
@@ -130,13 +131,8 @@ function makeFiles(directory: string, path: string): string {
 
 async function startRedis(lab: Lab): Promise<number> {
   const port = await freePort();
-  const directory = join(lab.directory, 'redis');
-  mkdirSync(directory);
-  const child = spawn(tool('redis-server'), ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--appendonly', 'yes'], {
-    env: lab.env,
-    stdio: 'ignore',
-  });
-  child.unref();
+  const options = { directory: join(lab.directory, 'redis'), env: lab.env };
+  await serve('redis', options, port, tool('redis-server'), ['--port', String(port), '--bind', '127.0.0.1', '--appendonly', 'yes']);
   const ask = (...args: string[]) =>
     execFileSync(tool('redis-cli'), ['-p', String(port), ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
   await until('Redis answers', () => ask('ping') === 'PONG', 60);

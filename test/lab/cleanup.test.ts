@@ -1,10 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { sweep } from '../../lab/cleanup.js';
+import { destroyLab, makeLabDirectory, sweep } from '../../lab/cleanup.js';
 import { createLab } from '../../lab/lab.js';
-import { isAlive, processesOf } from '../../lab/processes.js';
+import { freePort } from '../../lab/ports.js';
+import { isAlive, labVariable, processesOf } from '../../lab/processes.js';
+import { answers, serve } from '../../lab/servers/serve.js';
+import { startSshd } from '../../lab/servers/sshd.js';
+import { tool } from '../../lab/tools.js';
 import { until } from '../../lab/wait.js';
 
 /** A process that makes a lab and stays; sources of the lab import each other as .js, which Node finds as .ts by this hook. */
@@ -43,6 +48,16 @@ describe('the end of a lab', { timeout: 300_000 }, () => {
     expect(existsSync(`${lab.primary.dataDirectory}/postmaster.pid`)).toBe(true);
     await lab.stop();
     expect([processesOf(lab.directory), existsSync(lab.directory)]).toEqual([[], false]);
+  });
+
+  test('also when Redis and sshd run in it, which overwrite the mark of the lab with their title', async () => {
+    const directory = makeLabDirectory();
+    const env = { ...process.env, [labVariable]: directory };
+    const port = await freePort();
+    const redis = await serve('redis', { directory: join(directory, 'redis'), env }, port, tool('redis-server'), ['--port', String(port)]);
+    const sshd = await startSshd({ directory: join(directory, 'sshd'), env });
+    destroyLab(directory);
+    expect([redis.isAlive(), await answers(sshd.port), existsSync(directory)]).toEqual([false, false, false]);
   });
 
   test.each(['SIGTERM', 'SIGINT'] as const)('by %s to its owner', async (name) => {
