@@ -5,7 +5,7 @@ import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import type { Location } from '../locations/location.js';
 import { withLocation } from '../locations/open.js';
-import type { BackupListing, BackupRecord, BackupResult, TakeRequest } from '../../workflows/messages.js';
+import type { BackupListing, BackupRecord, BackupResult, TakeRequest, VerifyRequest, VerifyResult } from '../../workflows/messages.js';
 import type { BackupKind } from '../../plan/kinds.js';
 import { backupId, readRecords } from './record.js';
 
@@ -93,6 +93,46 @@ export async function listEverywhere(
   }
   backups.sort((a, b) => b.timestamp.localeCompare(a.timestamp) || b.id.localeCompare(a.id));
   return { backups, unreadable };
+}
+
+/**
+ * Verifies the records of each location (of the one backup or at the one location that was asked for): `verifyAt` adds to the result what it finds.
+ * A location that cannot be read is named, and the others still looked at. Throws NoBackup when there is none of that ID.
+ */
+export async function verifyEverywhere(
+  context: HostContext,
+  kind: BackupKind,
+  { component, id, location: only }: VerifyRequest,
+  locations: string[],
+  verifyAt: (location: Location, records: BackupRecord[], result: VerifyResult) => Promise<void>,
+): Promise<VerifyResult> {
+  const result: VerifyResult = { summary: '', sound: 0, damaged: [], failed: [] };
+  let found = 0;
+  for (const name of locations.filter((one) => !only || one === only)) {
+    try {
+      await withLocation(context, name, async (location) => {
+        const records = (await readRecords(location, context.plan.system, kind, component)).filter((record) => !id || record.id === id);
+        found += records.length;
+        await verifyAt(location, records, result);
+      });
+    } catch (error) {
+      stopIfCancelled(error);
+      result.failed.push(`${name}: ${(error as Error).message}`);
+    }
+  }
+  if (id && found === 0 && result.failed.length === 0) {
+    throw failure('NoBackup', `there is no backup ${id} of ${component}`, 'See which there are: lifeboat backup list');
+  }
+  return { ...result, summary: summaryOf(result) };
+}
+
+function summaryOf({ sound, damaged, failed }: VerifyResult): string {
+  const parts = [
+    ...(sound > 0 || damaged.length + failed.length === 0 ? [`${sound} sound`] : []),
+    ...damaged.map(({ id, location, file, why }) => `${id} at ${location} is damaged: ${file}: ${why}`),
+    ...failed.map((one) => `not read: ${one}`),
+  ];
+  return parts.join('; ');
 }
 
 /** The record to restore from: at the location that is named, or the first one where it is not known to be damaged. Throws NoBackup. */

@@ -1,4 +1,4 @@
-import { failure } from '../errors.js';
+import { isOfCertificate, saidOf } from './said.js';
 
 /** What the errors of Azure mean. Its texts are left out: they repeat what was signed. */
 
@@ -23,26 +23,14 @@ const refused: Record<string, [string, string]> = {
   ENOTFOUND: ['there is no such account', 'Correct account or endpoint in the plan; or look at the name servers of this host.'],
 };
 
-const certificates = /CERT|SIGNATURE|SELF_SIGNED|ISSUER|ALTNAME/;
-
 export function explainAzure({ name, account, container }: AzureWhere, error: unknown): unknown {
   const { name: kind, code = '', statusCode } = error as { name: string; code?: string; statusCode?: number };
   if (kind === 'ApplicationFailure' || kind === 'TypeError') return error;
-  const where = `location ${name} (container ${container} of account ${account})`;
-  const facts = { location: name };
+  const said = saidOf(name, `location ${name} (container ${container} of account ${account})`);
   const known = refused[code] ?? (statusCode === 401 || statusCode === 403 ? refused['AuthenticationFailed'] : undefined);
   // A name that does not resolve may do so later.
-  if (known && code !== 'ENOTFOUND') return failure('LocationRefused', `${where}: ${known[0]}`, known[1], facts);
-  if (known) return failure('LocationUnreachable', `${where}: ${known[0]}`, known[1], facts);
-  if (statusCode === 507 || code === 'AccountQuotaExceeded')
-    return failure('NotEnoughSpace', `${where} is full`, 'Free space there; then try again.', facts);
-  if (certificates.test(code))
-    return failure(
-      'LocationRefused',
-      `${where}: its certificate is not trusted (${code})`,
-      'Give its authority as caFile in the plan.',
-      facts,
-    );
-  const what = statusCode ? `answers ${statusCode} ${code}` : `does not answer: ${code || kind}`;
-  return failure('LocationUnreachable', `${where} ${what}`, 'Look at the network of this host and at the service; then try again.', facts);
+  if (known) return code === 'ENOTFOUND' ? said.unresolved(...known) : said.refused(...known);
+  if (statusCode === 507 || code === 'AccountQuotaExceeded') return said.full();
+  if (isOfCertificate(code)) return said.untrusted(code);
+  return said.unreachable(statusCode ? `answers ${statusCode} ${code}` : `does not answer: ${code || kind}`);
 }

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { LocationPlan } from '../../plan/schema.js';
 import { checkpoint } from '../checkpoint.js';
-import { failure } from '../errors.js';
 import { agentFor } from './agent.js';
 import { azureService } from './azure-client.js';
 import { explainAzure, type AzureWhere } from './azure-errors.js';
@@ -11,6 +10,7 @@ import type { Kept, Location } from './location.js';
 import { byName, checkedName, checkedPrefix } from './names.js';
 import { firstOf, inBlocks, partBytes, sendParts } from './parts.js';
 import { bufferOf, readRanges } from './ranges.js';
+import { cameShort, explaining, goneFrom } from './said.js';
 import { defaultLimits, isBeingSent, type Limits, sending } from './transfer.js';
 
 type AzurePlan = NonNullable<LocationPlan['azure']>;
@@ -26,20 +26,8 @@ export function azureLocation(name: string, plan: AzurePlan, key: string, limits
   const agent = agentFor(plan.endpoint, plan.caFile, limits.stall);
   const container = azureService(plan.account, key, plan.endpoint, agent).getContainerClient(plan.container);
   const blobOf = (of: string) => container.getBlockBlobClient(`${root}${checkedName(of)}`);
-  const explained = async <T>(work: Promise<T>): Promise<T> => {
-    try {
-      return await work;
-    } catch (error) {
-      throw explainAzure(where, error);
-    }
-  };
-  const gone = (of: string, why = 'there is nothing of that name') =>
-    failure(
-      'BackupDamaged',
-      `location ${name}: ${of} cannot be read: ${why}`,
-      `Somebody removed or changed it in container ${plan.container}; use another backup.`,
-      { location: name },
-    );
+  const explained = explaining((error) => explainAzure(where, error));
+  const gone = goneFrom(name, `container ${plan.container}`);
 
   async function find(of: string, signal?: AbortSignal): Promise<(Kept & { etag: string }) | undefined> {
     try {
@@ -75,8 +63,7 @@ export function azureLocation(name: string, plan: AzurePlan, key: string, limits
       return readRanges({
         bytes: found.bytes,
         signal,
-        short: (got, wanted) =>
-          failure('LocationUnreachable', `location ${name}: ${of} came short: ${got} of ${wanted} bytes`, 'Try again.', { location: name }),
+        short: cameShort(name, of),
         async fetch(from, to, abortSignal) {
           try {
             const same = { conditions: { ifMatch: found.etag }, abortSignal, maxRetryRequests: 0 };

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { failure } from '../errors.js';
+import { goneFrom } from './said.js';
 
 /** What the errors of a file system mean for a location. */
 
@@ -31,15 +32,7 @@ export const stalled = ({ name, root }: Where, milliseconds: number) =>
     { location: name },
   );
 
-export const damaged = ({ name, root }: Where, of: string, why = 'there is nothing of that name') =>
-  failure(
-    'BackupDamaged',
-    `location ${name}: ${of} cannot be read: ${why}`,
-    `Somebody removed or changed it in ${root}; use another backup.`,
-    {
-      location: name,
-    },
-  );
+export const damaged = ({ name, root }: Where, of: string, why?: string) => goneFrom(name, root)(of, why);
 
 /** Errors of the file system in our words; whatever else went wrong stays as it is. */
 export async function explainFile(where: Where, error: unknown): Promise<unknown> {

@@ -11,6 +11,7 @@ import { explainGcs, type GcsWhere, statusOf } from './gcs-errors.js';
 import type { Kept, Location } from './location.js';
 import { byName, checkedName, checkedPrefix } from './names.js';
 import { readRanges } from './ranges.js';
+import { cameShort, explaining, goneFrom } from './said.js';
 import { defaultLimits, type Limits, sending } from './transfer.js';
 
 type GcsPlan = NonNullable<LocationPlan['gcs']>;
@@ -25,20 +26,8 @@ export function gcsLocation(name: string, plan: GcsPlan, credentials: string | u
   const storage = clientOf(name, plan, credentials);
   const bucket = storage.bucket(plan.bucket);
   const fileOf = (of: string) => bucket.file(`${root}${checkedName(of)}`);
-  const explained = async <T>(work: Promise<T>): Promise<T> => {
-    try {
-      return await work;
-    } catch (error) {
-      throw explainGcs(where, error);
-    }
-  };
-  const gone = (of: string, why = 'there is nothing of that name') =>
-    failure(
-      'BackupDamaged',
-      `location ${name}: ${of} cannot be read: ${why}`,
-      `Somebody removed or changed it in bucket ${plan.bucket}; use another backup.`,
-      { location: name },
-    );
+  const explained = explaining((error) => explainGcs(where, error));
+  const gone = goneFrom(name, `bucket ${plan.bucket}`);
 
   async function find(of: string): Promise<(Kept & { generation: number }) | undefined> {
     const file = fileOf(of);
@@ -86,8 +75,7 @@ export function gcsLocation(name: string, plan: GcsPlan, credentials: string | u
       return readRanges({
         bytes: found.bytes,
         signal,
-        short: (got, wanted) =>
-          failure('LocationUnreachable', `location ${name}: ${of} came short: ${got} of ${wanted} bytes`, 'Try again.', { location: name }),
+        short: cameShort(name, of),
         async fetch(from, to, abort) {
           try {
             return await read(storage, plan, `${root}${of}`, { from, to, generation: found.generation }, limits.stall, abort);

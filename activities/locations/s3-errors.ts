@@ -1,4 +1,4 @@
-import { failure } from '../errors.js';
+import { isOfCertificate, saidOf } from './said.js';
 
 /** What the errors of S3 mean. Vendors' texts are left out: some repeat what was signed, or with which key. */
 
@@ -29,8 +29,6 @@ const refused: Record<string, [string, string]> = {
   RequestTimeTooSkewed: ['the clock of this host is wrong', 'Set the clock: `timedatectl`.'],
 };
 
-const certificates = /CERT|SIGNATURE|SELF_SIGNED|ISSUER|ALTNAME/;
-
 interface Vendors {
   name?: string;
   Code?: string;
@@ -42,27 +40,14 @@ interface Vendors {
 export function explainS3({ name, bucket, endpoint }: S3Where, error: unknown): unknown {
   const { name: kind = '', Code, code = '', $metadata } = error as Vendors;
   if (kind === 'ApplicationFailure' || kind === 'TypeError') return error;
-  const where = `location ${name} (bucket ${bucket}${endpoint ? ` at ${endpoint}` : ''})`;
-  const facts = { location: name };
+  const said = saidOf(name, `location ${name} (bucket ${bucket}${endpoint ? ` at ${endpoint}` : ''})`);
   const known = refused[Code ?? ''] ?? refused[kind];
-  if (known) return failure('LocationRefused', `${where}: ${known[0]}`, known[1], facts);
+  if (known) return said.refused(...known);
   const status = $metadata?.httpStatusCode;
-  if (kind === 'QuotaExceeded' || status === 507)
-    return failure('NotEnoughSpace', `${where} is full`, 'Free space there; then try again.', facts);
+  if (kind === 'QuotaExceeded' || status === 507) return said.full();
   // A HEAD has no text that says which of them it is.
-  if (status === 401 || status === 403) {
-    const [what, hint] = refused['AccessDenied']!;
-    return failure('LocationRefused', `${where}: ${what}`, hint, facts);
-  }
-  if (status === 301)
-    return failure('LocationRefused', `${where}: ${refused['PermanentRedirect']![0]}`, 'Correct its region in the plan.', facts);
-  if (certificates.test(code))
-    return failure(
-      'LocationRefused',
-      `${where}: its certificate is not trusted (${code})`,
-      'Give its authority as caFile in the plan.',
-      facts,
-    );
-  const what = status && status >= 400 ? `answers ${status} ${kind}` : `does not answer: ${code || kind}`;
-  return failure('LocationUnreachable', `${where} ${what}`, 'Look at the network of this host and at the service; then try again.', facts);
+  if (status === 401 || status === 403) return said.refused(...refused['AccessDenied']!);
+  if (status === 301) return said.refused(...refused['PermanentRedirect']!);
+  if (isOfCertificate(code)) return said.untrusted(code);
+  return said.unreachable(status && status >= 400 ? `answers ${status} ${kind}` : `does not answer: ${code || kind}`);
 }

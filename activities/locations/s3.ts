@@ -15,13 +15,13 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import type { LocationPlan } from '../../plan/schema.js';
 import { checkpoint } from '../checkpoint.js';
-import { failure } from '../errors.js';
 import { agentFor } from './agent.js';
 import type { Kept, Location } from './location.js';
 import { byName, checkedName, checkedPrefix } from './names.js';
 import { bufferOf, readRanges } from './ranges.js';
 import { explainS3, type S3Where } from './s3-errors.js';
 import { upload } from './s3-upload.js';
+import { cameShort, explaining, goneFrom } from './said.js';
 import { defaultLimits, isBeingSent, type Limits, sending } from './transfer.js';
 
 type S3Plan = NonNullable<LocationPlan['s3']>;
@@ -40,13 +40,7 @@ export function s3Location(name: string, plan: S3Plan, keys: S3Keys | undefined,
   const agent = agentFor(endpoint, plan.caFile, limits.stall);
   const client = new S3Client(configuration(plan, keys, agent));
 
-  async function explained<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      throw explainS3(where, error);
-    }
-  }
+  const explained = explaining((error) => explainS3(where, error));
 
   async function head(of: string, signal?: AbortSignal): Promise<(Kept & { etag: string }) | undefined> {
     try {
@@ -85,8 +79,7 @@ export function s3Location(name: string, plan: S3Plan, keys: S3Keys | undefined,
     return readRanges({
       bytes: found.bytes,
       signal,
-      short: (got, wanted) =>
-        failure('LocationUnreachable', `location ${name}: ${of} came short: ${got} of ${wanted} bytes`, 'Try again.', { location: name }),
+      short: cameShort(name, of),
       async fetch(from, to, abortSignal) {
         try {
           const range = { Range: `bytes=${from}-${to}`, IfMatch: found.etag };
@@ -101,15 +94,7 @@ export function s3Location(name: string, plan: S3Plan, keys: S3Keys | undefined,
     });
   }
 
-  const gone = (of: string, why = 'there is nothing of that name') =>
-    failure(
-      'BackupDamaged',
-      `location ${name}: ${of} cannot be read: ${why}`,
-      `Somebody removed or changed it in bucket ${Bucket}; use another backup.`,
-      {
-        location: name,
-      },
-    );
+  const gone = goneFrom(name, `bucket ${Bucket}`);
 
   return {
     name,

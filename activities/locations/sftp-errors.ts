@@ -1,4 +1,5 @@
 import { failure } from '../errors.js';
+import { cameShort, goneFrom } from './said.js';
 
 /** What the errors of SFTP mean. Its codes are those of the protocol: draft-ietf-secsh-filexfer-02, section 7. */
 
@@ -34,18 +35,9 @@ export const noDirectory = (where: SftpWhere) =>
 export const full = (where: SftpWhere) =>
   failure('NotEnoughSpace', `${place(where)} is full`, 'Free space there, or use a larger disk; then try again.', { location: where.name });
 
-export const gone = (where: SftpWhere, of: string, why = 'there is nothing of that name') =>
-  failure(
-    'BackupDamaged',
-    `location ${where.name}: ${of} cannot be read: ${why}`,
-    `Somebody removed or changed it in ${where.directory} on ${where.host}; use another backup.`,
-    { location: where.name },
-  );
+export const gone = (where: SftpWhere, of: string, why?: string) => goneFrom(where.name, `${where.directory} on ${where.host}`)(of, why);
 
-export const short = (where: SftpWhere, of: string, got: number, wanted: number) =>
-  failure('LocationUnreachable', `location ${where.name}: ${of} came short: ${got} of ${wanted} bytes`, 'Try again.', {
-    location: where.name,
-  });
+export const short = (where: SftpWhere, of: string, got: number, wanted: number) => cameShort(where.name, of)(got, wanted);
 
 export function explainSftp(where: SftpWhere, error: unknown): unknown {
   const { name, message, code } = error as { name: string; message: string; code?: string | number };

@@ -1,16 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostContext } from '../../context.js';
-import { failure, isFailure } from '../../errors.js';
+import { isFailure } from '../../errors.js';
 import { removeTree } from '../../files.js';
 import { inTurn } from '../../in-turn.js';
 import type { Location } from '../../locations/location.js';
-import { withLocation } from '../../locations/open.js';
 import type { BackupRecord, VerifyRequest, VerifyResult } from '../../../workflows/messages.js';
-import { stopIfCancelled } from '../everywhere.js';
+import { verifyEverywhere } from '../everywhere.js';
 import { fetchFile, flawOf } from '../kept-files.js';
-import { backupPrefix, readRecords, recordName, writeRecord } from '../record.js';
-import { summaryOf } from '../restic/verify.js';
+import { backupPrefix, recordName, writeRecord } from '../record.js';
 import { scratchDirectory } from '../test-restore.js';
 import { git } from './git.js';
 import { checkBundle } from './mirror.js';
@@ -18,25 +16,10 @@ import { codeOf } from './plan.js';
 import { repositoryIn } from './restore.js';
 
 /** Reads every bundle whole, compares its digest, opens it, and has git verify it; and that it is of the backup whose record names it. */
-export async function verifyCode(context: HostContext, { component, id, location: only }: VerifyRequest): Promise<VerifyResult> {
-  const result: VerifyResult = { summary: '', sound: 0, damaged: [], failed: [] };
-  let found = 0;
-  for (const name of codeOf(context, component).locations.filter((one) => !only || one === only)) {
-    try {
-      await withLocation(context, name, async (location) => {
-        const records = (await readRecords(location, context.plan.system, 'code', component)).filter((record) => !id || record.id === id);
-        found += records.length;
-        for (const record of records) await verifyOne(context, location, record, result);
-      });
-    } catch (error) {
-      stopIfCancelled(error);
-      result.failed.push(`${name}: ${(error as Error).message}`);
-    }
-  }
-  if (id && found === 0 && result.failed.length === 0) {
-    throw failure('NoBackup', `there is no backup ${id} of ${component}`, 'See which there are: lifeboat backup list');
-  }
-  return { ...result, summary: summaryOf(result) };
+export function verifyCode(context: HostContext, request: VerifyRequest): Promise<VerifyResult> {
+  return verifyEverywhere(context, 'code', request, codeOf(context, request.component).locations, async (location, records, result) => {
+    for (const record of records) await verifyOne(context, location, record, result);
+  });
 }
 
 async function verifyOne(context: HostContext, location: Location, record: BackupRecord, result: VerifyResult): Promise<void> {

@@ -1,11 +1,9 @@
 import type { HostContext } from '../../context.js';
-import { failure } from '../../errors.js';
 import type { Location } from '../../locations/location.js';
-import { withLocation } from '../../locations/open.js';
 import type { BackupKind } from '../../../plan/kinds.js';
 import type { BackupRecord, VerifyRequest, VerifyResult } from '../../../workflows/messages.js';
-import { stopIfCancelled } from '../everywhere.js';
-import { backupPrefix, readRecords, writeRecord } from '../record.js';
+import { verifyEverywhere } from '../everywhere.js';
+import { backupPrefix, writeRecord } from '../record.js';
 import { flawsOf } from './check.js';
 import { hasRepository } from './init.js';
 import { inRepository, repositoryOf } from './repository.js';
@@ -13,30 +11,15 @@ import { isOf, type Snapshot, snapshotsWith } from './snapshots.js';
 import { componentTag, idTag } from './take.js';
 
 /** Verifies the backups of a component that lie in restic, at every location of it: every byte is read, once for all of them. */
-export async function verifySnapshots(
+export function verifySnapshots(
   context: HostContext,
   kind: BackupKind,
-  { component, id, location: only }: VerifyRequest,
+  request: VerifyRequest,
   locations: string[],
 ): Promise<VerifyResult> {
-  const result: VerifyResult = { summary: '', sound: 0, damaged: [], failed: [] };
-  let found = 0;
-  for (const name of locations.filter((one) => !only || one === only)) {
-    try {
-      await withLocation(context, name, async (location) => {
-        const records = (await readRecords(location, context.plan.system, kind, component)).filter((record) => !id || record.id === id);
-        found += records.length;
-        if (records.length > 0) await verifyAt(context, location, records, result);
-      });
-    } catch (error) {
-      stopIfCancelled(error);
-      result.failed.push(`${name}: ${(error as Error).message}`);
-    }
-  }
-  if (id && found === 0 && result.failed.length === 0) {
-    throw failure('NoBackup', `there is no backup ${id} of ${component}`, 'See which there are: lifeboat backup list');
-  }
-  return { ...result, summary: summaryOf(result) };
+  return verifyEverywhere(context, kind, request, locations, async (location, records, result) => {
+    if (records.length > 0) await verifyAt(context, location, records, result);
+  });
 }
 
 async function verifyAt(context: HostContext, location: Location, records: BackupRecord[], result: VerifyResult): Promise<void> {
@@ -90,13 +73,4 @@ async function note(
     result.sound += 1;
     await writeRecord(location, { ...rest, verified: { at } });
   }
-}
-
-export function summaryOf({ sound, damaged, failed }: VerifyResult): string {
-  const parts = [
-    ...(sound > 0 || damaged.length + failed.length === 0 ? [`${sound} sound`] : []),
-    ...damaged.map(({ id, location, file, why }) => `${id} at ${location} is damaged: ${file}: ${why}`),
-    ...failed.map((one) => `not read: ${one}`),
-  ];
-  return parts.join('; ');
 }
