@@ -23,6 +23,9 @@ const refused: Record<string, [string, string]> = {
   ENOTFOUND: ['there is no such account', 'Correct account or endpoint in the plan; or look at the name servers of this host.'],
 };
 
+/** The service got other bytes than were sent. */
+export const cameChangedToAzure = (error: unknown): boolean => (error as { code?: string }).code === 'Md5Mismatch';
+
 export function explainAzure({ name, account, container }: AzureWhere, error: unknown): unknown {
   const { name: kind, code = '', statusCode } = error as { name: string; code?: string; statusCode?: number };
   if (kind === 'ApplicationFailure' || kind === 'TypeError') return error;
@@ -32,5 +35,6 @@ export function explainAzure({ name, account, container }: AzureWhere, error: un
   if (known) return code === 'ENOTFOUND' ? said.unresolved(...known) : said.refused(...known);
   if (statusCode === 507 || code === 'AccountQuotaExceeded') return said.full();
   if (isOfCertificate(code)) return said.untrusted(code);
+  if (cameChangedToAzure(error)) return said.changed();
   return said.unreachable(statusCode ? `answers ${statusCode} ${code}` : `does not answer: ${code || kind}`);
 }

@@ -1,21 +1,25 @@
 import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { LocationPlan } from '../../plan/schema.js';
 import { checkpoint } from '../checkpoint.js';
 import { agentFor } from './agent.js';
 import { azureService } from './azure-client.js';
-import { explainAzure, type AzureWhere } from './azure-errors.js';
+import { type AzureWhere, cameChangedToAzure, explainAzure } from './azure-errors.js';
 import type { Kept, Location } from './location.js';
 import { byName, checkedName, checkedPrefix } from './names.js';
-import { firstOf, inBlocks, partBytes, sendParts } from './parts.js';
+import { firstOf, inBlocks, partBytes, sendParts, sendWhole } from './parts.js';
 import { bufferOf, readRanges } from './ranges.js';
-import { cameShort, explaining, goneFrom } from './said.js';
+import { cameChanged, cameShort, explaining, goneFrom } from './said.js';
 import { defaultLimits, isBeingSent, type Limits, sending } from './transfer.js';
 
 type AzurePlan = NonNullable<LocationPlan['azure']>;
 
 const sizes = partBytes({ least: 8 * 1024 * 1024, mostParts: 50_000 });
+/** What the service gives a checksum of at most: "Get Blob" in its reference. */
+const checkedBytes = 4 * 1024 * 1024;
+/** Of each block, both ways: the client sends and compares none by itself. */
+const checksumOf = (block: Buffer): Buffer => hash('md5', block, 'buffer');
 /** Marks a blob that stands there only to drive out the blocks of an upload that failed. */
 const discarded = 'lifeboatdiscarded';
 
@@ -62,13 +66,16 @@ export function azureLocation(name: string, plan: AzurePlan, key: string, limits
       if (!found) throw gone(of);
       return readRanges({
         bytes: found.bytes,
+        blockBytes: checkedBytes,
         signal,
         short: cameShort(name, of),
         async fetch(from, to, abortSignal) {
           try {
-            const same = { conditions: { ifMatch: found.etag }, abortSignal, maxRetryRequests: 0 };
-            const { readableStreamBody } = await blobOf(of).download(from, to - from + 1, same);
-            return await bufferOf(readableStreamBody as Readable);
+            const same = { conditions: { ifMatch: found.etag }, abortSignal, maxRetryRequests: 0, rangeGetContentMD5: true };
+            const { readableStreamBody, contentMD5 } = await blobOf(of).download(from, to - from + 1, same);
+            const block = await bufferOf(readableStreamBody as Readable);
+            if (contentMD5 && !checksumOf(block).equals(contentMD5)) throw cameChanged(name, of);
+            return block;
           } catch (error) {
             const status = (error as { statusCode?: number }).statusCode;
             if (status === 404 || status === 412 || status === 416) throw gone(of, 'it was removed or replaced while it was read');
@@ -131,15 +138,18 @@ export function azureLocation(name: string, plan: AzurePlan, key: string, limits
 async function upload(blob: BlockBlobClient, body: Readable, expected: number | undefined, abortSignal: AbortSignal): Promise<void> {
   const { only, all } = await firstOf(inBlocks(body, sizes(expected)));
   if (only) {
-    await blob.upload(only, only.length, { abortSignal });
+    const checked = { abortSignal, blobHTTPHeaders: { blobContentMD5: checksumOf(only) } };
+    await sendWhole(cameChangedToAzure, () => blob.upload(only, only.length, checked));
     return;
   }
   // Two uploads of one name must not take each other's blocks.
   const own = randomBytes(6).toString('hex');
   const ids: string[] = [];
   await sendParts(all, abortSignal, async (part, index, signal) => {
-    ids[index] = Buffer.from(`${own}-${String(index).padStart(6, '0')}`).toString('base64');
-    await blob.stageBlock(ids[index], part, part.length, { abortSignal: signal });
+    const id = Buffer.from(`${own}-${String(index).padStart(6, '0')}`).toString('base64');
+    ids[index] = id;
+    const checked = { abortSignal: signal, transactionalContentMD5: checksumOf(part) };
+    await sendWhole(cameChangedToAzure, () => blob.stageBlock(id, part, part.length, checked));
   });
   await blob.commitBlockList(ids, { abortSignal });
 }

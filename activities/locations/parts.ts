@@ -78,3 +78,14 @@ export async function sendParts(
     throw error;
   }
 }
+
+/** Sends a part that is in memory; when the service got other bytes than were sent, again, twice. `changed`: whether an error says so. */
+export async function sendWhole<T>(changed: (error: unknown) => boolean, send: () => Promise<T>): Promise<T> {
+  for (let left = 2; ; left -= 1) {
+    try {
+      return await send();
+    } catch (error) {
+      if (left === 0 || !changed(error)) throw error;
+    }
+  }
+}

@@ -8,11 +8,13 @@ import { isFailure } from '../errors.js';
  * block that comes short or breaks off is fetched again a few times; then the stream fails. It never ends before its end.
  */
 
-const blockBytes = 8 * 1024 * 1024;
+const usualBytes = 8 * 1024 * 1024;
 const tries = 4;
 
 export interface Ranges {
   bytes: number;
+  /** What one request asks for. */
+  blockBytes?: number;
   /** Fetches these bytes, `from` and `to` included, of the very version that was found. Its errors are in our words already. */
   fetch: (from: number, to: number, signal: AbortSignal) => Promise<Buffer>;
   signal?: AbortSignal | undefined;
@@ -25,6 +27,7 @@ export function readRanges(ranges: Ranges): Readable {
 }
 
 async function* blocks(ranges: Ranges): AsyncGenerator<Buffer> {
+  const { blockBytes = usualBytes } = ranges;
   const stop = new AbortController();
   const signal = ranges.signal ? AbortSignal.any([stop.signal, ranges.signal]) : stop.signal;
   const fetch = (from: number) => {

@@ -37,6 +37,10 @@ interface Vendors {
   $metadata?: { httpStatusCode?: number };
 }
 
+/** The service got other bytes than were sent. */
+export const cameChangedToS3 = (error: unknown): boolean =>
+  ['XAmzContentSHA256Mismatch', 'BadDigest'].includes((error as Vendors).name ?? '');
+
 export function explainS3({ name, bucket, endpoint }: S3Where, error: unknown): unknown {
   const { name: kind = '', Code, code = '', $metadata } = error as Vendors;
   if (kind === 'ApplicationFailure' || kind === 'TypeError') return error;
@@ -49,5 +53,6 @@ export function explainS3({ name, bucket, endpoint }: S3Where, error: unknown): 
   if (status === 401 || status === 403) return said.refused(...refused['AccessDenied']!);
   if (status === 301) return said.refused(...refused['PermanentRedirect']!);
   if (isOfCertificate(code)) return said.untrusted(code);
+  if (cameChangedToS3(error)) return said.changed();
   return said.unreachable(status && status >= 400 ? `answers ${status} ${kind}` : `does not answer: ${code || kind}`);
 }

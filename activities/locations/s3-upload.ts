@@ -7,7 +7,8 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { firstOf, inBlocks, partBytes, sendParts } from './parts.js';
+import { firstOf, inBlocks, partBytes, sendParts, sendWhole } from './parts.js';
+import { cameChangedToS3 } from './s3-errors.js';
 
 /**
  * A multipart upload. By hand, and not by @aws-sdk/lib-storage: that one returns from an abort while parts are still on their way (they then
@@ -27,7 +28,7 @@ export async function upload(
   const { only, all } = await firstOf(parts);
   const send = { abortSignal: signal };
   if (only) {
-    await client.send(new PutObjectCommand({ ...to, Body: only }), send);
+    await sendWhole(cameChangedToS3, () => client.send(new PutObjectCommand({ ...to, Body: only }), send));
     return;
   }
   const { UploadId } = await client.send(new CreateMultipartUploadCommand(to), send);
@@ -38,7 +39,8 @@ export async function upload(
     await sendParts(all, signal, async (Body, index, abortSignal) => {
       const PartNumber = index + 1;
       bytes += Body.length;
-      const { ETag } = await client.send(new UploadPartCommand({ ...upload, PartNumber, Body }), { abortSignal });
+      const sending = () => client.send(new UploadPartCommand({ ...upload, PartNumber, Body }), { abortSignal });
+      const { ETag } = await sendWhole(cameChangedToS3, sending);
       sent.push({ PartNumber, ETag: ETag! });
     });
     sent.sort((a, b) => a.PartNumber - b.PartNumber);

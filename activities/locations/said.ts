@@ -2,6 +2,9 @@ import { failure } from '../errors.js';
 
 /** What is said of every location alike, whichever vendor's client found it out. `where`: `location us-east (bucket b)`. */
 
+const networkHint =
+  'Something between this host and the service changes data: look at proxies, and at the memory of this host; then try again.';
+
 const certificates = /CERT|SIGNATURE|SELF_SIGNED|ISSUER|ALTNAME/;
 
 /** Whether a code of Node's TLS says that the certificate is not believed. */
@@ -17,6 +20,8 @@ export const saidOf = (name: string, where: string) => {
     full: () => failure('NotEnoughSpace', `${where} is full`, 'Free space there; then try again.', facts),
     /** A name that is not known to the name servers may be later. */
     unresolved: (what: string, hint: string) => failure('LocationUnreachable', `${where}: ${what}`, hint, facts),
+    /** The service got something else than what was sent to it. */
+    changed: () => failure('LocationUnreachable', `${where} received other bytes than were sent`, networkHint, facts),
     unreachable: (what: string) =>
       failure('LocationUnreachable', `${where} ${what}`, 'Look at the network of this host and at the service; then try again.', facts),
   };
@@ -36,6 +41,12 @@ export const goneFrom =
 /** Fewer bytes came than are there. */
 export const cameShort = (name: string, of: string) => (got: number, wanted: number) =>
   failure('LocationUnreachable', `location ${name}: ${of} came short: ${got} of ${wanted} bytes`, 'Try again.', { location: name });
+
+/** What came is not what is there. */
+export const cameChanged = (name: string, of: string) =>
+  failure('LocationUnreachable', `location ${name}: ${of} was changed on its way here: its checksum is another`, networkHint, {
+    location: name,
+  });
 
 /** Work whose errors are put in words. */
 export const explaining =
