@@ -35,6 +35,8 @@ export async function byHand(lab: Lab, s3: Versitygw, bucket: string, directory:
   };
   const to = [aws, '--endpoint-url', s3.endpoint, '--ca-bundle', s3.caFile, 's3', 'cp', '--only-show-errors'];
   const line = (words: string[]) => words.map(quoted).join(' ');
+  // An `aws` of somebody's own Python may be theirs alone to run.
+  const asMyself = (script: string) => timed(script, directory, env);
   const asDatabaseUser = (script: string) => timed(script, directory, env, databaseUser);
   const program = (name: string, ...args: string[]) => line([join(programs, name), ...server, ...args]);
   const repository = join(directory, 'restic');
@@ -42,9 +44,9 @@ export async function byHand(lab: Lab, s3: Versitygw, bucket: string, directory:
   const resticEnv = { PATH: path, HOME: directory, RESTIC_PASSWORD: 'by-hand' };
   await timed(line([...restic, 'init']), directory, resticEnv);
   return {
-    dump: (key) => asDatabaseUser(`${program('pg_dump', '-Fc', primary.database)} | ${line([...to, '-', `s3://${bucket}/${key}`])}`),
+    dump: (key) => asMyself(`${program('pg_dump', '-Fc', primary.database)} | ${line([...to, '-', `s3://${bucket}/${key}`])}`),
     restore: (key, into) =>
-      asDatabaseUser(
+      asMyself(
         `${program('createdb', '-T', 'template0', into)} && ${line([...to, `s3://${bucket}/${key}`, '-'])} | ${program('pg_restore', '-d', into)}`,
       ),
     pgbackrest: () =>
