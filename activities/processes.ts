@@ -4,21 +4,27 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 /**
- * When a process began, as an opaque text: together with its PID it names one process for ever. Empty when there is none, or only a zombie,
- * which is dead.
+ * When a process began, as an opaque text: together with its PID it names one process for ever. Empty when there is none, or only a whole
+ * zombie, which is dead.
  */
 export async function startOf(pid: number): Promise<string> {
   if (existsSync('/proc/self/stat')) {
     const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
     // The second field is the program's name in parentheses and may hold anything, so fields are counted from its end.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return text === '' || fields[0] === 'Z' || fields[0] === 'X' ? '' : (fields[19] ?? '');
+    return text === '' || isDead(fields) ? '' : (fields[19] ?? '');
   }
   const env = { ...process.env, LC_ALL: 'C' };
   const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { env }).catch(() => ({ stdout: '' }));
   const [state = '', ...start] = stdout.trim().split(/\s+/);
   return state.startsWith('Z') ? '' : start.join(' ');
 }
+
+/**
+ * A process of several threads is a zombie as soon as its first one has ended: until the last one has, its files, locks and ports are still its.
+ * Source: proc(5), /proc/PID/stat, of which these are the fields from the state on: the 18th is the number of threads.
+ */
+const isDead = (fields: string[]): boolean => fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
 
 /** Whether this very process still lives; without its start nobody can tell, and it counts as gone. */
 export const isAlive = async (pid: number, start: string): Promise<boolean> => start !== '' && (await startOf(pid)) === start;

@@ -6,7 +6,7 @@ import { basename } from 'node:path';
 
 /**
  * When the process began, as an opaque text: together with the pid it names one process for ever.
- * Undefined when there is none, or only a zombie, which is dead.
+ * Undefined when there is none, or only a whole zombie, which is dead.
  */
 export function startOf(pid: number): string | undefined {
   try {
@@ -14,7 +14,7 @@ export function startOf(pid: number): string | undefined {
       // The second field is the program's name in parentheses and may hold anything, so fields are counted from its end.
       const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
       const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-      return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+      return isDead(fields) ? undefined : fields[19];
     }
     const [state, ...start] = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' })
       .trim()
@@ -24,6 +24,12 @@ export function startOf(pid: number): string | undefined {
     return undefined;
   }
 }
+
+/**
+ * A process of several threads is a zombie as soon as its first one has ended: until the last one has, its files and ports are still taken.
+ * Source: proc(5), /proc/PID/stat, of which these are the fields from the state on: the 18th is the number of threads.
+ */
+const isDead = (fields: string[]): boolean => fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
 
 /** `start` guards against a pid that the system has given to another process since. */
 export function isAlive(pid: number, start?: string): boolean {

@@ -20,11 +20,13 @@ test('a control worker that is killed in the middle of every step and at the end
   const killing = killAtEveryStep(lab, { kill: () => control.kill9(), over: () => over });
   const told = { toString: () => `the control worker was killed ${control.deaths()} times` };
   await declare(lab);
-  await untilApproval(lab, told);
-  await approve(lab);
-  await untilRecovered(lab, told);
-  over = true;
-  const killed = await killing;
+  const recovering = async (): Promise<void> => {
+    await untilApproval(lab!, told);
+    await approve(lab!);
+    await untilRecovered(lab!, told);
+    over = true;
+  };
+  const [killed] = await Promise.all([killing, recovering()]);
   await expectRecovered(lab, before);
   await control.stop();
   expect(killed).toEqual(expect.arrayContaining(activitiesOfARestore.flatMap((activity) => [`${activity} running`, `${activity} done`])));

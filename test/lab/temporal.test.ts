@@ -1,10 +1,13 @@
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Runtime, DefaultLogger, Worker } from '@temporalio/worker';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { searchAttributeNames } from '../../plan/names.js';
+import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
+import { labVariable } from '../../lab/processes.js';
 import { polled } from '../../lab/pollers.js';
 import { startTemporal, type TemporalServer } from '../../lab/temporal.js';
 
@@ -53,4 +56,22 @@ describe('the Temporal server', { timeout: 300_000 }, () => {
     await expect(polled(server.address, 'work', 'activity', new Date(), () => undefined, 1)).rejects.toThrow('in vain');
     await connection.close();
   });
+});
+
+test('a server of several threads is gone only when its last one is: its port is free then', { timeout: 300_000 }, async () => {
+  const directory = makeLabDirectory();
+  try {
+    const server = await startTemporal({ directory, env: { ...process.env, [labVariable]: directory } });
+    const port = Number(server.address.split(':')[1]);
+    for (let times = 0; times < 8; times += 1) {
+      await server.kill9();
+      await new Promise<void>((resolve, reject) => {
+        const taker = createServer().once('error', reject);
+        taker.listen(port, '127.0.0.1', () => taker.close(() => resolve()));
+      });
+      await server.restart();
+    }
+  } finally {
+    destroyLab(directory);
+  }
 });
