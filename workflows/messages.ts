@@ -96,6 +96,8 @@ export interface BackupRecord {
   tools: Record<string, string>;
   /** How long it took. */
   seconds: number;
+  /** Of these, how long to verify it. */
+  verifySeconds?: number;
   wal?: { start: string; stop: string };
   /** The backup that this one needs. */
   basedOn?: string;
@@ -118,6 +120,8 @@ export interface BackupRecord {
 export interface DatabaseMade {
   /** Bytes of the dump itself, neither compressed nor encrypted. */
   dumpBytes: number;
+  /** The share of the largest table in the bytes of all, 0 to 1; absent where it could not be told. */
+  largest?: number;
   owner: string;
   encoding: string;
   collate: string;
@@ -155,6 +159,8 @@ export interface BackupResult {
   locations: string[];
   bytes: number;
   seconds: number;
+  /** Of these, how long to verify it, where that is apart from taking it. */
+  verifySeconds?: number;
   /** One line for people. */
   summary: string;
   /** Locations that did not take it, with why: `us-east: ...`. */

@@ -66,6 +66,7 @@ async function takeEverywhere(
   const rows = await takeKnownRows(cluster).catch(() => undefined);
   const tools = await engine.tools(cluster);
   const taken: BackupSet[] = [];
+  let verifying = 0;
   const failed = Object.entries(unusable).map(([location, why]) => `${location}: ${why}`);
   for (const location of locationsOf(cluster).filter((one) => !(one in unusable))) {
     try {
@@ -81,7 +82,9 @@ async function takeEverywhere(
           `${engine.name} says that it took the backup, and it is not listed at ${location}`,
           'Check the location: lifeboat backup list',
         );
+      const read = Date.now();
       const { verified, says } = await verifyTaken(cluster, backup);
+      verifying += Date.now() - read;
       await note(cluster, backup, {
         tools: { ...tools, ...(await postgresVersion(cluster)) },
         ...(verified ? { verified: { at: new Date().toISOString() } } : {}),
@@ -111,6 +114,7 @@ async function takeEverywhere(
     locations: taken.map(({ location }) => location),
     bytes: first.repositoryBytes,
     seconds: Math.round((Date.now() - began) / 100) / 10,
+    verifySeconds: Math.round(verifying / 100) / 10,
   };
   const missing = failed.length > 0 ? `; NOT at ${failed.join('; ')}` : '';
   return { ...result, summary: `${type} backup ${first.label} at ${result.locations.join(', ')}${missing}`, failed };

@@ -54,6 +54,7 @@ export async function takeEverywhere(
   if (!first) throw none([...errors.values()], failed);
   const at = taken.map(({ location }) => location);
   const missing = failed.length > 0 ? `; NOT at ${failed.join('; ')}` : '';
+  const verifySeconds = taken.reduce((sum, record) => sum + (record.verifySeconds ?? 0), 0);
   return {
     id: first.id,
     type: kind,
@@ -61,6 +62,7 @@ export async function takeEverywhere(
     locations: at,
     bytes: first.dataBytes ?? first.size,
     seconds: Math.round((Date.now() - began.getTime()) / 100) / 10,
+    ...(verifySeconds > 0 ? { verifySeconds: Math.round(verifySeconds * 10) / 10 } : {}),
     summary: `${kind} backup ${first.id} at ${at.join(', ')}${missing}${note()}`,
     failed,
   };

@@ -73,7 +73,7 @@ export function azureLocation(name: string, plan: AzurePlan, key: string, limits
           try {
             const same = { conditions: { ifMatch: found.etag }, abortSignal, maxRetryRequests: 0, rangeGetContentMD5: true };
             const { readableStreamBody, contentMD5 } = await blobOf(of).download(from, to - from + 1, same);
-            const block = await bufferOf(readableStreamBody as Readable);
+            const block = await bufferOf(readableStreamBody as Readable, to - from + 1, cameShort(name, of));
             if (contentMD5 && !checksumOf(block).equals(contentMD5)) throw cameChanged(name, of);
             return block;
           } catch (error) {

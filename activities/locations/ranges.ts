@@ -18,7 +18,7 @@ export interface Ranges {
   /** Fetches these bytes, `from` and `to` included, of the very version that was found. Its errors are in our words already. */
   fetch: (from: number, to: number, signal: AbortSignal) => Promise<Buffer>;
   signal?: AbortSignal | undefined;
-  /** Fewer bytes came than were promised. */
+  /** Fewer or more bytes came than were asked for. */
   short: (got: number, wanted: number) => Error;
 }
 
@@ -64,9 +64,21 @@ async function fetchBlock(ranges: Ranges, from: number, to: number, signal: Abor
   }
 }
 
-/** A stream as one buffer. Fails when the stream does. */
-export async function bufferOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stream) parts.push(part);
-  return Buffer.concat(parts);
+/**
+ * A stream of so many bytes as one buffer, which is shorter when it ends early. Fails when the stream does, and at once when more comes: a service
+ * that does not heed the range would send the whole file.
+ */
+export async function bufferOf(
+  stream: AsyncIterable<Uint8Array>,
+  bytes: number,
+  more: (got: number, wanted: number) => Error,
+): Promise<Buffer> {
+  const block = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for await (const part of stream) {
+    if (at + part.length > bytes) throw more(at + part.length, bytes);
+    block.set(part, at);
+    at += part.length;
+  }
+  return at === bytes ? block : block.subarray(0, at);
 }

@@ -84,7 +84,7 @@ export function s3Location(name: string, plan: S3Plan, keys: S3Keys | undefined,
         try {
           const range = { Range: `bytes=${from}-${to}`, IfMatch: found.etag };
           const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: keyOf(of), ...range }), { abortSignal });
-          return await bufferOf(Body as Readable);
+          return await bufferOf(Body as Readable, to - from + 1, cameShort(name, of));
         } catch (error) {
           const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
           if (status === 404 || status === 412 || status === 416) throw gone(of, 'it was removed or replaced while it was read');

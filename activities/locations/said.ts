@@ -38,9 +38,14 @@ export const goneFrom =
       { location: name },
     );
 
-/** Fewer bytes came than are there. */
+/** Fewer or more bytes came than were asked for. */
 export const cameShort = (name: string, of: string) => (got: number, wanted: number) =>
-  failure('LocationUnreachable', `location ${name}: ${of} came short: ${got} of ${wanted} bytes`, 'Try again.', { location: name });
+  failure(
+    'LocationUnreachable',
+    `location ${name}: ${of} came ${got < wanted ? 'short' : 'with more than was asked for'}: ${got} of ${wanted} bytes`,
+    'Try again.',
+    { location: name },
+  );
 
 /** What came is not what is there. */
 export const cameChanged = (name: string, of: string) =>

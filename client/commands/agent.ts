@@ -12,6 +12,8 @@ export function register(program: Command): void {
       const plan = await readPlan(command);
       const hosts = Object.keys(plan.plan.hosts);
       if (!hosts.includes(host)) throw new Expected(`The plan has no host "${host}".`, `It has ${hosts.join(', ')}.`);
+      const { lean } = await import('../../worker/lean.js');
+      lean();
       const { runAgent } = await import('../../worker/agent.js');
       const { untilSignal } = await import('../../worker/run-worker.js');
       await runAgent(plan, host, untilSignal());

@@ -24,7 +24,8 @@ export interface Traced {
 const ours = new Set(['ps', 'du']);
 
 const file = process.env[traceVariable];
-if (file) {
+// An agent starts itself anew once (worker/lean.ts): the second of them is it.
+if (file && process.env['LIFEBOAT_LEAN']) {
   // What the agent starts in turn is measured from here, and not slowed down by a trace of its own.
   delete process.env['NODE_OPTIONS'];
   delete process.env[traceVariable];

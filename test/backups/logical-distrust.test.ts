@@ -117,3 +117,20 @@ test('what is set on a database comes back with it, and does not get in the way 
     await sql('alter database shop connection limit -1');
   }
 });
+
+test("a dump that is not encrypted where the plan encrypts may be anybody's: it is not restored from there, and is from elsewhere", async () => {
+  const bare = structuredClone(dumps.context);
+  delete bare.plan.locations['onsite']!.encryption;
+  const { id } = await dumps.take('main', 'bare', bare);
+  await expect(dumps.restore({ id, location: 'onsite', into: 'copy' })).rejects.toMatchObject({
+    type: 'BadRequest',
+    message: expect.stringMatching(/is not encrypted, and the plan encrypts what lies there/) as string,
+    details: [{ hint: expect.stringMatching(/restore --file FILE/) as string }],
+  });
+  const tested = logical.testRestore(dumps.context).execute({ component: 'main', id, location: 'onsite', run: 'bare' });
+  await expect(tested).rejects.toThrow(/is not encrypted/);
+  expect(await sql(`select 1 from pg_database where datname = 'copy'`)).toEqual([]);
+  expect((await dumps.restore({ id, into: 'copy' })).summary).toMatch(/NOT from onsite: .*is not encrypted/);
+  // It is no damage: who knows where it comes from can fetch it.
+  expect((await verify(id)).damaged).toEqual([]);
+});

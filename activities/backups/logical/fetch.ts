@@ -13,6 +13,7 @@ import type { Owner } from '../../run.js';
 import { recordName } from '../record.js';
 import { meter } from './dump.js';
 import { listLogical } from './places.js';
+import { both } from './program.js';
 import { isDump, readWhole } from './read-back.js';
 import { keepNote } from './verify.js';
 
@@ -61,21 +62,30 @@ export async function placesOf(context: HostContext, component: string, id: stri
   );
 }
 
+/** What takes a dump while it is laid down. Of a dump that turns out to be damaged it has taken a part: whoever gives it sees to that. */
+export interface Beside {
+  into: Writable;
+  /** Fulfilled when it has taken all; rejected when it could not. */
+  done: () => Promise<void>;
+  end: () => void;
+}
+
 /**
  * Brings a dump here: the first place at which it is sound. Its digest was compared before this returns. Throws NotEnoughSpace before it begins,
- * BackupDamaged when it is sound nowhere.
+ * BackupDamaged when it is sound nowhere. `beside`: asked for each place anew, when the roles are here and before the dump is.
  */
 export async function fetchArchive(
   context: HostContext,
   records: BackupRecord[],
   folder: string,
   owner: Owner | undefined,
+  beside?: (archive: Archive) => Promise<Beside | undefined>,
 ): Promise<Archive> {
   const passedOver: string[] = [];
   let last: unknown;
   for (const record of records) {
     try {
-      return { ...(await fetchFrom(context, record, folder, owner)), passedOver };
+      return await fetchFrom(context, record, folder, owner, passedOver, beside);
     } catch (error) {
       cancelled()?.throwIfAborted();
       const { type = '', message } = error as { type?: string; message: string };
@@ -100,22 +110,19 @@ async function fetchFrom(
   record: BackupRecord,
   folder: string,
   owner: Owner | undefined,
-): Promise<Omit<Archive, 'passedOver'>> {
+  passedOver: string[],
+  beside?: (archive: Archive) => Promise<Beside | undefined>,
+): Promise<Archive> {
   const dump = record.files.find(isDump);
   if (record.type === 'unknown' || !dump)
     throw failure('BackupDamaged', record.damaged?.why ?? `${recordName(record)} names no dump`, 'Take another one: lifeboat backup list', {
       file: recordName(record),
     });
+  demandSealed(context, record);
   await demandSpace(folder, (record.made?.dumpBytes ?? record.dataBytes ?? record.size) + 1024 * 1024);
   const path = join(folder, 'database.dump');
   return withLocation(context, record.location, async (location) => {
     await checkpoint('before fetching');
-    const tell = meter(`fetching ${record.id} from ${record.location}`, record.size);
-    const into = fileIn(path);
-    await readWhole(context, location, dump, into, tell).catch((error: unknown) => {
-      throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? full(folder) : error;
-    });
-    await ownFor(path, owner);
     const globals = record.files.find((file) => !isDump(file));
     const text: Buffer[] = [];
     const gather = new Writable({
@@ -124,16 +131,40 @@ async function fetchFrom(
         done();
       },
     });
-    if (globals) await readWhole(context, location, globals, gather, tell);
+    if (globals) await readWhole(context, location, globals, gather);
+    const what = `${record.id} at ${record.location}`;
+    const archive: Archive = { path, format: 'custom', globals: Buffer.concat(text).toString('utf8'), record, what, passedOver };
+    const loader = await beside?.(archive);
+    const how = loader ? 'restoring what is fetched:' : 'fetching';
+    const tell = meter(`${how} ${record.id} from ${record.location}`, dump.bytes);
+    try {
+      const file = fileIn(path);
+      await readWhole(context, location, dump, loader ? both(file, loader.into) : file, tell).catch((error: unknown) => {
+        throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? full(folder) : error;
+      });
+      await loader?.done();
+    } finally {
+      loader?.end();
+    }
+    await ownFor(path, owner);
     await checkpoint('after fetching');
-    return {
-      path,
-      format: 'custom',
-      globals: Buffer.concat(text).toString('utf8'),
-      record,
-      what: `${record.id} at ${record.location}`,
-    };
+    return archive;
   });
+}
+
+/**
+ * Only who has the passphrase can have made what it opens; a dump without could be anybody's who can write there, and its SQL would be run. Throws
+ * BadRequest for one where the plan encrypts.
+ */
+function demandSealed({ plan }: HostContext, { id, location, files }: BackupRecord): void {
+  const bare = plan.locations[location]?.encryption && files.find(({ name }) => !name.endsWith('.age'));
+  if (!bare) return;
+  throw failure(
+    'BadRequest',
+    `${bare.name} at ${location} is not encrypted, and the plan encrypts what lies there: whoever can write there may have put it`,
+    `Was ${id} taken before the plan said so? Then bring its dump here by hand, and restore that: lifeboat backup restore --file FILE`,
+    { file: bare.name },
+  );
 }
 
 /** A disk that ran full is no damage of the dump. */

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
@@ -9,9 +10,11 @@ import { runQueries } from '../../postgres/checks.js';
 import { one } from '../../postgres/connect.js';
 import type { Programs } from '../../postgres/programs.js';
 import { conninfo, type Source, withSource } from '../../postgres/source.js';
+import { ownFor } from '../../files.js';
 import { type Ledger, run } from '../../run.js';
-import type { Archive } from './fetch.js';
+import type { Archive, Beside } from './fetch.js';
 import { countInTransaction, createStatement } from './made.js';
+import { feed, stream } from './program.js';
 import { hasTablespaces, makeMissingRoles, readGlobals, rolesOf } from './roles.js';
 
 /** Loading a dump into a new, empty database of any server: the real one, under a temporary name, or a scratch one. */
@@ -63,43 +66,70 @@ async function withoutMissing<Made extends { tablespace?: string }>(admin: pg.Cl
 }
 
 /**
- * Loads it: pg_restore with several connections, or psql in one transaction for plain SQL; the first error ends it. Throws CommandFailed.
+ * Loads it from its file: pg_restore with several connections, or psql in one transaction for plain SQL; the first error ends it. Throws CommandFailed.
+ * `rest`: its rows are there already, by `loadBeside`.
  * Source: PostgreSQL manual, pg_restore -j, --exit-on-error; field-notes, "Logical".
  */
-export async function load(loading: Loading, expected: number): Promise<void> {
+export async function load(loading: Loading, expected: number, rest = false): Promise<void> {
   const { source, admin, archive, programs, database, ledger } = loading;
-  const tablespaces = archive.globals ? await hasTablespaces(admin, readGlobals(archive.globals)) : true;
-  const into = `--dbname=${conninfo(database)}`;
-  const custom = [
-    ...[`--jobs=${availableParallelism()}`, '--exit-on-error', '--no-password', into],
-    ...(tablespaces ? [] : ['--no-tablespaces']),
+  const program = archive.format === 'custom' ? 'pg_restore' : 'psql';
+  const plain = ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--single-transaction', `--file=${archive.path}`];
+  const custom = async () => [
+    `--jobs=${availableParallelism()}`,
+    ...(rest ? [`--use-list=${await listOfRest(loading)}`] : []),
+    ...(await common(loading)),
     archive.path,
   ];
-  const plain = [
-    '--no-psqlrc',
-    '--quiet',
-    '--no-password',
-    '--set=ON_ERROR_STOP=1',
-    '--single-transaction',
-    `--file=${archive.path}`,
-    into,
-  ];
-  const watching = watch(admin, database, expected, `restoring ${archive.what}`);
+  const args = archive.format === 'custom' ? await custom() : [...plain, '--no-password', `--dbname=${conninfo(database)}`];
+  const watching = watch(admin, database, expected, `${rest ? 'building the indexes of' : 'restoring'} ${archive.what}`);
   try {
-    await run(join(programs.directory, archive.format === 'custom' ? 'pg_restore' : 'psql'), archive.format === 'custom' ? custom : plain, {
-      owner: source.owner,
-      env: source.env,
-      ledger,
-      quiet: true,
-    });
+    await run(join(programs.directory, program), args, { owner: source.owner, env: source.env, ledger, quiet: true });
   } catch (error) {
-    const { message } = error as Error;
-    if (!/could not read from input file|unexpected end of file|corrupt|could not uncompress|unexpected block ID/.test(message))
-      throw error;
-    throw failure('BackupDamaged', `${archive.what} is cut off or damaged: ${message}`, 'Take another one: lifeboat backup list');
+    throw inWords(archive, error);
   } finally {
     clearInterval(watching);
   }
+}
+
+/**
+ * Loads the tables and their rows while the dump comes, over one connection. What follows is for `load`: indexes and keys, which several connections
+ * build; and privileges, since an owner may have taken them from itself, and could not check a foreign key then.
+ * Source: PostgreSQL manual, pg_restore --section.
+ */
+export async function loadBeside(loading: Loading): Promise<Beside> {
+  const { source, archive, programs } = loading;
+  const sections = ['--section=pre-data', '--section=data', '--no-privileges'];
+  const program = stream(join(programs.directory, 'pg_restore'), [...sections, ...(await common(loading))], source);
+  const done = () =>
+    program.done.catch((error: unknown) => {
+      throw inWords(archive, error);
+    });
+  return { into: feed(program), done, end: program.end };
+}
+
+async function common({ admin, archive, database }: Loading): Promise<string[]> {
+  const tablespaces = archive.globals ? await hasTablespaces(admin, readGlobals(archive.globals)) : true;
+  return ['--exit-on-error', '--no-password', `--dbname=${conninfo(database)}`, ...(tablespaces ? [] : ['--no-tablespaces'])];
+}
+
+/** A list of what `loadBeside` leaves, beside the dump. Its lines begin with what a thing is; names, which may hold anything, come later. */
+async function listOfRest({ source, archive, programs }: Loading): Promise<string> {
+  const pgRestore = join(programs.directory, 'pg_restore');
+  const contents = async (...only: string[]) =>
+    (await run(pgRestore, ['--list', ...only, archive.path], { owner: source.owner })).stdout.split('\n');
+  const indexes = new Set(await contents('--section=post-data'));
+  const privileges = /^\d+; \d+ \d+ ACL /;
+  const rest = (await contents()).filter((line) => indexes.has(line) || privileges.test(line));
+  const path = `${archive.path}.rest`;
+  await writeFile(path, `${rest.join('\n')}\n`, { mode: 0o600 });
+  await ownFor(path, source.owner);
+  return path;
+}
+
+function inWords(archive: Archive, error: unknown): unknown {
+  const { message } = error as Error;
+  if (!/could not read from input file|unexpected end of file|corrupt|could not uncompress|unexpected block ID/.test(message)) return error;
+  return failure('BackupDamaged', `${archive.what} is cut off or damaged: ${message}`, 'Take another one: lifeboat backup list');
 }
 
 /** How much of it is there. */

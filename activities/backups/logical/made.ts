@@ -44,6 +44,23 @@ export async function readMade(client: pg.Client): Promise<Omit<DatabaseMade, 'd
   };
 }
 
+/**
+ * The share of the largest table, with its large values, in the bytes of all: it tells how a restore should load them. Undefined where a table is
+ * locked for longer than a moment, or where there is none.
+ */
+export async function largestShare(client: pg.Client): Promise<number | undefined> {
+  await client.query(`set lock_timeout = '3s'`);
+  const { rows } = await client
+    .query<{ share: number | null }>(
+      `select (max(bytes) / nullif(sum(bytes), 0))::float8 as share from (
+         select pg_table_size(c.oid) as bytes from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where relkind in ('r', 'm') and nspname !~ '^pg_' and nspname <> 'information_schema') of_tables`,
+    )
+    .catch(() => ({ rows: [] }));
+  await client.query('reset lock_timeout');
+  return rows[0]?.share ?? undefined;
+}
+
 const identifier = pgModule.escapeIdentifier;
 const literal = pgModule.escapeLiteral;
 

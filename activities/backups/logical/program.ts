@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
+import { type Readable, Writable } from 'node:stream';
 import { cancelled } from '../../capability.js';
 import { failure } from '../../errors.js';
 import { type Owner, tail } from '../../run.js';
@@ -73,6 +73,51 @@ export function stream(
   });
   done.catch(() => undefined);
   return { stdin: child.stdin, stdout: child.stdout, done, end };
+}
+
+/** Into a program that may end before it has read all, as pg_restore does: what comes later is taken all the same, and goes nowhere. */
+export function feed({ stdin }: Streaming): Writable {
+  let over = false;
+  stdin.on('close', () => (over = true)).on('error', () => (over = true));
+  return new Writable({
+    highWaterMark: 1024 * 1024,
+    write(chunk: Buffer, _encoding, done) {
+      if (over || stdin.write(chunk)) {
+        done();
+        return;
+      }
+      const go = () => {
+        stdin.off('drain', go);
+        stdin.off('close', go);
+        done();
+      };
+      stdin.once('drain', go).once('close', go);
+    },
+    final(done) {
+      if (over) done();
+      else stdin.end(() => done());
+    },
+  });
+}
+
+/** Into two places at once, as fast as the slower one takes it. */
+export function both(a: Writable, b: Writable): Writable {
+  const twice = (each: (one: Writable) => Promise<void>, done: (error?: Error) => void) =>
+    Promise.all([each(a), each(b)]).then(() => done(), done);
+  const settled = (start: (done: (error?: Error | null) => void) => void) =>
+    new Promise<void>((resolve, reject) => start((error) => (error ? reject(error) : resolve())));
+  const joined = new Writable({
+    highWaterMark: 1024 * 1024,
+    write: (chunk: Buffer, _encoding, done) => void twice((one) => settled((written) => one.write(chunk, written)), done),
+    final: (done) => void twice((one) => settled((ended) => one.end(() => ended())), done),
+    destroy(error, done) {
+      a.destroy();
+      b.destroy();
+      done(error);
+    },
+  });
+  for (const one of [a, b]) one.on('error', (error) => joined.destroy(error));
+  return joined;
 }
 
 function withoutSecrets(line: string, env: Record<string, string>): string {

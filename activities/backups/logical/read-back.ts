@@ -8,7 +8,7 @@ import type { Location } from '../../locations/location.js';
 import type { BackupRecord } from '../../../workflows/messages.js';
 import { flawOf } from '../kept-files.js';
 import { decodersFor, dumpFile } from './coding.js';
-import { stream } from './program.js';
+import { feed, stream } from './program.js';
 
 export type KeptFile = BackupRecord['files'][number];
 
@@ -94,36 +94,12 @@ const drain = () => new Writable({ write: (_chunk, _encoding, done) => done() })
 /** pg_restore reads the table of contents, which comes first, and ends; the rest is read all the same. */
 function listContents(pgRestore: string) {
   const program = stream(pgRestore, ['-l'], { owner: undefined, env: {} });
-  let over = false;
   let text = '';
-  program.stdin.on('close', () => (over = true)).on('error', () => (over = true));
   program.stdout.on('data', (data: Buffer) => {
     if (text.length < 4096) text += data.toString('utf8');
   });
-  const into = new Writable({
-    highWaterMark: 1024 * 1024,
-    write(chunk: Buffer, _encoding, done) {
-      if (over || program.stdin.write(chunk)) {
-        done();
-        return;
-      }
-      const go = () => {
-        program.stdin.off('drain', go);
-        program.stdin.off('close', go);
-        done();
-      };
-      program.stdin.once('drain', go).once('close', go);
-    },
-    final(done) {
-      if (over) {
-        done();
-        return;
-      }
-      program.stdin.end(() => done());
-    },
-  });
   return {
-    into,
+    into: feed(program),
     end: program.end,
     async demand(what: string): Promise<void> {
       const why = await program.done.then(

@@ -10,7 +10,8 @@ import { inTurn } from '../../in-turn.js';
 import { one } from '../../postgres/connect.js';
 import { demandNoIncident, programsOf, type Source, sourceOf, withSource } from '../../postgres/source.js';
 import { endLeftoverOf, type Ledger } from '../../run.js';
-import { demandSpace, fetchArchive, freshFolder, laidDownPrefix, layDown, placesOf, sameFileSystem } from './fetch.js';
+import { type Archive, demandSpace, freshFolder, laidDownPrefix, layDown, placesOf, sameFileSystem } from './fetch.js';
+import { type Bringing, bring } from './bring.js';
 import { openLocalFile } from './local-file.js';
 import { createEmpty, judge, load, type Loading } from './load.js';
 import { dressStatements, readMade } from './made.js';
@@ -124,15 +125,12 @@ async function fill({ context, source, admin, request, temporary, ledger, folder
   await makeDirectory(dirname(folder), undefined, 0o755);
   await freshFolder(folder, source.owner);
   await demandRoom(source, folder, records[0]);
-  const archive =
-    id === undefined
-      ? await openLocalFile(context, file!, folder, source.owner)
-      : await fetchArchive(context, records, folder, source.owner);
-  const made = archive.record?.made ?? (await madeOfExisting(source, admin));
-  const loading: Loading = { source, admin, archive, programs, database: temporary, made, ledger };
-  const notes = [...archive.passedOver.map((one) => `NOT from ${one}`), ...(await createEmpty(loading))];
-  await admin.query(markStatement(temporary, marks.begun(component, run, 'begun')));
-  await load(loading, archive.record?.dataBytes ?? 0);
+  const made = records.find((record) => record.made)?.made ?? (await madeOfExisting(source, admin));
+  const into = { source, admin, programs, database: temporary, made, ledger };
+  const begun = async () => void (await admin.query(markStatement(temporary, marks.begun(component, run, 'begun'))));
+  const bringing = { ...into, context, folder, begun, clear: () => dropTemporary(admin, source) };
+  const { archive, notes: says } = id === undefined ? await bringFile(bringing, file!) : await bring(bringing, records);
+  const notes = [...archive.passedOver.map((one) => `NOT from ${one}`), ...says];
   progress({ what: 'verifying rows and queries' });
   const wrong = await judge(source, temporary, archive);
   // The rows are the dump's own; what the plan's queries ask, an old dump need not fulfil, and a new database beside the old does no harm.
@@ -151,6 +149,15 @@ async function fill({ context, source, admin, request, temporary, ledger, folder
   await admin.query(markStatement(temporary, marks.begun(component, run, 'ready')));
   await checkpoint('after marking the restored database');
   return notes.length > 0 ? `; ${notes.join('; ')}` : '';
+}
+
+/** A local dump: it may be plain SQL, and says nothing of its database. */
+async function bringFile(bringing: Bringing, file: string): Promise<{ archive: Archive; notes: string[] }> {
+  const archive = await openLocalFile(bringing.context, file, bringing.folder, bringing.source.owner);
+  const notes = await createEmpty({ ...bringing, archive });
+  await bringing.begun?.();
+  await load({ ...bringing, archive }, 0);
+  return { archive, notes };
 }
 
 /** The dump and the new database must fit beside what is there. Throws NotEnoughSpace before anything is done. */

@@ -15,7 +15,7 @@ import { backupId, readRecords, writeRecord } from '../record.js';
 import { dumpFile, globalsFile } from './coding.js';
 import { copyTo } from './copy.js';
 import { mayReadPasswords, meter, pgDump, pgDumpGlobals, send, type Sending, told } from './dump.js';
-import { countInTransaction, readMade } from './made.js';
+import { countInTransaction, largestShare, readMade } from './made.js';
 import { listLogical, logicalOf, openAll } from './places.js';
 import { type KeptFile, readBack } from './read-back.js';
 
@@ -141,6 +141,7 @@ async function dumpTo(taking: Taking, ready: Location[], began: Date, id: string
       meter(`dumping the roles of ${component}`, 0),
     );
     const made = await readMade(client);
+    const largest = await largestShare(client);
     const total = Number(await one<string>(client, 'select pg_database_size(current_database())'));
     await client.query('begin isolation level repeatable read read only');
     const snapshot = (await one<string>(client, 'select pg_export_snapshot()'))!;
@@ -163,7 +164,13 @@ async function dumpTo(taking: Taking, ready: Location[], began: Date, id: string
       location,
       files: [file, globals.find((one) => one.location === location)!.file],
     }));
-    return { kept, programs, rows, total, made: { ...made, dumpBytes } satisfies DatabaseMade };
+    return {
+      kept,
+      programs,
+      rows,
+      total,
+      made: { ...made, dumpBytes, ...(largest === undefined ? {} : { largest }) } satisfies DatabaseMade,
+    };
   });
   const { kept, programs, rows, total, made } = dumped;
   const record = (location: Location, files: KeptFile[]): BackupRecord => ({

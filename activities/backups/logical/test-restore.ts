@@ -7,8 +7,9 @@ import { inTurn } from '../../in-turn.js';
 import { withLocation } from '../../locations/open.js';
 import { programsFor } from '../../postgres/programs.js';
 import { withSource } from '../../postgres/source.js';
-import { demandSpace, fetchArchive, freshFolder, laidDownPrefix, layDown, placesOf } from './fetch.js';
-import { createEmpty, judge, load, type Loading } from './load.js';
+import { bring } from './bring.js';
+import { demandSpace, freshFolder, laidDownPrefix, layDown, placesOf } from './fetch.js';
+import { judge } from './load.js';
 import { dressStatements } from './made.js';
 import { rolesOf } from './roles.js';
 import { amcheckScratch, removeScratch, type ScratchServer, scratchServer, startScratch } from './scratch-server.js';
@@ -64,14 +65,14 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
   const { source } = server;
   await freshFolder(folder, source.owner);
   await demandSpace(folder, bytesOf(record));
-  const archive = await fetchArchive(context, [record], folder, source.owner);
   await startScratch(server, programs);
   const database = record.database;
   const { doubts, notes } = await withSource(source, 'template1', async (admin) => {
-    if (['postgres', 'template1'].includes(database)) await admin.query(`drop database if exists postgres`);
-    const loading: Loading = { source, admin, archive, programs, database, made: record.made, ledger: server.ledger('load') };
-    await createEmpty(loading);
-    await load(loading, record.dataBytes ?? 0);
+    const clear = async () => {
+      if (['postgres', 'template1'].includes(database)) await admin.query(`drop database if exists postgres`);
+    };
+    const into = { source, admin, programs, database, made: record.made, ledger: server.ledger('load') };
+    const { archive } = await bring({ ...into, context, folder, clear }, [record]);
     progress({ what: 'verifying rows, queries and indexes' });
     const wrong = await judge(source, database, archive);
     if (record.made) for (const statement of dressStatements(database, record.made, await rolesOf(admin))) await admin.query(statement);

@@ -9,6 +9,9 @@ import { inRepository, type Repository } from './repository.js';
 import { restic } from './restic.js';
 import type { Snapshot } from './snapshots.js';
 
+/** By its ID, or the beginning of it. */
+type Named = Pick<Snapshot, 'id'>;
+
 /** A snapshot that cannot be restored whole, with the file of the repository that is to blame. */
 export interface Flaw {
   snapshot: string;
@@ -24,7 +27,7 @@ export interface Flaw {
 export async function flawsOf(
   repository: Repository,
   location: Location,
-  snapshots: Snapshot[],
+  snapshots: Named[],
   { readData, known = [] }: { readData: boolean; known?: string[] },
 ): Promise<Flaw[]> {
   return inTurn(`restic check ${repository.home}`, async () => {
@@ -52,7 +55,7 @@ async function removeTemporaryCaches({ home }: Repository): Promise<void> {
 }
 
 /** What a damaged file of the repository takes with it: a snapshot itself, those that need a pack, or, of an index or a key, all. */
-async function blameFiles(repository: Repository, files: string[], snapshots: Snapshot[]): Promise<Flaw[]> {
+async function blameFiles(repository: Repository, files: string[], snapshots: Named[]): Promise<Flaw[]> {
   const why = 'its content is not what was written: the digest differs';
   const flaws: Flaw[] = [];
   for (const file of files) {
@@ -63,7 +66,7 @@ async function blameFiles(repository: Repository, files: string[], snapshots: Sn
   return flaws;
 }
 
-async function blame(repository: Repository, { lines }: RunResult, snapshots: Snapshot[]): Promise<Flaw[]> {
+async function blame(repository: Repository, { lines }: RunResult, snapshots: Named[]): Promise<Flaw[]> {
   const packs = new Map<string, string>();
   for (const line of lines) {
     if (/not referenced in any index/.test(line)) continue;
@@ -97,7 +100,7 @@ function whyOf(line: string): string {
 }
 
 /** The snapshots that need a pack. Where the trees of one cannot be read, it needs what is missing. */
-async function needing(repository: Repository, pack: string, snapshots: Snapshot[]): Promise<string[]> {
+async function needing(repository: Repository, pack: string, snapshots: Named[]): Promise<string[]> {
   const all = await find(repository, pack, snapshots);
   if (all) return all;
   const found: string[] = [];
@@ -105,7 +108,7 @@ async function needing(repository: Repository, pack: string, snapshots: Snapshot
   return found;
 }
 
-async function find(repository: Repository, pack: string, snapshots: Snapshot[]): Promise<string[] | undefined> {
+async function find(repository: Repository, pack: string, snapshots: Named[]): Promise<string[] | undefined> {
   if (snapshots.length === 0) return [];
   const { code, stdout } = await restic(repository, ['find', '--json', ...snapshots.map(({ id }) => `--snapshot=${id}`), '--pack', pack], {
     ledger: 'find',

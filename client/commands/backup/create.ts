@@ -64,7 +64,10 @@ async function create(lifeboat: Lifeboat, command: Command, all: Asked[]): Promi
       const result = await lifeboat.backups.create(component, type).finally(stop);
       results.push(result);
       if (result.failed.length > 0) process.exitCode = exitCodes.problems;
-      if (!json) printLine(`${all.length > 1 ? `${component}: ` : ''}${result.summary}, in ${result.seconds} s`);
+      if (!json)
+        printLine(
+          `${all.length > 1 ? `${component}: ` : ''}${result.summary}, in ${result.seconds} s${result.verifySeconds ? `, of which ${result.verifySeconds} to verify it` : ''}`,
+        );
     } catch (error) {
       if (all.length === 1) throw error;
       const { explain } = await import('../../output.js');
