@@ -103,6 +103,7 @@ describe.each([
     const rows = (database: string) => pgDump(database, '--data-only').split('\n').sort();
     expect(rows(into)).toEqual(rows('shop'));
     expect(await dumps.lab.primary.sql('select count(*)::int as n from words', [], into)).toEqual([{ n: 100 }]);
+    expect((await recordOf(id)).restored, 'what the list shows as proof').toMatchObject({ host: 'db1' });
   });
 
   test('and is damaged in its middle is taken from the next location, and nothing is left of what was loaded', async () => {

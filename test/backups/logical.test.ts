@@ -1,11 +1,13 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { logical } from '../../activities/backups/logical/provider.js';
 import { claim, releaseClaim } from '../../activities/postgres/claim.js';
 import { clusterOf } from '../../activities/postgres/cluster.js';
 import { withLocation } from '../../activities/locations/open.js';
 import { Readable } from 'node:stream';
+import { until } from '../../lab/wait.js';
 import { contextOf, createDumps, type Dumps, keptAt, namesOf, tamper } from '../helpers/dumps.js';
 import type { BackupRecord } from '../../workflows/messages.js';
 
@@ -138,17 +140,24 @@ describe('nothing half-done is kept', () => {
 
   test('when its session is ended in the middle of it', async () => {
     const { primary } = dumps.lab;
-    const ending = setInterval(
-      () =>
-        void primary
-          .sql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pg_dump'`, [], 'postgres')
-          .catch(() => undefined),
-      5,
-    );
+    const holder = new pg.Client(primary.appConnection());
+    await holder.connect();
     try {
-      await expect(dumps.take()).rejects.toThrow(/pg_dump(all)? ended with code 1: .*(terminat|connection)/);
+      // It waits for a lock, so that it is in its middle for as long as the test needs.
+      await holder.query('begin; lock table orders in access exclusive mode');
+      const taking = dumps.take();
+      taking.catch(() => undefined);
+      await until('pg_dump to wait', async () => {
+        const ended = await primary.sql(
+          `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pg_dump' and wait_event_type = 'Lock'`,
+          [],
+          'postgres',
+        );
+        return ended.length > 0;
+      });
+      await expect(taking).rejects.toThrow(/pg_dump ended with code 1: .*(terminat|connection)/);
     } finally {
-      clearInterval(ending);
+      await holder.end();
     }
     await unchanged();
   });
@@ -305,10 +314,9 @@ describe('a restore', () => {
       .testRestore(other)
       .execute({ component: 'main', id, location: 'offsite', run: 'test' });
     expect(doubts, summary).toEqual([]);
-    expect((await at(id)).map(({ restored }) => restored)).toEqual([
-      undefined,
-      { at: expect.any(String) as string, seconds, host: 'other' },
-      undefined,
-    ]);
+    const proofs = Object.fromEntries((await at(id)).map(({ location, restored }) => [location, restored]));
+    expect(proofs['offsite']).toEqual({ at: expect.any(String) as string, seconds, host: 'other' });
+    expect(proofs['plain'], 'nobody restored it from there').toBeUndefined();
+    expect(proofs['onsite'], 'restores into databases before this one').toMatchObject({ host: 'db1' });
   });
 });

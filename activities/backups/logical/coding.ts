@@ -37,7 +37,7 @@ export async function encrypterFor(context: HostContext, location: string): Prom
 export async function decodersFor(context: HostContext, location: string, name: string): Promise<Duplex[]> {
   const decoders: Duplex[] = [];
   if (name.endsWith('.age')) decoders.push(decrypt(await passphraseOf(context, location)));
-  if (name.replace(/\.age$/, '').endsWith('.zst')) decoders.push(createZstdDecompress({ chunkSize: 64 * 1024 }));
+  if (name.replace(/\.age$/, '').endsWith('.zst')) decoders.push(createZstdDecompress({ chunkSize: 256 * 1024 }));
   return decoders;
 }
 

@@ -100,23 +100,32 @@ export function feed({ stdin }: Streaming): Writable {
   });
 }
 
-/** Into two places at once, as fast as the slower one takes it. */
+/** Into two places at once. Each has its own room, so that neither waits for the other with every piece; the slower one sets the pace. */
 export function both(a: Writable, b: Writable): Writable {
-  const twice = (each: (one: Writable) => Promise<void>, done: (error?: Error) => void) =>
-    Promise.all([each(a), each(b)]).then(() => done(), done);
-  const settled = (start: (done: (error?: Error | null) => void) => void) =>
-    new Promise<void>((resolve, reject) => start((error) => (error ? reject(error) : resolve())));
+  const places = [a, b];
   const joined = new Writable({
     highWaterMark: 1024 * 1024,
-    write: (chunk: Buffer, _encoding, done) => void twice((one) => settled((written) => one.write(chunk, written)), done),
-    final: (done) => void twice((one) => settled((ended) => one.end(() => ended())), done),
+    write(chunk: Buffer, _encoding, done) {
+      let full = places.filter((place) => !place.write(chunk)).length;
+      if (full === 0) {
+        done();
+        return;
+      }
+      const emptied = () => {
+        full -= 1;
+        if (full === 0) done();
+      };
+      for (const place of places) if (place.writableNeedDrain) place.once('drain', emptied);
+    },
+    final(done) {
+      Promise.all(places.map((place) => new Promise<void>((resolve) => place.end(() => resolve())))).then(() => done(), done);
+    },
     destroy(error, done) {
-      a.destroy();
-      b.destroy();
+      for (const place of places) place.destroy();
       done(error);
     },
   });
-  for (const one of [a, b]) one.on('error', (error) => joined.destroy(error));
+  for (const place of places) place.on('error', (error) => joined.destroy(error));
   return joined;
 }
 

@@ -6,6 +6,7 @@ import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';
 import { failure } from '../../errors.js';
 import { makeDirectory, removeTree } from '../../files.js';
+import { within } from '../../locations/transfer.js';
 import { inTurn } from '../../in-turn.js';
 import { one } from '../../postgres/connect.js';
 import { demandNoIncident, programsOf, type Source, sourceOf, withSource } from '../../postgres/source.js';
@@ -18,6 +19,7 @@ import { dressStatements, readMade } from './made.js';
 import { databases, dropTemporary, earlierOf, marks, markStatement, temporaryName } from './marks.js';
 import { afresh, demandRenamable, givePlace, maintenance, openStatement, type Placed, staysBehind, takePlace } from './replace.js';
 import { rolesOf } from './roles.js';
+import { noteRestored } from './verify.js';
 
 /**
  * Restores a dump into a database of a temporary name, verifies it there, and gives it its name in one transaction: a new one (`into`), or that of
@@ -118,6 +120,7 @@ interface Filling {
 
 /** Until it is whole and verified, under its temporary name. Returns what people should know, as the end of a sentence. */
 async function fill({ context, source, admin, request, temporary, ledger, folder }: Filling): Promise<string> {
+  const began = Date.now();
   const { component, id, file, location, run } = request;
   await dropTemporary(admin, source);
   const records = id === undefined ? [] : await placesOf(context, component, id, location);
@@ -148,6 +151,9 @@ async function fill({ context, source, admin, request, temporary, ledger, folder
   await checkpoint('before marking the restored database');
   await admin.query(markStatement(temporary, marks.begun(component, run, 'ready')));
   await checkpoint('after marking the restored database');
+  // That it is proven is worth a note, and not worth waiting for.
+  if (archive.record && wrong.length === 0)
+    await within(10_000, noteRestored(context, archive.record, began), () => new Error('too late')).catch(() => undefined);
   return notes.length > 0 ? `; ${notes.join('; ')}` : '';
 }
 

@@ -224,14 +224,18 @@ async function publish(
   }
 }
 
-/** Counts while the dump runs; when the dump fails, its error is the one that is told. */
+/** Counts while the dump runs, and no longer than that: nothing is known when the dump fails, whose error is told by whoever waits for it. */
 async function counted(client: pg.Client, tables: string[], dump: Promise<unknown>): Promise<Record<string, number | null>> {
-  try {
-    return await countInTransaction(client, tables);
-  } catch (error) {
-    await dump;
+  const failed = dump.then(
+    () => new Promise<never>(() => undefined),
+    () => ({}),
+  );
+  // It may wait for the same lock as the dump, which gives up.
+  const counting = countInTransaction(client, tables).catch(async (error: unknown) => {
+    await dump.catch(() => undefined);
     throw error;
-  }
+  });
+  return Promise.race([counting, failed]);
 }
 
 const tools = ({ version, server }: Programs & { server?: string }): Record<string, string> => ({

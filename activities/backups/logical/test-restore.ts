@@ -4,7 +4,6 @@ import { type Capability, progress } from '../../capability.js';
 import type { HostContext } from '../../context.js';
 import { removeTree } from '../../files.js';
 import { inTurn } from '../../in-turn.js';
-import { withLocation } from '../../locations/open.js';
 import { programsFor } from '../../postgres/programs.js';
 import { withSource } from '../../postgres/source.js';
 import { bring } from './bring.js';
@@ -13,7 +12,7 @@ import { judge } from './load.js';
 import { dressStatements } from './made.js';
 import { rolesOf } from './roles.js';
 import { amcheckScratch, removeScratch, type ScratchServer, scratchServer, startScratch } from './scratch-server.js';
-import { keepNote } from './verify.js';
+import { noteRestored } from './verify.js';
 
 const needed = ['pg_restore', 'psql', 'initdb', 'pg_ctl', 'postgres'];
 
@@ -81,10 +80,7 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
   });
   const seconds = Math.round((Date.now() - began) / 100) / 10;
   // What was found wrong is told, and is no proof.
-  if (doubts.length === 0)
-    await withLocation(context, record.location, (location) =>
-      keepNote(location, { ...record, restored: { at: new Date().toISOString(), seconds, host: context.host } }),
-    );
+  if (doubts.length === 0) await noteRestored(context, record, began);
   const { id, location } = record;
   const ended = doubts.length > 0 ? `; NOT as it should be: ${doubts.join('; ')}` : ' and verified';
   const summary = [`${id} from ${location} was restored on ${context.host} in ${seconds} s${ended}`, ...notes].join('; ');

@@ -90,4 +90,10 @@ export async function keepNote(location: Location, record: BackupRecord): Promis
   await checkpoint('after noting in a record');
 }
 
+/** It was restored for real and verified, on this host: what `backup list` shows as its proof. `began`: in milliseconds since 1970. */
+export async function noteRestored(context: HostContext, record: BackupRecord, began: number): Promise<void> {
+  const restored = { at: new Date().toISOString(), seconds: Math.round((Date.now() - began) / 100) / 10, host: context.host };
+  await withLocation(context, record.location, (location) => keepNote(location, { ...record, restored }));
+}
+
 const binOf = ({ plan }: HostContext, { component }: BackupRecord) => plan.databases[component]?.postgres.binDirectory;
