@@ -137,12 +137,20 @@ function summaryOf({ sound, damaged, failed }: VerifyResult): string {
   return parts.join('; ');
 }
 
-/** The record to restore from: at the location that is named, or the first one where it is not known to be damaged. Throws NoBackup. */
-export function pick({ backups, unreadable }: BackupListing, id: string, location: string | undefined, locations: string[]): BackupRecord {
+/**
+ * The records to restore from, in the order in which they are tried: at the location that is named, or at all where it is not known to be damaged, in
+ * the order of the plan. At least one. Throws NoBackup, BackupDamaged.
+ */
+export function picks(
+  { backups, unreadable }: BackupListing,
+  id: string,
+  location: string | undefined,
+  locations: string[],
+): [BackupRecord, ...BackupRecord[]] {
   const there = backups.filter((record) => record.id === id && (!location || record.location === location));
   const order = (record: BackupRecord) => locations.indexOf(record.location);
-  const sound = there.filter((record) => !record.damaged).sort((a, b) => order(a) - order(b))[0];
-  if (sound) return sound;
+  const [first, ...others] = there.filter((record) => !record.damaged).sort((a, b) => order(a) - order(b));
+  if (first) return [first, ...others];
   const damaged = there.map((record) => `${record.location}: damaged, ${record.damaged?.why ?? ''}`);
   const why = [...damaged, ...Object.entries(unreadable).map(([name, said]) => `${name} cannot be read: ${said}`)];
   throw failure(
@@ -151,6 +159,32 @@ export function pick({ backups, unreadable }: BackupListing, id: string, locatio
     'See which there are: lifeboat backup list',
   );
 }
+
+/**
+ * Restores from the first place that gives the backup whole. One that turns out to be damaged, that is away or that refuses is named, and the
+ * next one tried. Throws the failure of the last one. `told`: the end of a sentence, for people.
+ */
+export async function fromFirstSound(
+  records: BackupRecord[],
+  restore: (record: BackupRecord) => Promise<unknown>,
+): Promise<{ record: BackupRecord; told: string }> {
+  const passedOver: string[] = [];
+  for (const [at, record] of records.entries()) {
+    try {
+      await restore(record);
+      return { record, told: passedOver.map((why) => `; NOT from ${why}`).join('') };
+    } catch (error) {
+      stopIfCancelled(error);
+      const { type = '', message } = error as { type?: string; message: string };
+      if (at === records.length - 1 || !ofThePlace.has(type)) throw error;
+      passedOver.push(`${record.location}: ${message}`);
+    }
+  }
+  throw failure('NoBackup', 'there is no place to restore from', 'See which there are: lifeboat backup list');
+}
+
+/** What another location may do better. */
+const ofThePlace = new Set(['BackupDamaged', 'LocationUnreachable', 'LocationRefused', 'SecretMissing']);
 
 async function freeId(began: Date, records: BackupRecord[]): Promise<string> {
   const used = new Set(records.map(({ id }) => id));

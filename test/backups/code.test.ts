@@ -96,6 +96,8 @@ describe('code', () => {
     const bytes = readFileSync(bundle);
     bytes[bytes.length - 100]! ^= 1;
     writeFileSync(bundle, bytes);
+    const unnoticed = await code.restore!(host).execute({ component: 'all', id, into: ground.path('unnoticed'), run: 'restore-3b' });
+    expect(unnoticed.summary).toMatch(/from second is in .*; NOT from first: .*app\.bundle/);
     // Two records of the second location are swapped.
     const folder = join(second, 'lifeboat/shop/code/all');
     const [a, b] = readdirSync(folder).filter((name) => name.endsWith('.meta.json') && !name.startsWith(id));

@@ -88,6 +88,31 @@ describe('files', { timeout: 300_000 }, () => {
     );
   });
 
+  it('that turn out to be damaged only while they are restored come from the next location, which is said', async () => {
+    const uploads = makeUploads(ground.path('unnoticed', 'uploads'), 2e6);
+    const { host, directories } = plan('unnoticed', [uploads], ['first', 'second']);
+    const { id } = await take(host, 'run-1');
+    for (const pack of packsOf(directories[0]!)) {
+      const bytes = readFileSync(pack);
+      bytes[bytes.length >> 1]! ^= 1;
+      chmodSync(pack, 0o600);
+      writeFileSync(pack, bytes);
+    }
+    const before = treeOf(uploads);
+    const into = ground.path('unnoticed', 'restored');
+    const beside = await files.restore!(host).execute({ component: 'uploads', id, into, run: 'restore-1' });
+    expect(beside.summary).toMatch(/from second is below .*; NOT from first: restic restore at first/);
+    expect(treeOf(join(into, uploads))).toEqual(before);
+    rmSync(join(uploads, 'a folder'), { recursive: true });
+    const inPlace = await files.restore!(host).execute({ component: 'uploads', id, dropExisting: true, run: 'restore-2' });
+    expect(inPlace.summary).toMatch(/from second is in place.*; NOT from first: /);
+    expect(treeOf(uploads)).toEqual(before);
+    expect(readdirSync(ground.path('unnoticed')).filter((name) => name.includes('lifeboat'))).toEqual([]);
+    const only = { component: 'uploads', id, location: 'first', into: ground.path('unnoticed', 'never'), run: 'restore-3' };
+    await expect(files.restore!(host).execute(only)).rejects.toThrow(/restic restore at first/);
+    expect(existsSync(only.into)).toBe(false);
+  });
+
   it('damaged in the repository are found, with the file named, and another location is used', async () => {
     const uploads = makeUploads(ground.path('damage', 'uploads'), 4e6);
     const { host, directories } = plan('damage', [uploads], ['first', 'second', 'third']);

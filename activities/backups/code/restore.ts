@@ -7,7 +7,7 @@ import { failure } from '../../errors.js';
 import { inTurn } from '../../in-turn.js';
 import { withLocation } from '../../locations/open.js';
 import type { BackupRecord, RestoreRequest, RestoreResult } from '../../../workflows/messages.js';
-import { listEverywhere, pick } from '../everywhere.js';
+import { fromFirstSound, listEverywhere, picks } from '../everywhere.js';
 import { fetchFile } from '../kept-files.js';
 import { intoDirectory, refuseUsed } from '../restore-into.js';
 import { git, refsOf } from './git.js';
@@ -45,31 +45,39 @@ export const repositoryIn = (file: string): string => file.slice(file.lastIndexO
 export function restoreCode(context: HostContext): Capability<RestoreRequest, RestoreResult> {
   return {
     async rehearse(request) {
-      const record = await recordFor(context, request);
+      const [record] = await recordsFor(context, request);
       await refuseUsed(request.into!);
       return { summary: `${record.id} could be restored from ${record.location}`, into: request.into!, seconds: 0 };
     },
     execute: (request) =>
       inTurn(`restore code ${request.run}`, async () => {
         const began = Date.now();
-        const record = await recordFor(context, request);
         const into = request.into!;
-        await intoDirectory(context, into, request.run, async (target) => {
-          const doubts = await cloneAll(context, record, target);
-          if (doubts.length > 0) throw failure('BackupDamaged', doubts.join('; '), 'Take another backup: lifeboat backup list');
-        });
+        const { record, told } = await fromFirstSound(await recordsFor(context, request), (record) =>
+          intoDirectory(context, into, request.run, async (target) => {
+            const doubts = await cloneAll(context, record, target);
+            if (doubts.length > 0) throw failure('BackupDamaged', doubts.join('; '), 'Take another backup: lifeboat backup list');
+          }),
+        );
         const names = record.files.map(({ name }) => repositoryIn(name)).join(', ');
         const seconds = Math.round((Date.now() - began) / 100) / 10;
-        return { summary: `${record.id} from ${record.location} is in ${into}: ${names || 'every repository was empty'}`, into, seconds };
+        return {
+          summary: `${record.id} from ${record.location} is in ${into}: ${names || 'every repository was empty'}${told}`,
+          into,
+          seconds,
+        };
       }),
   };
 }
 
-async function recordFor(context: HostContext, { component, id, into, location }: RestoreRequest): Promise<BackupRecord> {
+async function recordsFor(
+  context: HostContext,
+  { component, id, into, location }: RestoreRequest,
+): Promise<[BackupRecord, ...BackupRecord[]]> {
   const { locations } = codeOf(context, component);
   if (!into?.startsWith('/')) {
     throw failure('BadRequest', 'code is restored into a new directory, and none is given', 'Say --into DIRECTORY, an absolute path.');
   }
   if (!id) throw failure('BadRequest', 'no ID is given', 'See which there are: lifeboat backup list');
-  return pick(await listEverywhere(context, 'code', component, locations), id, location, locations);
+  return picks(await listEverywhere(context, 'code', component, locations), id, location, locations);
 }

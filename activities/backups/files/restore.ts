@@ -3,7 +3,7 @@ import type { HostContext } from '../../context.js';
 import { failure } from '../../errors.js';
 import { inTurn } from '../../in-turn.js';
 import type { BackupRecord, RestoreRequest, RestoreResult } from '../../../workflows/messages.js';
-import { listEverywhere, pick } from '../everywhere.js';
+import { fromFirstSound, listEverywhere, picks } from '../everywhere.js';
 import { repositoryOf } from '../restic/repository.js';
 import { restoreSnapshot } from '../restic/restore.js';
 import { intoDirectory, refuseUsed } from '../restore-into.js';
@@ -14,7 +14,7 @@ import { swapPaths } from './swap.js';
 export function restoreFiles(context: HostContext): Capability<RestoreRequest, RestoreResult> {
   return {
     async rehearse(request) {
-      const record = await recordFor(context, request);
+      const [record] = await recordsFor(context, request);
       if (request.into) await refuseUsed(request.into);
       return { summary: `${record.id} could be restored from ${record.location}`, into: request.into ?? '', seconds: 0 };
     },
@@ -25,34 +25,36 @@ export function restoreFiles(context: HostContext): Capability<RestoreRequest, R
 async function restore(context: HostContext, request: RestoreRequest): Promise<RestoreResult> {
   const began = Date.now();
   const seconds = () => Math.round((Date.now() - began) / 100) / 10;
-  const record = await recordFor(context, request);
-  const repository = await repositoryOf(context, record.location);
-  const ledger = `restore-${request.component}`;
-  if (request.into) {
-    await intoDirectory(context, request.into, request.run, (target) =>
-      restoreSnapshot(repository, { id: record.snapshot!, target, ledger }).then(() => undefined),
+  const records = await recordsFor(context, request);
+  const from = async (record: BackupRecord, target: string, path?: string): Promise<void> => {
+    const repository = await repositoryOf(context, record.location);
+    const only = path === undefined ? {} : { path };
+    await restoreSnapshot(repository, { id: record.snapshot!, target, ledger: `restore-${request.component}`, ...only });
+  };
+  const { into } = request;
+  if (into) {
+    const { record, told } = await fromFirstSound(records, (record) =>
+      intoDirectory(context, into, request.run, (target) => from(record, target)),
     );
-    return {
-      summary: `${record.id} from ${record.location} is below ${request.into}, each file under its whole path`,
-      into: request.into,
-      seconds: seconds(),
-    };
+    const summary = `${record.id} from ${record.location} is below ${into}, each file under its whole path${told}`;
+    return { summary, into, seconds: seconds() };
   }
   const all = filesOf(context, request.component).paths;
   // What lies below another path comes with it.
   const paths = [...new Set(all)].filter((path) => !all.some((other) => path.startsWith(`${other}/`)));
-  const aside = await swapPaths(context, paths, request.run, (path, target) =>
-    restoreSnapshot(repository, { id: record.snapshot!, target, ledger, path }).then(() => undefined),
-  );
+  let aside: string[] = [];
+  const { record, told } = await fromFirstSound(records, async (record) => {
+    aside = await swapPaths(context, paths, request.run, (path, target) => from(record, target, path));
+  });
   return {
-    summary: `${record.id} from ${record.location} is in place: ${paths.join(', ')}${aside.length > 0 ? `; the old is kept: ${aside.join(', ')}` : ''}`,
+    summary: `${record.id} from ${record.location} is in place: ${paths.join(', ')}${aside.length > 0 ? `; the old is kept: ${aside.join(', ')}` : ''}${told}`,
     into: paths.join(', '),
     ...(aside.length > 0 ? { aside: aside.join(', ') } : {}),
     seconds: seconds(),
   };
 }
 
-async function recordFor(context: HostContext, request: RestoreRequest): Promise<BackupRecord> {
+async function recordsFor(context: HostContext, request: RestoreRequest): Promise<[BackupRecord, ...BackupRecord[]]> {
   const { locations } = filesOf(context, request.component);
   if (!request.id || request.file) {
     throw failure('BadRequest', 'files are restored from a backup, and no ID is given', 'See which there are: lifeboat backup list');
@@ -63,5 +65,5 @@ async function recordFor(context: HostContext, request: RestoreRequest): Promise
   if (request.into && !request.into.startsWith('/')) {
     throw failure('BadRequest', `${request.into} is no absolute path`, 'Say the whole path: --into /srv/restored');
   }
-  return pick(await listEverywhere(context, 'files', request.component, locations), request.id, request.location, locations);
+  return picks(await listEverywhere(context, 'files', request.component, locations), request.id, request.location, locations);
 }

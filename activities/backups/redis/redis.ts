@@ -6,7 +6,7 @@ import { move, removeTree } from '../../files.js';
 import { inTurn } from '../../in-turn.js';
 import { run } from '../../run.js';
 import type { BackupRecord, BackupResult, RestoreRequest, RestoreResult, TakeRequest } from '../../../workflows/messages.js';
-import { couldTake, listEverywhere, pick, takeEverywhere } from '../everywhere.js';
+import { couldTake, fromFirstSound, listEverywhere, picks, takeEverywhere } from '../everywhere.js';
 import type { BackupProvider } from '../provider.js';
 import { removeSnapshots } from '../restic/remove.js';
 import { type Repository, repositoryOf } from '../restic/repository.js';
@@ -129,29 +129,30 @@ async function readBack(
 function restoreRedis(context: HostContext): Capability<RestoreRequest, RestoreResult> {
   return {
     async rehearse(request) {
-      const record = await recordFor(context, request);
+      const [record] = await recordsFor(context, request);
       await refuseUsed(request.into!);
       return { summary: `${record.id} could be restored from ${record.location}`, into: request.into!, seconds: 0 };
     },
     execute: (request) =>
       inTurn(`restore redis ${request.run}`, async () => {
         const began = Date.now();
-        const record = await recordFor(context, request);
         const into = request.into!;
-        await intoDirectory(context, into, request.run, async (target) => {
-          const repository = await repositoryOf(context, record.location);
-          const whole = `${target}.whole`;
-          await removeTree(whole);
-          await restoreSnapshot(repository, { id: record.snapshot!, target: whole, ledger: `restore-${request.component}` });
-          const found = await onlyFile(whole);
-          await checkRdb(`${found.directory}/${found.file}`);
-          await mkdir(target, { mode: 0o700 });
-          await move(`${found.directory}/${found.file}`, `${target}/${found.file}`, 'the naming of an RDB file');
-          await removeTree(whole);
-        });
+        const from = (record: BackupRecord) =>
+          intoDirectory(context, into, request.run, async (target) => {
+            const repository = await repositoryOf(context, record.location);
+            const whole = `${target}.whole`;
+            await removeTree(whole);
+            await restoreSnapshot(repository, { id: record.snapshot!, target: whole, ledger: `restore-${request.component}` });
+            const found = await onlyFile(whole);
+            await checkRdb(`${found.directory}/${found.file}`);
+            await mkdir(target, { mode: 0o700 });
+            await move(`${found.directory}/${found.file}`, `${target}/${found.file}`, 'the naming of an RDB file');
+            await removeTree(whole);
+          });
+        const { record, told } = await fromFirstSound(await recordsFor(context, request), from);
         const [file] = await readdir(into);
         return {
-          summary: `${record.id} from ${record.location} is in ${into}. Start Redis on it: redis-server --dir '${into}' --dbfilename '${file}' --appendonly no; once it runs: redis-cli CONFIG SET appendonly yes`,
+          summary: `${record.id} from ${record.location} is in ${into}. Start Redis on it: redis-server --dir '${into}' --dbfilename '${file}' --appendonly no; once it runs: redis-cli CONFIG SET appendonly yes${told}`,
           into,
           seconds: Math.round((Date.now() - began) / 100) / 10,
         };
@@ -159,7 +160,10 @@ function restoreRedis(context: HostContext): Capability<RestoreRequest, RestoreR
   };
 }
 
-async function recordFor(context: HostContext, { component, id, into, location, dropExisting }: RestoreRequest): Promise<BackupRecord> {
+async function recordsFor(
+  context: HostContext,
+  { component, id, into, location, dropExisting }: RestoreRequest,
+): Promise<[BackupRecord, ...BackupRecord[]]> {
   const { locations } = redisOf(context, component);
   if (dropExisting || !into?.startsWith('/')) {
     throw failure(
@@ -169,5 +173,5 @@ async function recordFor(context: HostContext, { component, id, into, location, 
     );
   }
   if (!id) throw failure('BadRequest', 'no ID is given', 'See which there are: lifeboat backup list');
-  return pick(await listEverywhere(context, 'redis', component, locations), id, location, locations);
+  return picks(await listEverywhere(context, 'redis', component, locations), id, location, locations);
 }
