@@ -1,3 +1,5 @@
+import { accessSync, constants } from 'node:fs';
+
 /** Set in a process that was started anew by `lean`. */
 const mark = 'LIFEBOAT_LEAN';
 
@@ -19,6 +21,12 @@ export function lean(): void {
   }
   // From Node 22.15 and 23.11 on, and not on Windows.
   if (!process.execve || process.platform === 'win32') return;
+  try {
+    // A failing execve ends the process.
+    accessSync(process.execPath, constants.X_OK);
+  } catch {
+    return;
+  }
   const args = [process.execPath, '--max-semi-space-size=1', ...process.execArgv, ...process.argv.slice(1)];
   process.execve(process.execPath, args, { ...malloc, ...env, [mark]: '1' });
 }

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { logical } from '../../activities/backups/logical/provider.js';
+import { noteRestored } from '../../activities/backups/logical/verify.js';
 import { tool } from '../../lab/tools.js';
 import type { BackupRecord } from '../../workflows/messages.js';
 import { createDumps, type Dumps, namesOf, tamper } from '../helpers/dumps.js';
@@ -29,6 +30,8 @@ const objects = [
   `create table big (id int primary key, word text, filler text)`,
   `insert into big select g, 'word ' || g % 100, repeat(md5(g::text), 20) from generate_series(1, 20000) g`,
   `create index big_words on big (word)`,
+  // What ends a line for some.
+  `create index "odd\u20281; 1 1 ACL \u2029 name" on big (id, word)`,
   `comment on index big_words is 'looked for; "by word"'`,
   `cluster big using big_words`,
   `alter table big add constraint words check (word like 'word %')`,
@@ -125,13 +128,27 @@ describe.each([
   });
 });
 
+test('that a dump was restored is noted beside what was found of it meanwhile, and brings no record back', async () => {
+  const { id } = await dumps.take();
+  const record = await recordOf(id);
+  await tamper(dumps.context, 'onsite', namesOf(dumps.context, id).record, (data) => {
+    const now = JSON.parse(data.toString('utf8')) as BackupRecord;
+    return Buffer.from(JSON.stringify({ ...now, damaged: { at: '2026-11-21T00:00:00.000Z', why: 'found meanwhile' } }));
+  });
+  await noteRestored(dumps.context, record, Date.now());
+  expect(await recordOf(id)).toMatchObject({ damaged: { why: 'found meanwhile' }, restored: { host: 'db1' } });
+  await tamper(dumps.context, 'onsite', namesOf(dumps.context, id).record, () => undefined);
+  await noteRestored(dumps.context, record, Date.now());
+  expect(await recordOf(id)).toBeUndefined();
+});
+
 test.each([0.9, 0.1])('a sound dump that the server does not take says why, and is not called damaged: share %s', async (largest) => {
   const { primary } = dumps.lab;
   // What pg_dump cannot know: the check reads a table that is loaded later.
   await primary.sql(`create table if not exists zones (id int)`);
   await primary.sql(`insert into zones values (1)`);
   await primary.sql(
-    `create or replace function zoned() returns boolean language plpgsql as 'begin if not exists (select from public.zones) then raise ''no zones''; end if; return true; end'`,
+    `create or replace function zoned() returns boolean language plpgsql as 'begin if not exists (select from public.zones) then raise ''corrupt zones''; end if; return true; end'`,
   );
   await primary.sql(`alter table child drop constraint if exists zoned`);
   await primary.sql(`alter table child add constraint zoned check (zoned())`);
@@ -140,7 +157,7 @@ test.each([0.9, 0.1])('a sound dump that the server does not take says why, and 
   await asIf(id, largest);
   await expect(dumps.restore({ id, into: 'refused' })).rejects.toMatchObject({
     type: 'CommandFailed',
-    message: expect.stringMatching(/no zones/),
+    message: expect.stringMatching(/corrupt zones/),
   });
   expect((await recordOf(id)).damaged).toBeUndefined();
   expect(await names()).toEqual(before);

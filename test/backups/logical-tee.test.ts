@@ -1,5 +1,9 @@
+import { createWriteStream } from 'node:fs';
+import { Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { expect, test } from 'vitest';
+import { both } from '../../activities/backups/logical/program.js';
 import { branch, tee } from '../../activities/backups/logical/tee.js';
 
 /** One dump for several locations: what each of them gets when another one fails, stalls, or the dump itself does. */
@@ -42,4 +46,11 @@ test('when none is left, the source is let go', async () => {
   })();
   await tee(counted, [branch('stalled')], 100);
   expect(given).toBeLessThan(20);
+});
+
+test('a disk that is full when the last of a dump is laid down is an error, and so is a file that cannot be written at all', async () => {
+  const sink = () => new Writable({ write: (_chunk, _encoding, done) => done() });
+  const full = () => createWriteStream('/dev/full', { flags: 'r+', highWaterMark: 1024 * 1024 });
+  await expect(pipeline(Readable.from([Buffer.alloc(1000)]), both(full(), sink()))).rejects.toMatchObject({ code: 'ENOSPC' });
+  await expect(pipeline(Readable.from([Buffer.alloc(4_000_000)]), both(full(), sink()))).rejects.toMatchObject({ code: 'ENOSPC' });
 });

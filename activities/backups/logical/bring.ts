@@ -32,7 +32,7 @@ export async function bring(bringing: Bringing, records: BackupRecord[]): Promis
   const archive = await fetchArchive(context, records, folder, source.owner, async (archive) => {
     if (!oneHasMost(archive.record)) return undefined;
     loaded = archive;
-    return loadBeside(await begin(archive));
+    return loadBeside(await begin(archive), bringing.clear);
   });
   const beside = loaded === archive;
   const loading = beside ? { ...bringing, archive } : await begin(archive);

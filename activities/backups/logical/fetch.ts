@@ -1,5 +1,4 @@
-import { createWriteStream } from 'node:fs';
-import { chmod, mkdir, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { BackupRecord } from '../../../workflows/messages.js';
@@ -46,8 +45,9 @@ export async function freshFolder(path: string, owner: Owner | undefined): Promi
   return path;
 }
 
-/** A file in it, as a stream. */
-export const fileIn = (path: string): Writable => createWriteStream(path, { mode: 0o600, highWaterMark: 1024 * 1024 });
+/** A file in it, as a stream that is open already. */
+export const fileIn = async (path: string): Promise<Writable> =>
+  (await open(path, 'w', 0o600)).createWriteStream({ highWaterMark: 1024 * 1024 });
 
 /** The records of a dump in the order in which they are tried. Throws NoBackup when there is none. */
 export async function placesOf(context: HostContext, component: string, id: string, location: string | undefined): Promise<BackupRecord[]> {
@@ -62,12 +62,14 @@ export async function placesOf(context: HostContext, component: string, id: stri
   );
 }
 
-/** What takes a dump while it is laid down. Of a dump that turns out to be damaged it has taken a part: whoever gives it sees to that. */
+/** What takes a dump while it is laid down. */
 export interface Beside {
   into: Writable;
   /** Fulfilled when it has taken all; rejected when it could not. */
   done: () => Promise<void>;
   end: () => void;
+  /** Removes what it has made of the part that it took: the next place needs the room. */
+  discard: () => Promise<void>;
 }
 
 /**
@@ -137,14 +139,22 @@ async function fetchFrom(
     const loader = await beside?.(archive);
     const how = loader ? 'restoring what is fetched:' : 'fetching';
     const tell = meter(`${how} ${record.id} from ${record.location}`, dump.bytes);
+    let into: Writable | undefined;
     try {
-      const file = fileIn(path);
-      await readWhole(context, location, dump, loader ? both(file, loader.into) : file, tell).catch((error: unknown) => {
-        throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? full(folder) : error;
-      });
+      const file = await fileIn(path);
+      into = loader ? both(file, loader.into) : file;
+      // It may break before anything is sent into it.
+      into.on('error', () => undefined);
+      await readWhole(context, location, dump, into, tell);
       await loader?.done();
+    } catch (error) {
+      loader?.end();
+      await rm(path, { force: true });
+      await loader?.discard().catch(() => undefined);
+      throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? full(folder) : error;
     } finally {
       loader?.end();
+      into?.destroy();
     }
     await ownFor(path, owner);
     await checkpoint('after fetching');

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type pg from 'pg';
 import type { DatabaseMade } from '../../../workflows/messages.js';
 import { progress } from '../../capability.js';
@@ -16,6 +18,8 @@ import type { Archive, Beside } from './fetch.js';
 import { countInTransaction, createStatement } from './made.js';
 import { feed, stream } from './program.js';
 import { hasTablespaces, makeMissingRoles, readGlobals, rolesOf } from './roles.js';
+
+const execFileAsync = promisify(execFile);
 
 /** Loading a dump into a new, empty database of any server: the real one, under a temporary name, or a scratch one. */
 
@@ -94,17 +98,13 @@ export async function load(loading: Loading, expected: number, rest = false): Pr
 /**
  * Loads the tables and their rows while the dump comes, over one connection. What follows is for `load`: indexes and keys, which several connections
  * build; and privileges, since an owner may have taken them from itself, and could not check a foreign key then.
- * Source: PostgreSQL manual, pg_restore --section.
+ * `discard`: removes what was loaded. Source: PostgreSQL manual, pg_restore --section.
  */
-export async function loadBeside(loading: Loading): Promise<Beside> {
-  const { source, archive, programs } = loading;
+export async function loadBeside(loading: Loading, discard: () => Promise<void>): Promise<Beside> {
+  const { source, programs } = loading;
   const sections = ['--section=pre-data', '--section=data', '--no-privileges'];
   const program = stream(join(programs.directory, 'pg_restore'), [...sections, ...(await common(loading))], source);
-  const done = () =>
-    program.done.catch((error: unknown) => {
-      throw inWords(archive, error);
-    });
-  return { into: feed(program), done, end: program.end };
+  return { into: feed(program), done: () => program.done, end: program.end, discard };
 }
 
 async function common({ admin, archive, database }: Loading): Promise<string[]> {
@@ -112,23 +112,33 @@ async function common({ admin, archive, database }: Loading): Promise<string[]> 
   return ['--exit-on-error', '--no-password', `--dbname=${conninfo(database)}`, ...(tablespaces ? [] : ['--no-tablespaces'])];
 }
 
-/** A list of what `loadBeside` leaves, beside the dump. Its lines begin with what a thing is; names, which may hold anything, come later. */
+/** A list of what `loadBeside` leaves, beside the dump: numbers alone, since names may hold anything. Source: PostgreSQL manual, pg_restore -L. */
 async function listOfRest({ source, archive, programs }: Loading): Promise<string> {
-  const pgRestore = join(programs.directory, 'pg_restore');
-  const contents = async (...only: string[]) =>
-    (await run(pgRestore, ['--list', ...only, archive.path], { owner: source.owner })).stdout.split('\n');
-  const indexes = new Set(await contents('--section=post-data'));
-  const privileges = /^\d+; \d+ \d+ ACL /;
-  const rest = (await contents()).filter((line) => indexes.has(line) || privileges.test(line));
+  const contents = async (...only: string[]): Promise<Map<string, string>> => {
+    const asked = ['--list', ...only, archive.path];
+    const options = { ...source.owner, env: { PATH: process.env['PATH'], LC_ALL: 'C' }, maxBuffer: 2 ** 30 };
+    const { stdout } = await execFileAsync(join(programs.directory, 'pg_restore'), asked, options);
+    // pg_restore writes no line end within a name; other characters that end a line for some are no end here.
+    const entries = stdout.split('\n').map((line) => /^(\d+); \d+ \d+ (\S+)/.exec(line));
+    return new Map(entries.filter((entry) => entry !== null).map(([, id, what]) => [id!, what!]));
+  };
+  const indexes = await contents('--section=post-data');
+  const rest = [...(await contents())].filter(([id, what]) => indexes.has(id) || what === 'ACL').map(([id]) => `${id};\n`);
   const path = `${archive.path}.rest`;
-  await writeFile(path, `${rest.join('\n')}\n`, { mode: 0o600 });
+  await writeFile(path, rest.join(''), { mode: 0o600 });
   await ownFor(path, source.owner);
   return path;
 }
 
+/** Of a dump that has a record, the digest has said already that it is sound. What the server says may hold any word. */
 function inWords(archive: Archive, error: unknown): unknown {
   const { message } = error as Error;
-  if (!/could not read from input file|unexpected end of file|corrupt|could not uncompress|unexpected block ID/.test(message)) return error;
+  if (
+    archive.record ||
+    /\b(ERROR|FATAL):/.test(message) ||
+    !/could not read from input file|unexpected end of file|corrupt|could not uncompress|unexpected block ID/.test(message)
+  )
+    return error;
   return failure('BackupDamaged', `${archive.what} is cut off or damaged: ${message}`, 'Take another one: lifeboat backup list');
 }
 

@@ -49,7 +49,7 @@ export async function openLocalFile(context: HostContext, file: string, folder: 
           yield chunk;
         }
       };
-      await pipeline(unwrapped.stream, counted, fileIn(path), signal ? { signal } : {});
+      await pipeline(unwrapped.stream, counted, await fileIn(path), signal ? { signal } : {});
       demandWhole(file, decoders);
       break;
     } catch (error) {

@@ -57,7 +57,7 @@ export async function largestShare(client: pg.Client): Promise<number | undefine
          where relkind in ('r', 'm') and nspname !~ '^pg_' and nspname <> 'information_schema') of_tables`,
     )
     .catch(() => ({ rows: [] }));
-  await client.query('reset lock_timeout');
+  await client.query('set lock_timeout = 0');
   return rows[0]?.share ?? undefined;
 }
 

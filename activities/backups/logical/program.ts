@@ -39,9 +39,11 @@ export function stream(
   });
   // It may stop reading before we stop writing: pg_restore -l does.
   child.stdin.on('error', () => undefined);
+  let gone = false;
   const end = () => {
     try {
-      if (child.pid) process.kill(-child.pid, 'SIGKILL');
+      // Its number may be another's by then.
+      if (child.pid && !gone) process.kill(-child.pid, 'SIGKILL');
     } catch {
       // It is gone already.
     }
@@ -56,6 +58,7 @@ export function stream(
       ),
     );
     child.on('close', (code, killedBy) => {
+      gone = true;
       signal?.removeEventListener('abort', end);
       if (code === 0) return resolve();
       const how = killedBy ? `was ended by ${killedBy}` : `ended with code ${code}`;
@@ -118,7 +121,9 @@ export function both(a: Writable, b: Writable): Writable {
       for (const place of places) if (place.writableNeedDrain) place.once('drain', emptied);
     },
     final(done) {
-      Promise.all(places.map((place) => new Promise<void>((resolve) => place.end(() => resolve())))).then(() => done(), done);
+      const ended = (place: Writable) =>
+        new Promise<void>((resolve, reject) => place.end((error?: Error | null) => (error ? reject(error) : resolve())));
+      Promise.all(places.map(ended)).then(() => done(), done);
     },
     destroy(error, done) {
       for (const place of places) place.destroy();

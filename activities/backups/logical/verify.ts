@@ -7,7 +7,7 @@ import { failure } from '../../errors.js';
 import type { Location } from '../../locations/location.js';
 import { withLocation } from '../../locations/open.js';
 import { programsFor } from '../../postgres/programs.js';
-import { recordName, writeRecord } from '../record.js';
+import { readRecords, recordName, writeRecord } from '../record.js';
 import { meter } from './dump.js';
 import { listLogical } from './places.js';
 import { readBack } from './read-back.js';
@@ -93,7 +93,11 @@ export async function keepNote(location: Location, record: BackupRecord): Promis
 /** It was restored for real and verified, on this host: what `backup list` shows as its proof. `began`: in milliseconds since 1970. */
 export async function noteRestored(context: HostContext, record: BackupRecord, began: number): Promise<void> {
   const restored = { at: new Date().toISOString(), seconds: Math.round((Date.now() - began) / 100) / 10, host: context.host };
-  await withLocation(context, record.location, (location) => keepNote(location, { ...record, restored }));
+  await withLocation(context, record.location, async (location) => {
+    // As it is now: it may have been found damaged, or been removed, while it was restored.
+    const now = (await readRecords(location, record.system, record.kind, record.component)).find(({ id }) => id === record.id);
+    if (now && now.type !== 'unknown') await keepNote(location, { ...now, restored });
+  });
 }
 
 const binOf = ({ plan }: HostContext, { component }: BackupRecord) => plan.databases[component]?.postgres.binDirectory;

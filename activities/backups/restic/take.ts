@@ -42,13 +42,16 @@ export async function takeSnapshot(context: HostContext, location: Location, tak
   const summary = await backup(repository, take);
   const read = Date.now();
   // At once: each start of restic takes half a second to derive its key.
-  const [listed, { bytes }, [flaw]] = await Promise.all([
+  const work = [
     snapshotsWith(repository, tagOf('run', take.run)),
     contentsOf(repository, summary.snapshot_id),
     knownDamage(location, context, take).then((known) =>
       flawsOf(repository, location, [{ id: summary.snapshot_id }], { readData: false, known }),
     ),
-  ]);
+  ] as const;
+  // None is under way any more when one has failed: a check that went on would hold the repository's lock.
+  await Promise.allSettled(work);
+  const [listed, { bytes }, [flaw]] = await Promise.all(work);
   const ofRun = listed.filter((one) => isOf(one, componentTag(context, take.kind, take.component)));
   const snapshot = ofRun.find(({ id }) => id.startsWith(summary.snapshot_id));
   const others = ofRun.filter((one) => one !== snapshot).map(({ id }) => id);
