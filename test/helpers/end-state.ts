@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { type Cluster, isStreaming } from '../../lab/cluster.js';
 import type { Lab } from '../../lab/lab.js';
 import { isAlive, processes, signal, startOf } from '../../lab/processes.js';
@@ -10,7 +10,7 @@ import { tables } from '../../lab/shop.js';
 import { until } from '../../lab/wait.js';
 import { quarantineDirectory } from '../../plan/names.js';
 import type { IncidentState } from '../../workflows/state.js';
-import { lifeboatOf } from './incident.js';
+import { lifeboatOf, stateOf } from './incident.js';
 
 /** What an incident must leave behind, looked at from outside: in the databases, on disk, among the processes, and in the reports. */
 
@@ -168,12 +168,16 @@ export async function expectReports(lab: Lab, state: IncidentState): Promise<{ m
   const path = join(lab.directory, 'state', lab.system, 'reports', state.id);
   const read = (kind: string): string => readFileSync(`${path}.${kind}`, 'utf8');
   const parsed = () => JSON.parse(read('json')) as { incident: IncidentState };
-  const { report: _report, ...said } = state;
-  const written = () => {
-    const { report: _same, ...incident } = parsed().incident;
-    return incident;
+  const said = ({ report: _report, ...rest }: IncidentState) => rest;
+  // Its state as it is now: the one given may have been asked for a moment before its last change.
+  const now = async () => {
+    const found = await stateOf(lab, state.mode).catch(() => state);
+    return said(found.id === state.id ? found : state);
   };
-  await expect.poll(written, { timeout: 60_000, message: 'the JSON report is the state of the incident' }).toEqual(said);
+  await vi.waitFor(async () => expect(said(parsed().incident), 'the JSON report is the state of the incident').toEqual(await now()), {
+    timeout: 60_000,
+    interval: 200,
+  });
   const [md, html, json] = [read('md'), read('html'), parsed()];
   for (const text of [md, html]) {
     expect(text).toContain(state.id);
