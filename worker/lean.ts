@@ -10,8 +10,8 @@ const mark = 'LIFEBOAT_LEAN';
 const malloc = { MALLOC_MMAP_THRESHOLD_: '60000', MALLOC_ARENA_MAX: '2' };
 
 /**
- * Starts this process anew in its own place, with its own ID, and with settings of memory that are only taken at a start: it then has 40 to 60 MB
- * less while a dump goes through it (docs/benchmarks.md). Returns when they are taken, or where they cannot be.
+ * Starts this process anew in its own place, with its own ID, and with settings of memory that are only taken at a start: it then has about
+ * 40 MB less while a dump goes through it (docs/benchmarks.md). Returns when they are taken, or where they cannot be.
  */
 export function lean(): void {
   const { [mark]: done, ...env } = process.env;

@@ -5,7 +5,7 @@ import { disaster } from './disaster.js';
 import { activitiesOfARestore, killAtEveryStep } from './events.js';
 import { expectRecovered } from './recovered.js';
 import { supervise } from './supervisor.js';
-import { approve, untilApproval, untilRecovered } from './walk.js';
+import { recovering } from './walk.js';
 
 let lab: Lab | undefined;
 afterAll(() => endLab(lab));
@@ -20,13 +20,7 @@ test('a control worker that is killed in the middle of every step and at the end
   const killing = killAtEveryStep(lab, { kill: () => control.kill9(), over: () => over });
   const told = { toString: () => `the control worker was killed ${control.deaths()} times` };
   await declare(lab);
-  const recovering = async (): Promise<void> => {
-    await untilApproval(lab!, told);
-    await approve(lab!);
-    await untilRecovered(lab!, told);
-    over = true;
-  };
-  const [killed] = await Promise.all([killing, recovering()]);
+  const [killed] = await Promise.all([killing, recovering(lab, told).then(() => (over = true))]);
   await expectRecovered(lab, before);
   await control.stop();
   expect(killed).toEqual(expect.arrayContaining(activitiesOfARestore.flatMap((activity) => [`${activity} running`, `${activity} done`])));

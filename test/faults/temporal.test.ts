@@ -5,7 +5,7 @@ import { declare, endLab, protect } from '../helpers/incident.js';
 import { disaster } from './disaster.js';
 import { activitiesOfARestore, killAtEveryStep } from './events.js';
 import { expectRecovered } from './recovered.js';
-import { approve, untilApproval, untilRecovered } from './walk.js';
+import { recovering } from './walk.js';
 
 let lab: Lab | undefined;
 afterAll(() => endLab(lab));
@@ -30,14 +30,8 @@ test('a Temporal server that is killed in the middle of every step and at the en
     over: () => over,
   });
   const told = { toString: () => `Temporal was killed ${deaths} times` };
-  const recovering = async (): Promise<void> => {
-    await untilApproval(lab!, told);
-    await approve(lab!);
-    await untilRecovered(lab!, told);
-    over = true;
-  };
   // A server that does not come back is told at once.
-  const [killed] = await Promise.all([killing, recovering()]);
+  const [killed] = await Promise.all([killing, recovering(lab, told).then(() => (over = true))]);
   await expectRecovered(lab, before, 'time');
   expect(killed).toEqual(expect.arrayContaining(activitiesOfARestore.flatMap((activity) => [`${activity} running`, `${activity} done`])));
 });

@@ -55,6 +55,13 @@ export async function untilRecovered(lab: Lab, told: { toString(): string }): Pr
   );
 }
 
+/** From its declaration to its recovery, with the approval that it asks for. */
+export async function recovering(lab: Lab, told: { toString(): string }): Promise<void> {
+  await untilApproval(lab, told);
+  await approve(lab);
+  await untilRecovered(lab, told);
+}
+
 /** A workflow that cannot be replayed says so in its history alone. */
 async function failedTasks(lab: Lab): Promise<string[]> {
   const { temporal } = await lifeboatOf(lab);

@@ -1,12 +1,8 @@
 import type { BackupRecord } from '../../../workflows/messages.js';
-import type { HostContext } from '../../context.js';
-import { type Archive, fetchArchive } from './fetch.js';
+import type { Archive, Beside } from './fetch.js';
 import { createEmpty, load, loadBeside, type Loading } from './load.js';
 
 export interface Bringing extends Omit<Loading, 'archive'> {
-  context: HostContext;
-  /** Where the dump is laid down. */
-  folder: string;
   /** Removes what a try before this one has made of the database. */
   clear: () => Promise<void>;
   /** The database is there, and still empty. */
@@ -14,13 +10,16 @@ export interface Bringing extends Omit<Loading, 'archive'> {
 }
 
 /**
- * Brings a dump here, from the first place at which it is sound, and loads it into a new database. Returns it, with what people should know.
+ * Loads a dump into a new database. `fetch` brings it here: a local file, or what `fetchArchive` finds at a location, which asks what it is to be
+ * loaded by meanwhile. Returns it, with what people should know.
  *
  * Several connections load several tables at once, and need the whole file for it. Where one table has most of the rows they have nothing to share
  * out, and its rows are loaded while they are fetched: in the time of the slower of the two, and not of both.
  */
-export async function bring(bringing: Bringing, records: BackupRecord[]): Promise<{ archive: Archive; notes: string[] }> {
-  const { context, folder, source } = bringing;
+export async function bring(
+  bringing: Bringing,
+  fetch: (beside: (archive: Archive) => Promise<Beside | undefined>) => Promise<Archive>,
+): Promise<{ archive: Archive; notes: string[] }> {
   let notes: string[] = [];
   let loaded: Archive | undefined;
   const begin = async (archive: Archive): Promise<Loading> => {
@@ -29,7 +28,7 @@ export async function bring(bringing: Bringing, records: BackupRecord[]): Promis
     await bringing.begun?.();
     return { ...bringing, archive };
   };
-  const archive = await fetchArchive(context, records, folder, source.owner, async (archive) => {
+  const archive = await fetch(async (archive) => {
     if (!oneHasMost(archive.record)) return undefined;
     loaded = archive;
     return loadBeside(await begin(archive), bringing.clear);

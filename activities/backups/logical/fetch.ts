@@ -153,7 +153,6 @@ async function fetchFrom(
       await loader?.discard().catch(() => undefined);
       throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? full(folder) : error;
     } finally {
-      loader?.end();
       into?.destroy();
     }
     await ownFor(path, owner);

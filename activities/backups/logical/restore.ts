@@ -11,10 +11,10 @@ import { inTurn } from '../../in-turn.js';
 import { one } from '../../postgres/connect.js';
 import { demandNoIncident, programsOf, type Source, sourceOf, withSource } from '../../postgres/source.js';
 import { endLeftoverOf, type Ledger } from '../../run.js';
-import { type Archive, demandSpace, freshFolder, laidDownPrefix, layDown, placesOf, sameFileSystem } from './fetch.js';
-import { type Bringing, bring } from './bring.js';
+import { demandSpace, fetchArchive, freshFolder, laidDownPrefix, layDown, placesOf, sameFileSystem } from './fetch.js';
+import { bring } from './bring.js';
 import { openLocalFile } from './local-file.js';
-import { createEmpty, judge, load, type Loading } from './load.js';
+import { judge, type Loading } from './load.js';
 import { dressStatements, readMade } from './made.js';
 import { databases, dropTemporary, earlierOf, marks, markStatement, temporaryName } from './marks.js';
 import { afresh, demandRenamable, givePlace, maintenance, openStatement, type Placed, staysBehind, takePlace } from './replace.js';
@@ -129,10 +129,15 @@ async function fill({ context, source, admin, request, temporary, ledger, folder
   await freshFolder(folder, source.owner);
   await demandRoom(source, folder, records[0]);
   const made = records.find((record) => record.made)?.made ?? (await madeOfExisting(source, admin));
-  const into = { source, admin, programs, database: temporary, made, ledger };
-  const begun = async () => void (await admin.query(markStatement(temporary, marks.begun(component, run, 'begun'))));
-  const bringing = { ...into, context, folder, begun, clear: () => dropTemporary(admin, source) };
-  const { archive, notes: says } = id === undefined ? await bringFile(bringing, file!) : await bring(bringing, records);
+  const { archive, notes: says } = await bring(
+    {
+      ...{ source, admin, programs, database: temporary, made, ledger },
+      clear: () => dropTemporary(admin, source),
+      begun: async () => void (await admin.query(markStatement(temporary, marks.begun(component, run, 'begun')))),
+    },
+    (beside) =>
+      id === undefined ? openLocalFile(context, file!, folder, source.owner) : fetchArchive(context, records, folder, source.owner, beside),
+  );
   const notes = [...archive.passedOver.map((one) => `NOT from ${one}`), ...says];
   progress({ what: 'verifying rows and queries' });
   const wrong = await judge(source, temporary, archive);
@@ -155,15 +160,6 @@ async function fill({ context, source, admin, request, temporary, ledger, folder
   if (archive.record && wrong.length === 0)
     await within(10_000, noteRestored(context, archive.record, began), () => new Error('too late')).catch(() => undefined);
   return notes.length > 0 ? `; ${notes.join('; ')}` : '';
-}
-
-/** A local dump: it may be plain SQL, and says nothing of its database. */
-async function bringFile(bringing: Bringing, file: string): Promise<{ archive: Archive; notes: string[] }> {
-  const archive = await openLocalFile(bringing.context, file, bringing.folder, bringing.source.owner);
-  const notes = await createEmpty({ ...bringing, archive });
-  await bringing.begun?.();
-  await load({ ...bringing, archive }, 0);
-  return { archive, notes };
 }
 
 /** The dump and the new database must fit beside what is there. Throws NotEnoughSpace before anything is done. */

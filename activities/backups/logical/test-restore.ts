@@ -7,7 +7,7 @@ import { inTurn } from '../../in-turn.js';
 import { programsFor } from '../../postgres/programs.js';
 import { withSource } from '../../postgres/source.js';
 import { bring } from './bring.js';
-import { demandSpace, freshFolder, laidDownPrefix, layDown, placesOf } from './fetch.js';
+import { demandSpace, fetchArchive, freshFolder, laidDownPrefix, layDown, placesOf } from './fetch.js';
 import { judge } from './load.js';
 import { dressStatements } from './made.js';
 import { rolesOf } from './roles.js';
@@ -71,7 +71,7 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
       if (['postgres', 'template1'].includes(database)) await admin.query(`drop database if exists postgres`);
     };
     const into = { source, admin, programs, database, made: record.made, ledger: server.ledger('load') };
-    const { archive } = await bring({ ...into, context, folder, clear }, [record]);
+    const { archive } = await bring({ ...into, clear }, (beside) => fetchArchive(context, [record], folder, source.owner, beside));
     progress({ what: 'verifying rows, queries and indexes' });
     const wrong = await judge(source, database, archive);
     if (record.made) for (const statement of dressStatements(database, record.made, await rolesOf(admin))) await admin.query(statement);
