@@ -25,6 +25,8 @@ const kinds = {
   VerificationFailed: { retry: false },
   /** Writes could not be proven stopped. */
   FenceFailed: { retry: true },
+  /** Somebody wrote to a database after it was closed, and nobody has decided about that yet. */
+  WrittenBehindFence: { retry: false },
   /** PostgreSQL did not start or stop. */
   ServerFailed: { retry: true },
   /** A service did not start, stop or answer. */
@@ -52,4 +54,10 @@ export function failure(kind: FailureKind, message: string, hint: string, facts:
 
 export function isFailure(error: unknown, kind: FailureKind): error is ApplicationFailure {
   return error instanceof ApplicationFailure && error.type === kind;
+}
+
+/** The SQLSTATE, or the system's own code, of a connection or a statement that failed; undefined when it has none. */
+export function codeOf(error: unknown): string | undefined {
+  const { code, details } = error as { code?: string; details?: { code?: string }[] };
+  return details?.[0]?.code ?? code;
 }

@@ -9,6 +9,7 @@ import { activity } from './capability.js';
 import type { HostContext } from './context.js';
 import { hostFacts } from './doctor/host-facts.js';
 import { assess } from './postgres/assess.js';
+import { behindFence } from './postgres/behind-fence.js';
 import { checkRequest } from './postgres/check-request.js';
 import { saveEvidence } from './postgres/evidence.js';
 import { openDatabase, release } from './postgres/open.js';
@@ -26,6 +27,7 @@ export function createHostActivities(context: HostContext) {
     stopService: activity(stopService(context)),
     startService: activity(startService(context)),
     stopWrites: activity(stopWrites(context)),
+    behindFence: activity(behindFence(context)),
     attestStopped: activity(attestStopped(context)),
     settlePlace: activity(settlePlace(context)),
     saveEvidence: activity(saveEvidence(context)),

@@ -186,7 +186,7 @@ async function describe(options: ClusterOptions): Promise<Cluster> {
   const log = join(directory, 'postgres.log');
   const { passwords } = options;
   // The child that we started may not be the server that runs now: Lifeboat stops and starts it, so its own pid file is asked.
-  const postmaster = (): { pid: number; status: string } | undefined => readPidFile(dataDirectory);
+  const postmaster = () => readPidFile(dataDirectory);
   const isRunning = (): boolean => postmaster() !== undefined;
   const appConnection = (): pg.ClientConfig => ({
     host: '127.0.0.1',
@@ -253,7 +253,14 @@ async function describe(options: ClusterOptions): Promise<Cluster> {
     },
     sql: (text, values = [], name = database) =>
       query(
-        { host: socketDirectory, port, user: 'postgres', password: passwords.superuser, database: name, connectionTimeoutMillis: 5000 },
+        {
+          host: postmaster()?.socketDirectory ?? socketDirectory,
+          port,
+          user: 'postgres',
+          password: passwords.superuser,
+          database: name,
+          connectionTimeoutMillis: 5000,
+        },
         text,
         values,
       ),
@@ -261,12 +268,14 @@ async function describe(options: ClusterOptions): Promise<Cluster> {
   };
 }
 
-/** The server of a data directory, when it lives. The eighth line of its pid file says whether it is ready. */
-export function readPidFile(dataDirectory: string): { pid: number; status: string } | undefined {
+/** The server of a data directory, when it lives: where it listens (an incident moves that), and whether it is ready. */
+export function readPidFile(dataDirectory: string): { pid: number; status: string; socketDirectory?: string } | undefined {
   try {
     const lines = readFileSync(join(dataDirectory, 'postmaster.pid'), 'utf8').split('\n');
     const pid = Number(lines[0]);
-    return pid > 0 && isAlive(pid) && worksIn(pid, dataDirectory) ? { pid, status: (lines[7] ?? '').trim() } : undefined;
+    return pid > 0 && isAlive(pid) && worksIn(pid, dataDirectory)
+      ? { pid, status: (lines[7] ?? '').trim(), ...(lines[4] ? { socketDirectory: lines[4].trim() } : {}) }
+      : undefined;
   } catch {
     return undefined;
   }

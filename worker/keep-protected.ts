@@ -3,9 +3,10 @@ import type { HostContext } from '../activities/context.js';
 import { ensureArchiving } from '../activities/backups/protect.js';
 import { keepCanary, pause } from '../activities/postgres/canary.js';
 import { claimedBy } from '../activities/postgres/claim.js';
-import { clusterOf } from '../activities/postgres/cluster.js';
+import { type Cluster, clusterOf } from '../activities/postgres/cluster.js';
 import { takeKnownRows } from '../activities/postgres/known-rows.js';
 import { isClosed } from '../activities/postgres/fence.js';
+import { bringBackSynchronous, isSetAside } from '../activities/postgres/synchronous.js';
 
 const rowsEverySeconds = 15 * 60;
 
@@ -18,9 +19,21 @@ export async function keepProtected(context: HostContext, signal: AbortSignal): 
       // While an incident holds the database nothing is written to it and nothing is counted: its rows are what is in question.
       const held = async () => (await claimedBy(cluster)) !== undefined || (await isClosed(cluster).catch(() => false));
       const physical = cluster.plan.backups.physical !== undefined;
-      return [keepCanary(cluster, signal, held), ...(physical ? [keepArchiving(context, database, signal, held)] : [])];
+      return [
+        keepCanary(cluster, signal, held),
+        keepSynchronous(cluster, signal),
+        ...(physical ? [keepArchiving(context, database, signal, held)] : []),
+      ];
     }),
   );
+}
+
+/** After a recovery: synchronous replication is demanded again when its standbys stream. */
+async function keepSynchronous(cluster: Cluster, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    if (await isSetAside(cluster)) await bringBackSynchronous(cluster).catch(() => undefined);
+    await pause(2000, signal);
+  }
 }
 
 async function keepArchiving(context: HostContext, database: string, signal: AbortSignal, held: () => Promise<boolean>): Promise<void> {

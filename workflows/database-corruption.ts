@@ -5,7 +5,7 @@ import { parseTarget } from '../plan/target.js';
 import { formatDuration } from '../plan/values.js';
 import { Chosen, type Incident } from './incident.js';
 import { scenario } from './scenario.js';
-import type { Choice } from './state.js';
+import type { Choice, Problem } from './state.js';
 import { damagedDirectory, makeSafe, resumeService, rollBack, stopServices } from './shared/service.js';
 import { reprotect } from './shared/reprotect.js';
 import { isFailureOf } from './shared/failures.js';
@@ -66,7 +66,7 @@ async function stopWrites(incident: Incident) {
     stopServices(incident),
     incident.host(incident.plan.primary, 'change').stopWrites({ form: incident.form('production'), ...names(incident) }),
   ]);
-  incident.warn(...services.failed.map((why) => `${why}; it cannot write, since the database is closed`));
+  incident.warn(...services.failed.map((why) => `${why}; it cannot write, since the database is closed`), ...closed.warnings);
   return { summary: [...services.stopped, closed.summary, ...closed.proofs].join('; ') };
 }
 
@@ -147,15 +147,32 @@ async function restoreAndPutInPlace(incident: Incident): Promise<void> {
   for (;;) {
     try {
       await restoreBeside(incident);
-      if (await approved(incident)) break;
+      while (await approved(incident)) if (await placed(incident)) return;
     } catch (error) {
       // A step's question was answered with another target: once more from the choice of the backup.
       if (!(error instanceof Chosen) || error.decision.choice !== 'restore') throw error;
       incident.state.target = error.decision.target!;
     }
   }
-  await incident.step('Put it in place', () => putInPlace(incident), { host: incident.plan.primary });
 }
+
+/** False when somebody wrote behind the fence meanwhile: who approved did not know of it, and is asked again. */
+async function placed(incident: Incident): Promise<boolean> {
+  const written = (problem: Problem) => {
+    if (problem.type === 'WrittenBehindFence') throw new AskAgain();
+  };
+  try {
+    await incident.step('Put it in place', () => putInPlace(incident), { host: incident.plan.primary }, written);
+    return true;
+  } catch (error) {
+    if (!(error instanceof AskAgain)) throw error;
+    const { commits } = await incident.host(incident.plan.primary, 'look').behindFence({ form: 'execute', ...names(incident) });
+    tellBehindFence(incident, commits ?? 0);
+    return false;
+  }
+}
+
+class AskAgain extends Error {}
 
 const anotherTarget: Choice = { name: 'restore', meaning: 'restore again, to another target', needs: ['target'] };
 
@@ -225,7 +242,19 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
   else delete state.measured.rpoNote;
   state.lost = lost(incident, verified.rpoSeconds);
   incident.warn(...verified.warnings, ...verified.doubts);
+  const { commits } = await incident.host(incident.plan.primary, 'look').behindFence({ form: 'execute', ...names(incident) });
+  if (commits) tellBehindFence(incident, commits);
   return verified;
+}
+
+/** What was committed after the closing is in the damaged directory alone: whoever approves must know. */
+function tellBehindFence(incident: Incident, commits: number): void {
+  const { state } = incident;
+  const says = `${commits} ${commits === 1 ? 'transaction was' : 'transactions were'} committed in ${state.database} after it was closed: not in the restored copy, kept in the quarantined directory`;
+  state.behindFence = commits;
+  state.doubts = [...state.doubts, says];
+  state.lost = [...state.lost, says];
+  incident.warn(says);
 }
 
 function lost(incident: Incident, rpoSeconds: number | null): string[] {
@@ -268,7 +297,7 @@ async function putInPlace(incident: Incident) {
   const agent = incident.host(incident.plan.primary, 'change');
   const form = incident.form('production');
   try {
-    const placed = await agent.putInPlace({ form, ...names(incident) });
+    const placed = await agent.putInPlace({ form, ...names(incident), behind: incident.state.behindFence ?? 0 });
     if (form === 'execute') {
       incident.state.quarantine.push({
         host: placed.host,

@@ -122,6 +122,8 @@ export interface IncidentState {
   /** What the plan's own checks (rows, queries) found wrong with the restored copy: a person decides with them on screen. */
   doubts: string[];
   measured: Measured;
+  /** Transactions that were committed in the damaged database after it was closed: they are in quarantine alone. */
+  behindFence?: number;
   quarantine: Quarantine[];
   tasks: PostRecoveryTask[];
   warnings: string[];

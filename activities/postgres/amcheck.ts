@@ -1,4 +1,5 @@
 import { run } from '../run.js';
+import { closedSocket } from './closed-socket.js';
 import { bin, type Cluster, dataOwner, passwordOf } from './cluster.js';
 import { ledger } from './server.js';
 import { progress } from '../capability.js';
@@ -44,7 +45,7 @@ export async function amcheck(
       '--no-password',
       ...(options.install ? ['--install-missing'] : []),
       '-h',
-      options.socketDirectory ?? cluster.socketDirectory,
+      options.socketDirectory ?? (await closedSocket(cluster)) ?? cluster.socketDirectory,
       '-p',
       String(cluster.port),
       '-U',

@@ -2,13 +2,13 @@ import { type Capability, progress } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { isFailure } from '../errors.js';
 import { amcheck } from './amcheck.js';
+import { startClosed } from './closed-server.js';
+import { markClosing } from './closing.js';
 import { clusterOf, provenDataDirectory, type Cluster } from './cluster.js';
 import { compareRows, countRows, readCatalog, runQueries } from './checks.js';
-import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
+import { answers, one, withClient } from './connect.js';
 import { type EvidenceFile, keepEvidence } from './evidence.js';
 import { knownRowsAt } from './known-rows.js';
-import { launch, untilReady } from './server.js';
-import { pauseSubscriptions } from './subscriptions.js';
 
 export type Classification = 'healthy' | 'repairable' | 'not repairable' | 'logically wrong';
 
@@ -45,8 +45,8 @@ export const assess = (context: HostContext): Capability<{ database: string; inc
 
   async execute({ database, incident, round }) {
     const cluster = clusterOf(context, database);
-    const directory = await provenDataDirectory(cluster);
-    const down = await bringUp(cluster, directory);
+    await provenDataDirectory(cluster);
+    const down = await bringUp(cluster, incident);
     if (down) return verdict('not repairable', [`the server does not start: ${down}`], []);
     const checked = await amcheck(cluster, { install: true });
     progress({ what: 'catalog, rows and queries' });
@@ -97,16 +97,12 @@ function verdict(classification: Classification, findings: string[], files: Evid
 }
 
 /** Starts a server that is down (it is closed, so nobody gets in). Returns why it could not be. */
-async function bringUp(cluster: Cluster, directory: string): Promise<string | undefined> {
+async function bringUp(cluster: Cluster, incident: string): Promise<string | undefined> {
   try {
     if (await answers(cluster)) return undefined;
-    await launch(cluster);
-    const { why } = await untilReady(cluster, { directory, seconds: 300, what: 'starting it to assess it' }, async () =>
-      (await answers(cluster)) ? { why: undefined } : tooDamagedToConnect(cluster).then((why) => (why ? { why } : undefined)),
-    );
-    // It was down when writes were stopped: what it subscribes to comes back with it.
-    if (!why) await pauseSubscriptions(cluster).catch(() => undefined);
-    return why;
+    await startClosed(cluster);
+    await markClosing(cluster, incident);
+    return undefined;
   } catch (error) {
     if (isFailure(error, 'ServerFailed') || isFailure(error, 'CommandFailed')) return error.message;
     throw error;

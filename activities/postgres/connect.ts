@@ -2,6 +2,7 @@ import pg from 'pg';
 import { cancelled } from '../capability.js';
 import { failure, isFailure } from '../errors.js';
 import type { Owner } from '../run.js';
+import { closedSocket } from './closed-socket.js';
 import { type Cluster, dataOwner, passwordOf } from './cluster.js';
 
 export interface ConnectOptions {
@@ -44,7 +45,7 @@ async function endSession(cluster: Cluster, options: ConnectOptions, client: Cli
 /** The same, for who closes it later. */
 export async function connect(cluster: Cluster, options: ConnectOptions = {}): Promise<Client> {
   const client = new pg.Client({
-    host: options.socketDirectory ?? cluster.socketDirectory,
+    host: options.socketDirectory ?? (await closedSocket(cluster)) ?? cluster.socketDirectory,
     port: cluster.port,
     user: cluster.plan.postgres.user,
     password: await passwordOf(cluster),

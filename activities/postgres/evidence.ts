@@ -1,9 +1,9 @@
-import { mkdir, open, readlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Capability } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
-import { exists, fileBytes, freeBytes, sha256 } from '../files.js';
+import { exists, fileBytes, freeBytes, removeTree, sha256, writeWhole } from '../files.js';
 import { clusterOf, type Cluster, controlData, provenDataDirectory } from './cluster.js';
 import { withClient } from './connect.js';
 import { logFile, postmasterPid } from './server.js';
@@ -57,7 +57,8 @@ export const saveEvidence = (context: HostContext): Capability<{ database: strin
       );
     };
     await save('control-data.txt', async () => (await controlData(cluster, directory)).text);
-    const log = await findServerLog(cluster);
+    const noted = await readFile(noteFile(cluster, incident), 'utf8').catch(() => undefined);
+    const log = noted ?? (await findServerLog(cluster));
     if (log) await save('server-log.txt', () => lastBytes(log));
     else notSaved.push('server log: not found');
     if (await postmasterPid(directory)) {
@@ -75,6 +76,16 @@ export const saveEvidence = (context: HostContext): Capability<{ database: strin
     return { summary: `${files.length} files with SHA-256${missing}`, files };
   },
 });
+
+const noteFile = (cluster: Cluster, incident: string) => join(cluster.context.state, `server-log-${cluster.database}-${incident}`);
+
+/** Writes down where the server logs, before it is started anew with another log: what it said of the damage is there. */
+export async function noteServerLog(cluster: Cluster, incident: string): Promise<void> {
+  const log = (await exists(noteFile(cluster, incident))) ? undefined : await findServerLog(cluster);
+  if (log) await writeWhole(noteFile(cluster, incident), log, { what: 'noting the log of the server' });
+}
+
+export const forgetServerLog = (cluster: Cluster, incident: string): Promise<void> => removeTree(noteFile(cluster, incident));
 
 /** The log of a server that runs is wherever its standard error goes; of one that does not, where we last started it, or Debian's place. */
 async function findServerLog(cluster: Cluster): Promise<string | undefined> {

@@ -6,7 +6,7 @@ import type { Cluster } from './cluster.js';
 import { type Client, connect, withClient } from './connect.js';
 import { pauseSubscriptions } from './subscriptions.js';
 
-/** Proving that a closed database takes no writes: by what is refused, and by who is still there. */
+/** Proving that a database which only its pg_hba.conf closes takes no writes: by what is refused, and by who is still there. */
 
 /** A session that was open before the fence, to prove on it that nothing can be committed any more. */
 export async function openProbe(cluster: Cluster): Promise<pg.Client | undefined> {
@@ -15,8 +15,24 @@ export async function openProbe(cluster: Cluster): Promise<pg.Client | undefined
 
 export interface FenceProof {
   sessionsEnded: number;
+  /** Workers of extensions that were ended and come back only with the server. */
+  workersEnded: string[];
   proofs: string[];
 }
+
+/** Whether a session that was open before the fence can still write. */
+export const stillWrites = (probe: pg.Client): Promise<boolean> =>
+  probe.query('create temporary table lifeboat_probe()').then(
+    () => true,
+    () => false,
+  );
+
+export const sessionWrites = () =>
+  failure(
+    'FenceFailed',
+    'a session that was open before the fence can still write',
+    'Find it in pg_stat_activity and end it, then: lifeboat decide retry',
+  );
 
 /**
  * Ends every client session and every subscription's worker, and proves the fence: a new session is refused over the socket and over TCP, an
@@ -27,19 +43,10 @@ export async function proveFence(cluster: Cluster, probe: pg.Client | undefined)
   await untilClosed(cluster);
   const paused = await pauseSubscriptions(cluster);
   if (paused.length > 0) proofs.push(`paused subscriptions: ${paused.join(', ')}`);
-  const sessionsEnded = await endSessions(cluster);
+  const { sessions, workers } = await endSessions(cluster);
   await checkpoint('after ending the sessions');
   if (probe) {
-    const committed = await probe.query('create temporary table lifeboat_probe()').then(
-      () => true,
-      () => false,
-    );
-    if (committed)
-      throw failure(
-        'FenceFailed',
-        'a session that was open before the fence can still write',
-        'Find it in pg_stat_activity and end it, then: lifeboat decide retry',
-      );
+    if (await stillWrites(probe)) throw sessionWrites();
     proofs.push('a session that was open before can no longer write');
   }
   proofs.push(
@@ -47,7 +54,7 @@ export async function proveFence(cluster: Cluster, probe: pg.Client | undefined)
     await refused(cluster, hostAddress(cluster.context.plan, cluster.context.host)),
   );
   proofs.push('no client session is left');
-  return { sessionsEnded, proofs };
+  return { sessionsEnded: sessions, workersEnded: workers, proofs };
 }
 
 /** A reload is asked for by a signal and takes a moment: wait until the server itself refuses whom it let in before. */
@@ -87,15 +94,17 @@ const harmless = [
   'standalone backend',
 ];
 
-async function endSessions(cluster: Cluster): Promise<number> {
+async function endSessions(cluster: Cluster): Promise<{ sessions: number; workers: string[] }> {
   return withClient(cluster, { database: 'postgres' }, async (client) => {
     const ended = new Set<number>();
+    const workers = new Set<string>();
     let others: { pid: number; kind: string }[] = [];
     for (let left = 100; left > 0; left -= 1) {
       others = await whoCouldWrite(client);
-      if (others.length === 0) return ended.size;
+      if (others.length === 0) return { sessions: ended.size, workers: [...workers] };
       for (const { pid, kind } of others) {
         if (kind === 'client backend') ended.add(pid);
+        else workers.add(kind);
         await client.query('select pg_terminate_backend($1)', [pid]);
       }
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -4,11 +4,16 @@ import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import { exists, removeTree } from '../files.js';
 import { claimedBy, releaseClaim } from './claim.js';
+import { removeClosedSocket } from './closed-server.js';
+import { closedSocket } from './closed-socket.js';
+import { removeClosing } from './closing.js';
 import { clusterOf } from './cluster.js';
 import { answers } from './connect.js';
+import { forgetServerLog } from './evidence.js';
 import { hbaFile, isClosed, liftFence } from './fence.js';
 import { resumeSubscriptions } from './subscriptions.js';
-import { launch, untilReady } from './server.js';
+import { launch, stopServer, untilReady } from './server.js';
+import { setAsideSynchronous } from './synchronous.js';
 import { beatOnce } from './canary.js';
 import { scratchOf } from './scratch.js';
 
@@ -18,24 +23,37 @@ export interface OpenInput {
 }
 
 /** Opens the database to everyone again, and proves that it takes a write. */
-export const openDatabase = (context: HostContext): Capability<OpenInput, { summary: string }> => ({
+export const openDatabase = (context: HostContext): Capability<OpenInput, { summary: string; warnings: string[] }> => ({
   async rehearse({ database }) {
     const cluster = clusterOf(context, database);
-    return { summary: `could be opened: ${await hbaFile(cluster)} can be put back` };
+    return { summary: `could be opened: ${await hbaFile(cluster)} can be put back`, warnings: [] };
   },
   async execute({ database, incident }) {
     const cluster = clusterOf(context, database);
     const holder = await claimedBy(cluster);
     if (holder && holder !== incident)
       throw failure('Busy', `incident ${holder} holds the data directory of ${database}`, 'Close or abort that incident first.');
-    await launch(cluster);
     await liftFence(cluster);
+    // Closed, it listens nowhere that anybody could reach; open, it is as its own configuration says, with its own workers.
+    if (await closedSocket(cluster)) await stopServer(cluster);
+    await launch(cluster);
+    await removeClosedSocket(cluster);
     await untilReady(cluster, { directory: cluster.dataDirectory, seconds: 300, what: 'starting it' }, async () =>
       (await answers(cluster)) ? true : undefined,
     );
+    await removeClosing(cluster, incident);
+    await forgetServerLog(cluster, incident);
     await resumeSubscriptions(cluster);
+    const aside = await setAsideSynchronous(cluster);
     const canary = await beatOnce(cluster);
-    return { summary: `open, and takes writes (canary ${canary?.seq ?? 'unknown'})` };
+    return {
+      summary: `open, and takes writes (canary ${canary?.seq ?? 'unknown'})`,
+      warnings: aside
+        ? [
+            `synchronous replication (${aside}) is set aside until its standbys stream: a commit does not wait for them now; the agent demands it again by itself`,
+          ]
+        : [],
+    };
   },
 });
 

@@ -9,14 +9,15 @@ import type { HostContext } from '../context.js';
 import { failure, isFailure } from '../errors.js';
 import { exists, move, treeBytes, writeWhole } from '../files.js';
 import { demandClaim } from './claim.js';
+import { proveClosed, startClosed } from './closed-server.js';
+import { commitsBehind } from './closing.js';
 import { readCanary } from './canary.js';
 import { readCatalog } from './checks.js';
 import { type Cluster, clusterOf, controlData, dataOwner, provenDataDirectory } from './cluster.js';
-import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
+import { one, withClient } from './connect.js';
 import { putFence } from './fence.js';
-import { proveFence } from './fence-proof.js';
 import { scratchOf } from './scratch.js';
-import { launch, stopServer, untilReady } from './server.js';
+import { stopServer } from './server.js';
 
 export interface PlaceInput {
   database: string;
@@ -43,7 +44,7 @@ const sides = (cluster: Cluster, incident: string) => ({
  * Renames the damaged data directory aside and the restored one into its place, and starts it closed. Nothing is removed. Which of the
  * three names exist says how far an earlier attempt came.
  */
-export const putInPlace = (context: HostContext): Capability<PlaceInput, Placed> => ({
+export const putInPlace = (context: HostContext): Capability<PlaceInput & { behind?: number }, Placed> => ({
   async rehearse({ database, incident }) {
     const cluster = clusterOf(context, database);
     const directory = await provenDataDirectory(cluster);
@@ -52,7 +53,7 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput, Placed>
     return { summary: `could be renamed: ${dirname(directory)} is writable, on one file system`, host: context.host, quarantine, bytes: 0 };
   },
 
-  async execute({ database, incident }) {
+  async execute({ database, incident, behind = 0 }) {
     const cluster = clusterOf(context, database);
     const { place, restored, quarantine, aside } = sides(cluster, incident);
     await demandClaim(cluster, incident);
@@ -67,6 +68,7 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput, Placed>
         // Closed for whoever starts it later; and what does not run cannot write, whatever was opened in the hours since.
         await putFence(cluster, incident);
         await stopServer(cluster);
+        await demandNothingBehind(cluster, incident, behind);
       }
       await makeReady(cluster, restored, incident, copy.timeline);
       if (!(await exists(quarantine))) await move(place, quarantine, 'moving the damaged directory aside');
@@ -91,6 +93,18 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput, Placed>
     };
   },
 });
+
+/** Throws WrittenBehindFence when more was committed since the closing than the person who approved was told. */
+async function demandNothingBehind(cluster: Cluster, incident: string, told: number): Promise<void> {
+  const behind = await commitsBehind(cluster, incident);
+  if (behind === undefined || behind <= told) return;
+  throw failure(
+    'WrittenBehindFence',
+    `${behind} transactions were committed in ${cluster.database} after it was closed: they are not in the restored copy`,
+    'Nothing was moved. They stay in the quarantined directory: approve with that in mind, or restore again.',
+    { behind },
+  );
+}
 
 async function sameSystem(cluster: Cluster, place: string, restored: string): Promise<void> {
   const [old, copy] = await Promise.all([controlData(cluster, place).catch(() => undefined), controlData(cluster, restored)]);
@@ -145,16 +159,6 @@ async function currentSegment(cluster: Cluster, directory: string): Promise<stri
   return /^Latest checkpoint's REDO WAL file:\s+(\S+)/m.exec(text)?.[1] ?? '';
 }
 
-async function startClosed(cluster: Cluster): Promise<void> {
-  await launch(cluster);
-  await untilReady(cluster, { directory: cluster.dataDirectory, seconds: 600, what: 'starting it in place' }, async () => {
-    if (await answers(cluster)) return true;
-    const damage = await tooDamagedToConnect(cluster);
-    if (damage) throw failure('ServerFailed', `it runs and lets nobody in: ${damage}`, 'Its catalog is damaged: it must be restored.');
-    return undefined;
-  });
-}
-
 /** In place it must be what was verified beside: up, writable for Lifeboat alone, on its timeline, with the plan's queries in order. */
 async function verifyInPlace(cluster: Cluster, timeline: number): Promise<void> {
   const wrong = await withClient(cluster, { statementTimeout: 0 }, async (client) => {
@@ -169,7 +173,7 @@ async function verifyInPlace(cluster: Cluster, timeline: number): Promise<void> 
     await readCanary(client);
     return found;
   });
-  await proveFence(cluster, undefined);
+  await proveClosed(cluster);
   if (wrong.length > 0)
     throw failure('VerificationFailed', `in place it does not verify: ${wrong.join('; ')}`, 'The old directory is put back; then decide.');
 }

@@ -95,7 +95,7 @@ async function clearStalePid(directory: string): Promise<void> {
 
 export interface StartOptions {
   directory?: string;
-  /** Settings for this start only. */
+  /** Settings for this start only: never through systemd, which starts it as it is configured. */
   settings?: Record<string, string>;
   /** Beside the real one: never through systemd, and with its log in this file. */
   log?: string;
@@ -109,7 +109,7 @@ export async function launch(cluster: Cluster, options: StartOptions = {}): Prom
   const directory = options.directory ?? cluster.dataDirectory;
   if (await postmasterPid(directory)) return;
   const { systemd, configFile } = cluster.plan.postgres;
-  if (systemd && !options.log) {
+  if (systemd && !options.log && !options.settings) {
     await run('systemctl', ['start', systemd], { ledger: ledger(cluster, 'systemctl-start') });
     return;
   }

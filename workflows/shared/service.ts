@@ -38,6 +38,7 @@ async function eachService(incident: Incident, work: (service: string, host: str
 export async function resumeService(incident: Incident) {
   const form = incident.form('production');
   const opened = await incident.host(incident.plan.primary, 'change').openDatabase({ form, ...names(incident) });
+  incident.warn(...opened.warnings);
   const started = await startServices(incident);
   const health = await incident.control('look').checkHealth({ form, services: serviceNames(incident) });
   return { summary: [opened.summary, ...started, health.summary].join('; '), verified: true };

@@ -1,0 +1,20 @@
+import { looking } from '../capability.js';
+import type { HostContext } from '../context.js';
+import { commitsBehind } from './closing.js';
+import { clusterOf } from './cluster.js';
+
+export interface BehindFence {
+  summary: string;
+  /** Transactions that were committed after the closing by whoever got past it; null when nobody can tell. */
+  commits: number | null;
+}
+
+/** Looks into the WAL of the closed database for what somebody committed there all the same. */
+export const behindFence = (context: HostContext) =>
+  looking<{ database: string; incident: string }, BehindFence>(async ({ database, incident }) => {
+    const commits = await commitsBehind(clusterOf(context, database), incident);
+    return {
+      commits: commits ?? null,
+      summary: commits === undefined ? 'not known' : `${commits} transactions were committed after ${database} was closed`,
+    };
+  });
