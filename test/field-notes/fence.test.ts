@@ -53,14 +53,15 @@ describe('the fence', { timeout: 300_000 }, () => {
   test('a superuser who writes over the socket, again and again, writes nothing more once it is closed', async () => {
     const over = new AbortController();
     let acknowledged = 0;
+    const insert = async (client: pg.Client): Promise<boolean> => {
+      const wrote = await client.query('insert into writes values (1)').catch(() => undefined);
+      if (wrote) acknowledged += 1;
+      return wrote !== undefined && !over.signal.aborted;
+    };
     const writing = (async () => {
       while (!over.signal.aborted) {
         const client = await connected(superuser()).catch(() => undefined);
-        while (client && !over.signal.aborted) {
-          const wrote = await client.query('insert into writes values (1)').catch(() => undefined);
-          if (!wrote) break;
-          acknowledged += 1;
-        }
+        while (client && (await insert(client)));
         await client?.end().catch(() => undefined);
       }
     })();
