@@ -12,6 +12,7 @@ import { ownFor, removeTree } from '../../files.js';
 import { amcheckArguments, findings } from '../../postgres/amcheck.js';
 import type { Programs } from '../../postgres/programs.js';
 import { endOrphans, postmasterPid } from '../../postgres/server.js';
+import { programOptions } from '../../postgres/session.js';
 import { conninfo, openSession, type Source } from '../../postgres/source.js';
 import { endLeftoverOf, type Ledger, type Owner, ownerOf, run, tail } from '../../run.js';
 
@@ -56,7 +57,7 @@ export async function scratchServer(context: HostContext, component: string): Pr
     ...common,
     plan,
     name: plan.name,
-    env: { PGHOST: socketDirectory, PGPORT: '5432', PGUSER: 'postgres' },
+    env: { PGHOST: socketDirectory, PGPORT: '5432', PGUSER: 'postgres', PGOPTIONS: programOptions() },
     owner,
     connect: (database = plan.name) => openSession(common, [session], undefined, database),
   };
@@ -162,7 +163,7 @@ export async function amcheckScratch(
   const result = await run(join(bin, 'pg_amcheck'), [...amcheckArguments, '--install-missing', '--no-password', conninfo(database)], {
     owner: source.owner,
     // What is set on the database itself must keep it neither from adding the extension nor from reading for long.
-    env: { ...source.env, PGOPTIONS: '-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0' },
+    env: { ...source.env, PGOPTIONS: programOptions({ superuser: true }) },
     accept: [1, 2],
     ledger: ledger('amcheck'),
   });
