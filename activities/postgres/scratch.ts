@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { lchown, lstat, mkdir, realpath } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { restoredDirectory } from '../../plan/names.js';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
 import { writeWhole } from '../files.js';
+import { socketDirectory } from '../socket-directory.js';
 import { type Cluster, controlData, dataOwner } from './cluster.js';
 import { type Client, one } from './connect.js';
 
@@ -17,12 +17,12 @@ export interface Scratch {
   log: string;
 }
 
-/** Names of the scratch copy of an incident. The socket is in a short directory of its own: a socket's path may have no more than 107 bytes. */
+/** Names of the scratch copy of an incident. */
 export function scratchOf(cluster: Cluster, incident: string): Scratch {
   const unique = createHash('sha256').update(`${cluster.dataDirectory} ${incident}`).digest('hex').slice(0, 12);
   return {
     directory: restoredDirectory(cluster.dataDirectory, incident),
-    socketDirectory: join(tmpdir(), `lifeboat-${unique}`),
+    socketDirectory: socketDirectory(cluster.context.state, `${cluster.dataDirectory} ${incident}`),
     hba: join(cluster.context.state, `scratch-hba-${unique}.conf`),
     log: join(cluster.context.state, 'logs', `${cluster.database}-${incident}.log`),
   };
@@ -35,7 +35,7 @@ export async function scratchSettings(cluster: Cluster, scratch: Scratch): Promi
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   });
   await checkpoint('after making the socket directory');
-  // Looked at before it is touched, and never through a link: anybody may make names in the folder for temporary files.
+  // Looked at before it is touched, and never through a link: it may lie where anybody may make names.
   const found = await lstat(scratch.socketDirectory);
   const ours = [process.getuid?.(), owner?.uid].includes(found.uid);
   if (!found.isDirectory() || (found.mode & 0o077) !== 0 || !ours) {

@@ -1,7 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { lstat, mkdir, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type pg from 'pg';
@@ -14,6 +12,7 @@ import type { Programs } from '../../postgres/programs.js';
 import { endOrphans, postmasterPid } from '../../postgres/server.js';
 import { programOptions } from '../../postgres/session.js';
 import { conninfo, openSession, type Source } from '../../postgres/source.js';
+import { socketDirectory as socketDirectoryOf } from '../../socket-directory.js';
 import { endLeftoverOf, type Ledger, type Owner, ownerOf, run, tail } from '../../run.js';
 
 /** A server of its own for a test restore: empty, reached by its socket alone, gone afterwards. */
@@ -47,8 +46,7 @@ async function scratchOwner({ plan, host }: HostContext): Promise<Owner | undefi
 export async function scratchServer(context: HostContext, component: string): Promise<ScratchServer> {
   const base = context.plan.hosts[context.host]?.scratch ?? context.state;
   const directory = join(base, `lifeboat-test-${component}`);
-  const unique = createHash('sha256').update(directory).digest('hex').slice(0, 12);
-  const socketDirectory = join(tmpdir(), `lifeboat-test-${unique}`);
+  const socketDirectory = socketDirectoryOf(context.state, `test ${directory}`);
   const owner = await scratchOwner(context);
   const plan = context.plan.databases[component]!;
   const common = { component, context };
