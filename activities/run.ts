@@ -3,17 +3,14 @@ import { createInterface } from 'node:readline';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Writable } from 'node:stream';
+import { asOwner, type Owner } from './as-owner.js';
 import { cancelled } from './capability.js';
 import { checkpoint } from './checkpoint.js';
 import { failure } from './errors.js';
 import { inTurn } from './in-turn.js';
 import { isAlive, startOf } from './processes.js';
 
-/** Whom a program runs as: the owner of the data it works on. Undefined: as ourselves. */
-export interface Owner {
-  uid: number;
-  gid: number;
-}
+export type { Owner };
 
 /** The owner of a file or directory, when we are root and it is somebody else's; PostgreSQL refuses to run as root. */
 export async function ownerOf(path: string): Promise<Owner | undefined> {
@@ -86,13 +83,14 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   const point = `${what} ${options.ledger?.point ?? options.ledger?.name ?? ''}`.trim();
   if (options.ledger) await checkpoint(`before ${point}`);
   const gated = options.ledger ? { command: '/bin/sh', args: ['-c', programGate, 'lifeboat', command, ...args] } : { command, args };
-  const child = spawn(gated.command, gated.args, {
+  const as = asOwner(options.owner, gated.command, gated.args);
+  const child = spawn(as.command, as.args, {
     stdio: ['ignore', 'pipe', 'pipe', ...(options.ledger ? (['pipe'] as const) : [])],
     detached: true,
     cwd: '/',
     // Programs must speak English to us, whatever the language of the host.
     env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: process.env['HOME'] ?? '/', LC_ALL: 'C', ...options.env },
-    ...(options.owner ?? {}),
+    ...as.identity,
   });
   const lines: string[] = [];
   const stdout: string[] = [];
@@ -131,7 +129,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
     const code = await closed;
     if (options.ledger) await rm(ledgerFile(options.ledger), { force: true });
     signal?.throwIfAborted();
-    if (options.ledger && code === 127 && lines.length === 0) throw missing(command);
+    if (as.command !== command && code === 127 && lines.length === 0) throw missing(command);
     if (code !== 0 && !options.accept?.includes(code)) {
       const said = options.private ? 'what it printed is in the log of the agent' : tail(lines);
       if (options.private) console.error(`${what} printed:\n${lines.slice(-20).join('\n')}`);

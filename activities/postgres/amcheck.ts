@@ -2,6 +2,7 @@ import { run } from '../run.js';
 import { closedSocket } from './closed-socket.js';
 import { bin, type Cluster, dataOwner, passwordOf } from './cluster.js';
 import { ledger } from './server.js';
+import { programOptionsFor } from './session.js';
 import { progress } from '../capability.js';
 
 /** What pg_amcheck found in one relation. */
@@ -55,7 +56,10 @@ export async function amcheck(
     ],
     {
       owner: await dataOwner(cluster),
-      env: password ? { PGPASSWORD: password } : {},
+      env: {
+        PGOPTIONS: await programOptionsFor(options.directory ?? cluster.dataDirectory, { superuser: true }),
+        ...(password ? { PGPASSWORD: password } : {}),
+      },
       // 2: it found something; 1: it could not look at something. Both are answers.
       accept: [1, 2],
       ledger: ledger(cluster, options.socketDirectory ? 'pg_amcheck-scratch' : 'pg_amcheck'),

@@ -1,6 +1,7 @@
 import type { RowCheck } from '../../workflows/state.js';
 import type { DatabasePlan } from '../../plan/schema.js';
 import { type Client, one, quoteTable } from './connect.js';
+import { withTheirPath } from './session.js';
 
 /** The plan's own checks: rows of named tables, and queries with the value that a healthy database gives. */
 
@@ -44,7 +45,7 @@ export async function runQueries(cluster: Planned, client: Client): Promise<stri
   const wrong: string[] = [];
   for (const [at, { sql, expect }] of cluster.plan.verify.queries.entries()) {
     try {
-      const value = await one<unknown>(client, sql);
+      const value = await withTheirPath(client, () => one<unknown>(client, sql));
       if (String(value) !== String(expect)) wrong.push(`query ${at + 1} of the plan gives ${String(value)}, not ${String(expect)}`);
     } catch (error) {
       wrong.push(`query ${at + 1} of the plan fails: ${(error as Error).message}`);

@@ -1,10 +1,8 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { codeOf, failure } from '../errors.js';
 import { removeTree } from '../files.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
-import { closedSocket, socketName } from './closed-socket.js';
+import { closedSocket, closedSocketDirectory } from './closed-socket.js';
 import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
 import { privateDirectory } from './private-directory.js';
 import { launch, stopServer, untilReady } from './server.js';
@@ -34,7 +32,7 @@ const settings = (socketDirectory: string): Record<string, string> => ({
 export async function startClosed(cluster: Cluster): Promise<void> {
   // Somebody may have started it otherwise.
   if (!(await closedSocket(cluster))) await stopServer(cluster);
-  const socketDirectory = join(tmpdir(), socketName(cluster));
+  const socketDirectory = closedSocketDirectory(cluster);
   await privateDirectory(socketDirectory, await dataOwner(cluster));
   await launch(cluster, { settings: settings(socketDirectory) });
   await untilReady(cluster, { directory: cluster.dataDirectory, seconds: 600, what: 'starting it closed' }, async () => {
@@ -46,7 +44,7 @@ export async function startClosed(cluster: Cluster): Promise<void> {
 }
 
 /** What a closed server has left behind when it is open again. */
-export const removeClosedSocket = (cluster: Cluster): Promise<void> => removeTree(join(tmpdir(), socketName(cluster)));
+export const removeClosedSocket = (cluster: Cluster): Promise<void> => removeTree(closedSocketDirectory(cluster));
 
 /**
  * Why the server would not come back as it is configured now, or could not be stopped cleanly; undefined when it would. What runs is not

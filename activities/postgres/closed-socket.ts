@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { socketDirectory } from '../socket-directory.js';
 import type { Cluster } from './cluster.js';
 import { postmasterPid } from './server.js';
 
-/** The last part of the socket directory: by it every agent knows a closed server, whatever TMPDIR the one that started it had. */
-export const socketName = (cluster: Cluster) =>
-  `lifeboat-closed-${createHash('sha256').update(cluster.dataDirectory).digest('hex').slice(0, 12)}`;
+/** Where the socket of a closed server is: in a directory that its owner alone enters. */
+export const closedSocketDirectory = (cluster: Cluster): string =>
+  socketDirectory(cluster.context.state, `closed ${cluster.dataDirectory}`);
 
 /** Where the server of the data directory listens, as it says itself; undefined when none runs, or not yet. */
 async function socketOf(cluster: Cluster): Promise<string | undefined> {
@@ -18,5 +18,7 @@ async function socketOf(cluster: Cluster): Promise<string | undefined> {
 /** The private socket directory, while the server runs closed; undefined when it runs otherwise, or not at all. */
 export async function closedSocket(cluster: Cluster): Promise<string | undefined> {
   const socket = await socketOf(cluster);
-  return socket !== undefined && basename(socket) === socketName(cluster) ? socket : undefined;
+  // By its last part: an agent with another state directory may have started it.
+  const unique = (path: string) => basename(path).replace(/^.*-/, '');
+  return socket !== undefined && unique(socket) === unique(closedSocketDirectory(cluster)) ? socket : undefined;
 }

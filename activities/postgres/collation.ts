@@ -2,6 +2,7 @@ import { checkpoint } from '../checkpoint.js';
 import type { Client } from './connect.js';
 import { one } from './connect.js';
 import pg from 'pg';
+import { withTheirPath } from './session.js';
 
 /**
  * A copy restored under another C library sorts text differently, and its indexes are wrong without a damaged page. Where the versions
@@ -24,7 +25,7 @@ export async function mendCollation(client: Client, database: string): Promise<s
   if (!differs && rows.length === 0) return undefined;
   const name = pg.escapeIdentifier(database);
   await checkpoint('before mending the collation');
-  await client.query(`reindex database ${name}`);
+  await withTheirPath(client, () => client.query(`reindex database ${name}`));
   if (differs && known) await client.query(`alter database ${name} refresh collation version`);
   for (const row of rows) await client.query(`alter collation ${row.name} refresh version`);
   await checkpoint('after mending the collation');

@@ -4,6 +4,8 @@ import { failure, isFailure } from '../errors.js';
 import type { Owner } from '../run.js';
 import { closedSocket } from './closed-socket.js';
 import { type Cluster, dataOwner, passwordOf } from './cluster.js';
+import { asStream, connectedBy } from './peer-socket.js';
+import { type Limits, newClient, settle } from './session.js';
 
 export interface ConnectOptions {
   /** Name in the cluster; the plan's by default. */
@@ -12,6 +14,8 @@ export interface ConnectOptions {
   socketDirectory?: string;
   /** Milliseconds that one statement may take; a minute by default, 0 for no limit. */
   statementTimeout?: number;
+  /** Milliseconds that one statement may wait for a lock; a minute by default, 0 for no limit: somebody may never give it up. */
+  lockTimeout?: number;
 }
 
 export type Client = pg.Client;
@@ -44,23 +48,23 @@ async function endSession(cluster: Cluster, options: ConnectOptions, client: Cli
 
 /** The same, for who closes it later. */
 export async function connect(cluster: Cluster, options: ConnectOptions = {}): Promise<Client> {
-  const client = new pg.Client({
-    host: options.socketDirectory ?? (await closedSocket(cluster)) ?? cluster.socketDirectory,
-    port: cluster.port,
-    user: cluster.plan.postgres.user,
-    password: await passwordOf(cluster),
-    database: options.database ?? cluster.plan.name,
-    application_name: 'lifeboat',
-    connectionTimeoutMillis: 5000,
-    statement_timeout: options.statementTimeout ?? 60_000,
-  });
-  // A connection that is cut (we end sessions for a living) must not end this process.
-  client.on('error', () => undefined);
+  let client: Client | undefined;
   try {
-    await asOwner(cluster.plan.postgres.password ? undefined : await dataOwner(cluster), () => client.connect());
+    client = await dial(cluster.plan.postgres.password ? undefined : await dataOwner(cluster), {
+      host: options.socketDirectory ?? (await closedSocket(cluster)) ?? cluster.socketDirectory,
+      port: cluster.port,
+      user: cluster.plan.postgres.user,
+      password: await passwordOf(cluster),
+      database: options.database ?? cluster.plan.name,
+      connectionTimeoutMillis: 5000,
+      statementTimeout: options.statementTimeout ?? 60_000,
+      lockTimeout: options.lockTimeout ?? 60_000,
+    });
+    await client.connect();
+    await settle(client);
     return client;
   } catch (error) {
-    await client.end().catch(() => undefined);
+    await client?.end().catch(() => undefined);
     const { code = '', message } = error as { code?: string; message: string };
     throw failure('ServerFailed', `no connection to ${cluster.database} on ${cluster.context.host}: ${message}`, hintFor(cluster, code), {
       code,
@@ -69,21 +73,14 @@ export async function connect(cluster: Cluster, options: ConnectOptions = {}): P
 }
 
 /**
- * Peer authentication asks the kernel who called connect(2): for an agent that is root it must be the owner of the data, as it is for the programs
- * that it runs. `connect` calls it before it returns its promise, so the other identity is ours for that one call alone.
+ * A client that is not connected yet, for peer authentication: its socket is one that this user connected, where that is not ourselves. Rejects as
+ * connect(2) does.
  */
-function asOwner<T>(owner: Owner | undefined, connect: () => Promise<T>): Promise<T> {
-  if (!owner || !process.seteuid) return connect();
-  process.seteuid(owner.uid);
-  try {
-    return connect();
-  } finally {
-    process.seteuid(0);
-  }
+export async function dial(owner: Owner | undefined, config: pg.ClientConfig & Limits): Promise<Client> {
+  if (!owner || !config.host?.startsWith('/')) return newClient(config);
+  const socket = await connectedBy(owner, `${config.host}/.s.PGSQL.${config.port}`, config.connectionTimeoutMillis ?? 5000);
+  return newClient({ ...config, stream: () => asStream(socket) });
 }
-
-/** The same for a client that somebody else made. */
-export const connectAs = (owner: Owner | undefined, client: pg.Client): Promise<unknown> => asOwner(owner, () => client.connect());
 
 function hintFor({ plan, database, context }: Cluster, code: string): string {
   const { user, port } = plan.postgres;

@@ -5,6 +5,7 @@ import type { HostContext } from '../context.js';
 import { demandClaim } from './claim.js';
 import { clusterOf } from './cluster.js';
 import { one, withClient } from './connect.js';
+import { withTheirPath } from './session.js';
 
 export interface RepairInput {
   database: string;
@@ -28,7 +29,7 @@ export const repair = (context: HostContext): Capability<RepairInput, { summary:
         const quoted = await quotedIndex(client, damaged.index);
         if (!quoted) return;
         await checkpoint(`before reindex`);
-        await client.query(`reindex index ${quoted}`);
+        await withTheirPath(client, () => client.query(`reindex index ${quoted}`));
         await checkpoint(`after reindex`);
         if (!vacuumFull) return;
         const table = await one<string>(client, 'select indrelid::regclass::text from pg_index where indexrelid = $1::regclass', [quoted]);
@@ -36,7 +37,7 @@ export const repair = (context: HostContext): Capability<RepairInput, { summary:
         rewritten.add(`${damaged.database}.${table}`);
         progress({ what: `VACUUM FULL ${table}` });
         await checkpoint('before vacuum full');
-        await client.query(`vacuum full ${table}`);
+        await withTheirPath(client, () => client.query(`vacuum full ${table}`));
         await checkpoint('after vacuum full');
       });
     }

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import { lchown, lstat, mkdir, realpath } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { restoredDirectory } from '../../plan/names.js';
-import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
 import { writeWhole } from '../files.js';
+import { socketDirectory } from '../socket-directory.js';
 import { type Cluster, controlData, dataOwner } from './cluster.js';
 import { type Client, one } from './connect.js';
+import { privateDirectory } from './private-directory.js';
 
 /** The restored copy beside the real database: another directory, another socket, no network, no archiving. */
 export interface Scratch {
@@ -17,12 +17,12 @@ export interface Scratch {
   log: string;
 }
 
-/** Names of the scratch copy of an incident. The socket is in a short directory of its own: a socket's path may have no more than 107 bytes. */
+/** Names of the scratch copy of an incident. */
 export function scratchOf(cluster: Cluster, incident: string): Scratch {
   const unique = createHash('sha256').update(`${cluster.dataDirectory} ${incident}`).digest('hex').slice(0, 12);
   return {
     directory: restoredDirectory(cluster.dataDirectory, incident),
-    socketDirectory: join(tmpdir(), `lifeboat-${unique}`),
+    socketDirectory: socketDirectory(cluster.context.state, `${cluster.dataDirectory} ${incident}`),
     hba: join(cluster.context.state, `scratch-hba-${unique}.conf`),
     log: join(cluster.context.state, 'logs', `${cluster.database}-${incident}.log`),
   };
@@ -31,21 +31,7 @@ export function scratchOf(cluster: Cluster, incident: string): Scratch {
 /** Settings of every start of a scratch copy, stronger than anything that its own files say. */
 export async function scratchSettings(cluster: Cluster, scratch: Scratch): Promise<Record<string, string>> {
   const owner = await dataOwner(cluster);
-  await mkdir(scratch.socketDirectory, { mode: 0o700 }).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  });
-  await checkpoint('after making the socket directory');
-  // Looked at before it is touched, and never through a link: anybody may make names in the folder for temporary files.
-  const found = await lstat(scratch.socketDirectory);
-  const ours = [process.getuid?.(), owner?.uid].includes(found.uid);
-  if (!found.isDirectory() || (found.mode & 0o077) !== 0 || !ours) {
-    throw failure(
-      'WrongTarget',
-      `${scratch.socketDirectory} belongs to somebody else`,
-      "Look who made it; remove it if it is nobody's, then: lifeboat decide retry",
-    );
-  }
-  if (owner) await lchown(scratch.socketDirectory, owner.uid, owner.gid);
+  await privateDirectory(scratch.socketDirectory, owner);
   // Trust is safe here: only the owner of the data can enter the directory of the socket, and nothing listens on the network.
   await writeWhole(scratch.hba, 'local all all trust\n', { owner, mode: 0o600 });
   return {

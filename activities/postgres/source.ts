@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import { onHost } from '../../plan/access.js';
 import type { DatabasePlan } from '../../plan/schema.js';
 import { cancelled } from '../capability.js';
@@ -8,10 +8,11 @@ import { failure } from '../errors.js';
 import { type Owner, ownerOf } from '../run.js';
 import { claimedBy } from './claim.js';
 import { type Cluster, clusterOf, dataOwner } from './cluster.js';
-import { connectAs, one } from './connect.js';
+import { dial, one } from './connect.js';
 import { connectionOf, readUrl } from './connection-url.js';
 import { isClosed } from './fence.js';
 import { type Programs, programsFor } from './programs.js';
+import { type Limits, programOptions, sessionOptions, settle } from './session.js';
 
 /** A database that programs connect to: over the local socket, or by the connection string of a managed one. */
 export interface Source {
@@ -45,21 +46,25 @@ export async function sourceOf(context: HostContext, component: string): Promise
   const cluster = local ? clusterOf(context, component) : undefined;
   const common = { component, context, plan, name: plan.name, ...(cluster ? { cluster } : {}) };
   if (postgres.url) {
-    const env = readUrl(await secretOf(context, postgres.url));
+    const own = readUrl(await secretOf(context, postgres.url));
+    const env = { ...own, PGOPTIONS: joined(own['PGOPTIONS'], programOptions()) };
+    // A pooler that takes none from our sessions takes none from programs.
+    const withoutOptions = () => void Object.assign(env, { PGOPTIONS: own['PGOPTIONS'] ?? '' });
     return {
       ...common,
       env,
       owner: undefined,
-      connect: (database = plan.name) => openSession(common, connectionOf(env), undefined, database),
+      connect: (database = plan.name) => openSession(common, connectionOf(own), undefined, database, withoutOptions),
     };
   }
   const password = postgres.password ? await secretOf(context, postgres.password) : undefined;
   const socket = onHost(postgres.socketDirectory, context.host);
   const port = onHost(postgres.port, context.host);
   const owner = cluster ? await dataOwner(cluster) : await ownerOf(join(socket, `.s.PGSQL.${port}`)).catch(() => undefined);
-  const env = { PGHOST: socket, PGPORT: String(port), PGUSER: postgres.user, ...(password === undefined ? {} : { PGPASSWORD: password }) };
+  const own = { PGHOST: socket, PGPORT: String(port), PGUSER: postgres.user, ...(password === undefined ? {} : { PGPASSWORD: password }) };
+  const env = { ...own, PGOPTIONS: programOptions() };
   const connectOwner = password === undefined ? owner : undefined;
-  return { ...common, env, owner, connect: (database = plan.name) => openSession(common, connectionOf(env), connectOwner, database) };
+  return { ...common, env, owner, connect: (database = plan.name) => openSession(common, connectionOf(own), connectOwner, database) };
 }
 
 /** Connects, runs `work`, and closes. What runs for a cancelled activity ends with its connection. */
@@ -84,24 +89,47 @@ async function endSession(source: Source, client: pg.Client): Promise<void> {
   await other?.end().catch(() => undefined);
 }
 
-/** For who has a connection of its own to make: a server beside the real one. */
+const joined = (...options: (string | undefined)[]): string => options.filter(Boolean).join(' ');
+
+/** Of the protocol, of a setting's name or value: a pooler, or a server of another make, that takes no settings with the start of a session. */
+const takesNoOptions = /^(08P01|0A000|22|42)/;
+
+/**
+ * For who has a connection of its own to make: a server beside the real one. No statement and no lock has a time-out: it dumps and restores.
+ * `withoutOptions` is told when a session could only be opened without settings at its start; it has them all the same.
+ */
 export async function openSession(
   { component, context }: Pick<Source, 'component' | 'context'>,
   configs: pg.ClientConfig[],
   owner: Owner | undefined,
   database: string,
+  withoutOptions?: () => void,
 ): Promise<pg.Client> {
+  const open = async (config: pg.ClientConfig, limits?: Limits): Promise<pg.Client> => {
+    const client = await dial(owner, { ...config, database, connectionTimeoutMillis: 15_000 });
+    try {
+      await client.connect();
+      await settle(client, limits);
+      return client;
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw error;
+    }
+  };
   let last: unknown;
   for (const config of configs) {
-    const client = new pg.Client({ ...config, database, application_name: 'lifeboat', connectionTimeoutMillis: 15_000 });
-    client.on('error', () => undefined);
     try {
-      await connectAs(owner, client);
-      await client.query('set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set lock_timeout = 0');
+      return await open({ ...config, options: joined(config.options, sessionOptions()) });
+    } catch (error) {
+      last = error;
+    }
+    if (!takesNoOptions.test((last as { code?: string }).code ?? '')) continue;
+    try {
+      const client = await open({ ...config, options: config.options ?? '' }, {});
+      withoutOptions?.();
       return client;
     } catch (error) {
       last = error;
-      await client.end().catch(() => undefined);
     }
   }
   const url = context.plan.databases[component]?.postgres.url;

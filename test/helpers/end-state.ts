@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { expect, vi } from 'vitest';
 import { type Cluster, isStreaming } from '../../lab/cluster.js';
 import type { Lab } from '../../lab/lab.js';
 import { isAlive, processes, signal, startOf } from '../../lab/processes.js';
 import { tables } from '../../lab/shop.js';
+import { socketDirectory } from '../../activities/socket-directory.js';
 import { until } from '../../lab/wait.js';
 import { quarantineDirectory } from '../../plan/names.js';
 import type { IncidentState } from '../../workflows/state.js';
@@ -108,11 +108,9 @@ export async function caught(lab: Lab, command: RegExp, mentions = lab.directory
   return { pid, isAlive: () => isAlive(pid, start) };
 }
 
-/** Where the server of an incident's scratch copy listens: in a short directory of its own. */
-export function scratchSocket(cluster: Cluster, incident: string): string {
-  const unique = createHash('sha256').update(`${cluster.dataDirectory} ${incident}`).digest('hex').slice(0, 12);
-  return join(tmpdir(), `lifeboat-${unique}`);
-}
+/** Where the server of an incident's scratch copy listens. */
+export const scratchSocket = (lab: Lab, incident: string): string =>
+  socketDirectory(join(lab.directory, 'state', lab.system, 'db1'), `${lab.primary.dataDirectory} ${incident}`);
 
 /** Nothing of Lifeboat is left beside the database: no copy, no socket, no ledger of a running program, no program. */
 export async function expectNothingBeside(lab: Lab, { copyKept = false } = {}): Promise<void> {
@@ -120,7 +118,7 @@ export async function expectNothingBeside(lab: Lab, { copyKept = false } = {}): 
   const ledgers = join(lab.directory, 'state', lab.system, 'db1', 'running');
   expect(existsSync(ledgers) ? readdirSync(ledgers) : [], 'ledgers of running programs').toEqual([]);
   const incidents = await (await lifeboatOf(lab)).incidents();
-  const sockets = incidents.map(({ id }) => scratchSocket(lab.primary, id)).filter((path) => !copyKept && existsSync(path));
+  const sockets = incidents.map(({ id }) => scratchSocket(lab, id)).filter((path) => !copyKept && existsSync(path));
   expect(sockets, 'socket directories of scratch copies').toEqual([]);
   // WAL that is being archived this very moment is none of it.
   await until('no program runs beside the databases', () => strays(lab).length === 0, 10).catch(() => expect(strays(lab)).toEqual([]));

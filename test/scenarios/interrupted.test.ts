@@ -117,7 +117,7 @@ describe('an incident that does not go straight on', { timeout: 300_000 }, () =>
 
   test('abort --resume while the copy is verified: the copy is stopped, and the service runs again at once', async () => {
     const { id } = await declare(lab, { to: await quietMoment(lab.primary) });
-    const running = await caught(lab, /pg_amcheck/, scratchSocket(lab.primary, id));
+    const running = await caught(lab, /pg_amcheck/, scratchSocket(lab, id));
     await ran(lab, ['abort', '--resume', '--reason', 'a false alarm', '--as', 'asha']);
     const state = await untilPhase(lab, 'aborted');
     await ended(lab);

@@ -5,6 +5,7 @@ import { makeDirectory, ownFor, writeWhole } from '../../files.js';
 import { type Cluster, dataOwner, passwordOf } from '../../postgres/cluster.js';
 import { inTurn } from '../../in-turn.js';
 import { run, type RunOptions, type RunResult } from '../../run.js';
+import { programOptionsFor } from '../../postgres/session.js';
 import { noSftp, repositoryOf, takesSftp } from './pgbackrest-repositories.js';
 
 /** Driving pgBackRest: its configuration is written from the plan, never by hand. Source: pgbackrest.org/configuration.html */
@@ -112,7 +113,7 @@ export async function pgbackrest(cluster: Cluster, args: string[], options: RunO
   return run('pgbackrest', [`--config=${file}`, `--stanza=${cluster.stanza}`, ...args], {
     owner: await dataOwner(cluster),
     ...options,
-    env: { ...(password ? { PGPASSWORD: password } : {}), ...options.env },
+    env: { PGOPTIONS: await programOptionsFor(cluster.dataDirectory), ...(password ? { PGPASSWORD: password } : {}), ...options.env },
   });
 }
 

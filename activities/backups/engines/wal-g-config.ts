@@ -9,6 +9,7 @@ import { makeDirectory, ownFor, writeWhole } from '../../files.js';
 import { inTurn } from '../../in-turn.js';
 import { type Cluster, controlData, dataOwner, defaultSegmentBytes, passwordOf } from '../../postgres/cluster.js';
 import { run, type RunOptions, type RunResult } from '../../run.js';
+import { programOptionsFor } from '../../postgres/session.js';
 
 /**
  * Driving WAL-G: one file of settings for each location, written from the plan.
@@ -157,6 +158,7 @@ async function sessionOf(cluster: Cluster): Promise<Record<string, string>> {
     PGPORT: String(cluster.port),
     PGUSER: cluster.plan.postgres.user,
     PGDATABASE: 'postgres',
+    PGOPTIONS: await programOptionsFor(cluster.dataDirectory),
     ...(password ? { PGPASSWORD: password } : {}),
   };
 }

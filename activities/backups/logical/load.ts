@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type pg from 'pg';
 import type { DatabaseMade } from '../../../workflows/messages.js';
+import { asOwner } from '../../as-owner.js';
 import { progress } from '../../capability.js';
 import { checkpoint } from '../../checkpoint.js';
 import { failure } from '../../errors.js';
@@ -116,8 +117,9 @@ async function common({ admin, archive, database }: Loading): Promise<string[]> 
 async function listOfRest({ source, archive, programs }: Loading): Promise<string> {
   const contents = async (...only: string[]): Promise<Map<string, string>> => {
     const asked = ['--list', ...only, archive.path];
-    const options = { ...source.owner, env: { PATH: process.env['PATH'], LC_ALL: 'C' }, maxBuffer: 2 ** 30 };
-    const { stdout } = await execFileAsync(join(programs.directory, 'pg_restore'), asked, options);
+    const as = asOwner(source.owner, join(programs.directory, 'pg_restore'), asked);
+    const options = { ...as.identity, env: { PATH: process.env['PATH'], LC_ALL: 'C' }, maxBuffer: 2 ** 30 };
+    const { stdout } = await execFileAsync(as.command, as.args, options);
     // pg_restore writes no line end within a name; other characters that end a line for some are no end here.
     const entries = stdout.split('\n').map((line) => /^(\d+); \d+ \d+ (\S+)/.exec(line));
     return new Map(entries.filter((entry) => entry !== null).map(([, id, what]) => [id!, what!]));

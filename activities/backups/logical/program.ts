@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Readable, Writable } from 'node:stream';
+import { asOwner } from '../../as-owner.js';
 import { cancelled } from '../../capability.js';
 import { failure } from '../../errors.js';
 import { type Owner, tail } from '../../run.js';
@@ -24,12 +25,13 @@ export function stream(
 ): Streaming {
   const signal = cancelled();
   signal?.throwIfAborted();
-  const child = spawn(command, args, {
+  const as = asOwner(owner, command, args);
+  const child = spawn(as.command, as.args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
     cwd: '/',
     env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: process.env['HOME'] ?? '/', LC_ALL: 'C', ...env },
-    ...(owner ?? {}),
+    ...as.identity,
   });
   const what = basename(command);
   const said: string[] = [];
@@ -49,11 +51,12 @@ export function stream(
     }
   };
   signal?.addEventListener('abort', end);
+  const missing = () => failure('ToolMissing', `${what} is not on this host`, `Install it, then retry. Looked for ${command}.`);
   const done = new Promise<void>((resolve, reject) => {
     child.on('error', (error: NodeJS.ErrnoException) =>
       reject(
         error.code === 'ENOENT'
-          ? failure('ToolMissing', `${what} is not on this host`, `Install it, then retry. Looked for ${command}.`)
+          ? missing()
           : failure('CommandFailed', `${what} could not be started: ${error.message}`, 'Look at the log of the agent on this host.'),
       ),
     );
@@ -61,6 +64,7 @@ export function stream(
       gone = true;
       signal?.removeEventListener('abort', end);
       if (code === 0) return resolve();
+      if (as.command !== command && code === 127 && said.length === 0) return reject(missing());
       const how = killedBy ? `was ended by ${killedBy}` : `ended with code ${code}`;
       reject(
         failure(

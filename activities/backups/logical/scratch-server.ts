@@ -1,7 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { lstat, mkdir, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type pg from 'pg';
@@ -12,7 +10,9 @@ import { ownFor, removeTree } from '../../files.js';
 import { amcheckArguments, findings } from '../../postgres/amcheck.js';
 import type { Programs } from '../../postgres/programs.js';
 import { endOrphans, postmasterPid } from '../../postgres/server.js';
+import { programOptions } from '../../postgres/session.js';
 import { conninfo, openSession, type Source } from '../../postgres/source.js';
+import { socketDirectory as socketDirectoryOf } from '../../socket-directory.js';
 import { endLeftoverOf, type Ledger, type Owner, ownerOf, run, tail } from '../../run.js';
 
 /** A server of its own for a test restore: empty, reached by its socket alone, gone afterwards. */
@@ -46,8 +46,7 @@ async function scratchOwner({ plan, host }: HostContext): Promise<Owner | undefi
 export async function scratchServer(context: HostContext, component: string): Promise<ScratchServer> {
   const base = context.plan.hosts[context.host]?.scratch ?? context.state;
   const directory = join(base, `lifeboat-test-${component}`);
-  const unique = createHash('sha256').update(directory).digest('hex').slice(0, 12);
-  const socketDirectory = join(tmpdir(), `lifeboat-test-${unique}`);
+  const socketDirectory = socketDirectoryOf(context.state, `test ${directory}`);
   const owner = await scratchOwner(context);
   const plan = context.plan.databases[component]!;
   const common = { component, context };
@@ -56,7 +55,7 @@ export async function scratchServer(context: HostContext, component: string): Pr
     ...common,
     plan,
     name: plan.name,
-    env: { PGHOST: socketDirectory, PGPORT: '5432', PGUSER: 'postgres' },
+    env: { PGHOST: socketDirectory, PGPORT: '5432', PGUSER: 'postgres', PGOPTIONS: programOptions() },
     owner,
     connect: (database = plan.name) => openSession(common, [session], undefined, database),
   };
@@ -162,7 +161,7 @@ export async function amcheckScratch(
   const result = await run(join(bin, 'pg_amcheck'), [...amcheckArguments, '--install-missing', '--no-password', conninfo(database)], {
     owner: source.owner,
     // What is set on the database itself must keep it neither from adding the extension nor from reading for long.
-    env: { ...source.env, PGOPTIONS: '-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0' },
+    env: { ...source.env, PGOPTIONS: programOptions({ superuser: true }) },
     accept: [1, 2],
     ledger: ledger('amcheck'),
   });

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -8,6 +7,7 @@ import { cancelled } from '../../capability.js';
 import type { HostContext } from '../../context.js';
 import { failure } from '../../errors.js';
 import { run } from '../../run.js';
+import { socketDirectory } from '../../socket-directory.js';
 import { info, socketClient } from './client.js';
 
 /** What redis-check-rdb counts in an RDB file. */
@@ -32,10 +32,11 @@ export async function checkRdb(path: string): Promise<Counted> {
 
 /** Starts a server of its own on an RDB file, without network and without persistence, and returns how many keys it holds. */
 export async function loadRdb(context: HostContext, directory: string, file: string): Promise<number> {
-  // Paths of sockets are short, and those of state directories need not be.
   const name = `lifeboat-redis-${createHash('sha256').update(directory).digest('hex').slice(0, 12)}`;
-  const own = join(tmpdir(), name);
-  await mkdir(own, { recursive: true, mode: 0o700 });
+  const own = socketDirectory(context.state, `redis ${directory}`, 'socket');
+  // Never one that somebody else made.
+  await rm(own, { recursive: true, force: true });
+  await mkdir(own, { mode: 0o700 });
   const socket = join(own, 'socket');
   await rm(socket, { force: true });
   const settings = { port: '0', unixsocket: socket, unixsocketperm: '700', dir: directory, dbfilename: file, save: '', appendonly: 'no' };
