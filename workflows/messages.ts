@@ -210,6 +210,10 @@ export interface RestoreRequest {
   /** The new database (or directory, for files). Absent: it takes the place of the old, which is renamed aside. */
   into?: string;
   dropExisting?: boolean;
+  /** Of a dump: left out, by number or as `schema.name`, with whatever needs it. */
+  without?: string[];
+  /** Of a dump: what cannot be restored is left out, and told. */
+  skipFailed?: boolean;
   run: string;
 }
 export interface RestoreResult {
@@ -219,6 +223,8 @@ export interface RestoreResult {
   /** What the old one is called now. */
   aside?: string;
   seconds: number;
+  /** What the dump holds and was not restored, with why: it is not whole. */
+  leftOut?: string[];
 }
 
 export interface CleanUpResult {

@@ -3,7 +3,7 @@ import type { BackupRecord, VerifyRequest, VerifyResult } from '../../../workflo
 import { type Capability, cancelled } from '../../capability.js';
 import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';
-import { failure } from '../../errors.js';
+import { failure, isFailure } from '../../errors.js';
 import type { Location } from '../../locations/location.js';
 import { withLocation } from '../../locations/open.js';
 import { programsFor } from '../../postgres/programs.js';
@@ -11,6 +11,7 @@ import { readRecords, recordName, writeRecord } from '../record.js';
 import { meter } from './dump.js';
 import { listLogical } from './places.js';
 import { readBack } from './read-back.js';
+import { formatTooNew, readerOfRecord } from './restorer.js';
 
 type Damage = VerifyResult['damaged'][number];
 
@@ -63,7 +64,10 @@ async function verifyOne(context: HostContext, location: Location, record: Backu
   // A record that cannot be believed says nothing of its files.
   if (record.type === 'unknown')
     return { id: record.id, location: location.name, file: recordName(record), why: record.damaged?.why ?? 'its record cannot be read' };
-  const { directory } = await programsFor(parseInt(record.tools['pg_dump'] ?? '0'), ['pg_restore'], binOf(context, record));
+  const reader = readerOfRecord(record);
+  const { directory } = await programsFor(reader, ['pg_restore'], binOf(context, record)).catch((error: unknown) => {
+    throw isFailure(error, 'ToolMissing') ? formatTooNew(recordName(record), reader) : error;
+  });
   const tell = meter(`verifying ${record.id} at ${location.name}`, record.size);
   const at = () => new Date().toISOString();
   for (const file of record.files) {
