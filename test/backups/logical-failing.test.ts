@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { logical } from '../../activities/backups/logical/provider.js';
@@ -45,6 +45,20 @@ async function asIf(largest: number): Promise<void> {
     });
 }
 
+test('a dump that was just taken says which object could not be restored, and is not called verified', async () => {
+  const taken = await dumps.take();
+  const fails = expect.stringMatching(/^MATERIALIZED VIEW DATA public greetings .*relation "customers" does not exist/);
+  expect(taken.unrestorable).toEqual(expect.arrayContaining([fails]));
+  expect(taken.summary).toMatch(/NOT all of it can be restored: .*greetings/);
+  expect(taken.failed.join()).toContain('greetings');
+  for (const { id: of, schema, verified } of (await logical.list(dumps.context, 'main')).backups)
+    if (of === taken.id)
+      expect({ schema, verified }).toMatchObject({ schema: { failed: expect.arrayContaining([fails]) }, verified: undefined });
+  const { sound, failed, damaged, summary } = await logical.verify(dumps.context).execute({ component: 'main', id: taken.id });
+  expect({ sound, damaged }, summary).toEqual({ sound: 0, damaged: [] });
+  expect(failed.join()).toMatch(/read whole, and NOT all of it can be restored: .*greetings/);
+});
+
 interface Thrown {
   message: string;
   details: { hint: string; failed?: { id: string; what: string }[] }[];
@@ -81,7 +95,10 @@ describe.each([0.9, 0.1])('of a dump whose largest table has a share of %s', (sh
     expect(summary).toMatch(/NOT WHOLE: without TABLE DATA public places/);
     expect(await orders(into)).toBe(300);
     const { backups } = await logical.list(dumps.context, 'main');
-    expect(backups.some(({ restored }) => restored), 'what is not whole proves nothing').toBe(false);
+    expect(
+      backups.some(({ restored }) => restored),
+      'what is not whole proves nothing',
+    ).toBe(false);
   });
 
   test('what was named is left out with what needs it, also in the place of the old database', async () => {
@@ -126,4 +143,35 @@ test('of a script the lines that fail are told, and left out when that is asked 
   const { leftOut } = await dumps.restore({ file, into: 'script', skipFailed: true });
   expect(leftOut).toHaveLength(3);
   expect(await orders('script')).toBe(300);
+});
+
+describe('a dump whose objects all load', () => {
+  beforeAll(async () => {
+    await sql(`drop materialized view greetings cascade; drop table places`, 'shop');
+  });
+
+  test('is verified once its schema was loaded, and leaves no server behind', async () => {
+    const taken = await dumps.take();
+    expect(taken).toMatchObject({ failed: [], summary: expect.stringContaining('its schema loads') });
+    const { backups } = await logical.list(dumps.context, 'main');
+    expect(backups.filter((one) => one.id === taken.id).map(({ schema, verified }) => [schema?.failed, verified !== undefined])).toEqual([
+      [[], true],
+      [[], true],
+    ]);
+    const { summary } = await logical.verify(dumps.context).execute({ component: 'main', id: taken.id });
+    expect(summary).toBe('2 dumps of main read whole and sound');
+    expect(readdirSync(dumps.context.state).filter((name) => name.startsWith('lifeboat-'))).toEqual([]);
+  });
+
+  test('and that could not be loaded here says so, and is not called sound', async () => {
+    const { plan } = dumps.context;
+    const main = plan.databases['main']!;
+    const managed = {
+      ...dumps.context,
+      plan: { ...plan, databases: { main: { ...main, postgres: { ...main.postgres, url: 'env:SHOP_URL' } } } },
+    } as typeof dumps.context;
+    const { summary, sound, failed } = await logical.verify(managed).execute({ component: 'main', location: 'onsite' });
+    expect({ failed, sound: sound > 0 }).toEqual({ failed: [], sound: true });
+    expect(summary).toMatch(/^\d+ dumps of main read whole, listed, not loaded: it is of a managed database$/);
+  });
 });

@@ -17,7 +17,7 @@ import { countInTransaction, createStatement } from './made.js';
 import { feed, stream } from './program.js';
 import { type Restorer, silenceUnknown, unknownTo } from './restorer.js';
 import { hasTablespaces, makeMissingRoles, readGlobals, rolesOf } from './roles.js';
-import { type Failed, inOneLine, listen } from './said.js';
+import { type Failed, inOneLine, listen, type Said } from './said.js';
 
 /** Loading a dump into a new, empty database of any server: the real one, under a temporary name, or a scratch one. */
 
@@ -101,10 +101,11 @@ async function loadCustom(loading: Loading, rest: boolean): Promise<Loaded> {
   const { source, admin, archive, programs, ledger, without = [], skipFailed } = loading;
   const out = without.length > 0 ? leftOutWith(await contentsOf(source, programs, archive.path), without) : [];
   const listed = rest || out.length > 0 ? [`--use-list=${await listOf(loading, rest, out)}`] : [];
-  // One that is newer than the server sets what that does not know: this alone may fail, and it cannot be told from the outside before it did.
+  // One that is newer than the server sets what that does not know: this alone may fail. It does so once, before any object, over one connection;
+  // of several, each would, and name an object with it.
   const tolerant = skipFailed === true || programs.newer;
   const args = [
-    `--jobs=${availableParallelism()}`,
+    ...(programs.newer ? [] : [`--jobs=${availableParallelism()}`]),
     ...listed,
     ...(tolerant ? [] : ['--exit-on-error']),
     ...(await common(loading)),
@@ -113,21 +114,33 @@ async function loadCustom(loading: Loading, rest: boolean): Promise<Loaded> {
   const hear = listen();
   const options = { owner: source.owner, env: source.env, ledger, quiet: true, onLine: hear.line };
   const { code, lines } = await run(join(programs.directory, 'pg_restore'), args, { ...options, accept: [1] });
-  const { failed: found, others, refused, ended } = hear.said();
-  const failed = await named(loading, found);
+  const failed = await named(loading, hear.said().failed);
   if (failed.length > 0 && !skipFailed) throw couldNotBring(loading, failed);
-  const unknown = await unknownTo(admin, refused);
-  if (code !== 0 && (!ended || others > 0 || refused.some((name) => !unknown.includes(name))))
-    throw failure(
-      'CommandFailed',
-      `pg_restore ended with code ${code}: ${tail(lines)}`,
-      'Read what it said; then retry, or do it by hand.',
-      { code },
-    );
+  const unknown = await demandEnded(admin, code, lines, hear.said());
   return {
     notes: notesOf(loading, unknown),
     leftOut: [...out.map(({ id, what }) => `${what} (number ${id} of the dump): as was asked`), ...failed.map(inOneLine)],
   };
+}
+
+/** All but the rows; of these nothing need be there but the beginning of the file. Returns what could not be loaded. Throws CommandFailed. */
+export async function loadSchema(loading: Loading): Promise<Failed[]> {
+  const { source, admin, archive, programs, ledger } = loading;
+  const hear = listen();
+  const options = { owner: source.owner, env: source.env, ledger, accept: [1], onLine: hear.line, timeout: 15 * 60_000 };
+  const args = ['--section=pre-data', '--section=post-data', ...(await common(loading)), archive.path];
+  const { code, lines } = await run(join(programs.directory, 'pg_restore'), args, options);
+  await demandEnded(admin, code, lines, hear.said());
+  return named(loading, hear.said().failed);
+}
+
+/** Nothing but objects, and parameters that the server does not know, failed. Returns these. Throws CommandFailed. */
+async function demandEnded(admin: pg.Client, code: number, lines: string[], { ended, others, refused }: Said): Promise<string[]> {
+  const unknown = await unknownTo(admin, refused);
+  if (code === 0 || (ended && others <= 0 && refused.every((name) => unknown.includes(name)))) return unknown;
+  throw failure('CommandFailed', `pg_restore ended with code ${code}: ${tail(lines)}`, 'Read what it said; then retry, or do it by hand.', {
+    code,
+  });
 }
 
 /** In the words of the table of contents, which has the schema, too. */
