@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type * as Tools from '../scripts/tools.mjs';
@@ -15,3 +16,9 @@ export function tool(name: string): string {
 
 /** The same, and undefined when it is not on this machine. */
 export const findTool = (name: string): string | undefined => tools.findTool(name);
+
+/** The programs of PostgreSQL 17, which the set-up keeps for tests apart from all others; undefined when it could not get them. */
+export function newerPostgres(): string | undefined {
+  const directory = join(tools.newerPostgresDirectory(), 'bin');
+  return existsSync(join(directory, 'pg_dump')) ? directory : undefined;
+}

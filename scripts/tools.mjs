@@ -27,6 +27,11 @@ export function cacheDirectory() {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'lifeboat', 'bin');
 }
 
+/** Where the set-up puts PostgreSQL 17, whose programs the tests lay beside an older server. */
+export function newerPostgresDirectory() {
+  return join(cacheDirectory(), '..', 'postgresql-17');
+}
+
 /** The absolute path of a tool, or undefined. */
 export function findTool(name) {
   if (postgresPrograms.includes(name)) {

@@ -13,7 +13,8 @@ export async function backup({ system, component, type }: BackupInput): Promise<
   try {
     const { host, locations } = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
     const result = await onHost(system, host, 'long', what).takeBackup({ form: 'execute', component, type, run: workflowInfo().runId });
-    await resolve(system, key, result.summary);
+    if (result.unrestorable) await raise(system, { key, severity: 'warning', ...lacks(what, result) });
+    else await resolve(system, key, result.summary);
     for (const location of locations) await tell(system, location, key, what, result.failed);
     const cleaned = await onHost(system, host, 'long', `clean up the ${kind} backups of ${component}`)
       .cleanUp({ form: 'execute', kind, component })
@@ -29,6 +30,12 @@ export async function backup({ system, component, type }: BackupInput): Promise<
     throw error;
   }
 }
+
+/** It was kept, and a restore of it would stop at these. */
+const lacks = (what: string, { id, unrestorable = [] }: BackupResult) => ({
+  title: `${what}: not all of it can be restored`,
+  text: `${id} is kept; what cannot be loaded into an empty server: ${unrestorable.slice(0, 5).join('; ')} → mend it in the database: as a rule it finds other objects by a search_path, and must name their schema`,
+});
 
 /** A location that did not take it is an alert of its own, until it takes one. */
 async function tell(system: string, location: string, backup: string, what: string, failed: string[]): Promise<void> {

@@ -109,8 +109,10 @@ export interface BackupRecord {
   refs?: Record<string, string>;
   /** Of a dump: what the database is made anew with. */
   made?: DatabaseMade;
-  /** Every byte was read back and its digest compared. */
+  /** Every byte was read back and its digest compared; of a dump, its schema was loaded where that was possible. */
   verified?: { at: string };
+  /** Of a dump: its schema was loaded into a scratch server, and what of it failed; or why it was not loaded. */
+  schema?: { at: string; failed?: string[]; not?: string };
   /** It was restored for real, and its data verified. */
   restored?: { at: string; seconds: number; host: string };
   damaged?: { at: string; why: string };
@@ -163,8 +165,10 @@ export interface BackupResult {
   verifySeconds?: number;
   /** One line for people. */
   summary: string;
-  /** Locations that did not take it, with why: `us-east: ...`. */
+  /** Locations that did not take it, with why: `us-east: ...`; and that it cannot all be restored. */
   failed: string[];
+  /** Of a dump: objects in it that no restore can bring, each in a line. */
+  unrestorable?: string[];
 }
 
 export interface VerifyRequest {
@@ -210,6 +214,10 @@ export interface RestoreRequest {
   /** The new database (or directory, for files). Absent: it takes the place of the old, which is renamed aside. */
   into?: string;
   dropExisting?: boolean;
+  /** Of a dump: left out, by number or as `schema.name`, with whatever needs it. */
+  without?: string[];
+  /** Of a dump: what cannot be restored is left out, and told. */
+  skipFailed?: boolean;
   run: string;
 }
 export interface RestoreResult {
@@ -219,6 +227,8 @@ export interface RestoreResult {
   /** What the old one is called now. */
   aside?: string;
   seconds: number;
+  /** What the dump holds and was not restored, with why: it is not whole. */
+  leftOut?: string[];
 }
 
 export interface CleanUpResult {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, readdir } from 'node:fs/promises';
+import { access, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure } from '../errors.js';
 import { run } from '../run.js';
@@ -19,9 +19,9 @@ const versioned = [
 ];
 
 /**
- * The newest programs on this host that are not older than `major`: pg_dump refuses a server that is newer than itself, and pg_restore an archive
- * that is. `needed`: programs that must be there. Throws ToolMissing.
- * Source: PostgreSQL manual, pg_dump, "Notes".
+ * The programs of version `major` on this host; where it has none of that, the nearest newer ones: pg_dump refuses a server that is newer than
+ * itself, pg_restore an archive that is, and what newer ones write an older server need not understand. `preferred`: the plan's own choice, among
+ * equals. `needed`: programs that must be there. Throws ToolMissing. Source: PostgreSQL manual, pg_dump, "Notes".
  */
 export async function programsFor(major: number, needed: string[], preferred?: string): Promise<Programs> {
   const found: Programs[] = [];
@@ -29,12 +29,12 @@ export async function programsFor(major: number, needed: string[], preferred?: s
     if (!(await has(directory, needed))) continue;
     const { stdout } = await run(join(directory, needed[0]!), ['--version']).catch(() => ({ stdout: '' }));
     const version = /\(PostgreSQL\) (\d+(?:\.\d+)*)/.exec(stdout)?.[1];
-    if (version && parseInt(version) >= major) found.push({ directory, version });
-    // The plan's own choice needs no comparison.
-    if (version && directory === preferred && parseInt(version) >= major) break;
+    if (version && parseInt(version) === major) return { directory, version };
+    if (version && parseInt(version) > major) found.push({ directory, version });
   }
-  const best = found.find(({ directory }) => directory === preferred) ?? found.sort((a, b) => parseInt(b.version) - parseInt(a.version))[0];
-  if (best) return best;
+  // The sort is stable: the plan's choice comes first of its version.
+  const [nearest] = found.sort((a, b) => parseInt(a.version) - parseInt(b.version));
+  if (nearest) return nearest;
   throw failure(
     'ToolMissing',
     `${needed.join(', ')} of PostgreSQL ${major} or newer is not on this host`,
@@ -53,12 +53,16 @@ async function candidates(preferred: string | undefined): Promise<string[]> {
 
 async function has(directory: string, programs: string[]): Promise<boolean> {
   const there = await Promise.all(
-    programs.map((program) =>
-      access(join(directory, program), constants.X_OK).then(
-        () => true,
-        () => false,
-      ),
-    ),
+    programs.map(async (program) => {
+      const path = join(directory, program);
+      try {
+        await access(path, constants.X_OK);
+        // Debian's /usr/bin/pg_dump and friends run whichever version its own files name for a server: what it says of itself holds for no other call.
+        return !(await realpath(path)).endsWith('/pg_wrapper');
+      } catch {
+        return false;
+      }
+    }),
   );
   return there.every(Boolean);
 }

@@ -1,8 +1,11 @@
 import type { BackupRecord } from '../../../workflows/messages.js';
 import type { Archive, Beside } from './fetch.js';
-import { createEmpty, load, loadBeside, type Loading } from './load.js';
+import { createEmpty, load, loadBeside, type Loaded, type Loading, mayLoadBeside } from './load.js';
+import { restorerFor } from './restorer.js';
 
-export interface Bringing extends Omit<Loading, 'archive'> {
+export interface Bringing extends Omit<Loading, 'archive' | 'programs'> {
+  /** The server's major version. */
+  server: number;
   /** Removes what a try before this one has made of the database. */
   clear: () => Promise<void>;
   /** The database is there, and still empty. */
@@ -11,7 +14,7 @@ export interface Bringing extends Omit<Loading, 'archive'> {
 
 /**
  * Loads a dump into a new database. `fetch` brings it here: a local file, or what `fetchArchive` finds at a location, which asks what it is to be
- * loaded by meanwhile. Returns it, with what people should know.
+ * loaded by meanwhile. Returns it, with what people should know and what was left out. Throws ToolMissing where no program here reads its format.
  *
  * Several connections load several tables at once, and need the whole file for it. Where one table has most of the rows they have nothing to share
  * out, and its rows are loaded while they are fetched: in the time of the slower of the two, and not of both.
@@ -19,24 +22,31 @@ export interface Bringing extends Omit<Loading, 'archive'> {
 export async function bring(
   bringing: Bringing,
   fetch: (beside: (archive: Archive) => Promise<Beside | undefined>) => Promise<Archive>,
-): Promise<{ archive: Archive; notes: string[] }> {
+): Promise<Loaded & { archive: Archive }> {
   let notes: string[] = [];
   let loaded: Archive | undefined;
-  const begin = async (archive: Archive): Promise<Loading> => {
+  const loadingOf = async (archive: Archive): Promise<Loading> => ({
+    ...bringing,
+    archive,
+    programs: await restorerFor(bringing.server, archive, bringing.source.plan.postgres.binDirectory),
+  });
+  const begin = async (loading: Loading): Promise<Loading> => {
     await bringing.clear();
-    notes = await createEmpty({ ...bringing, archive });
+    notes = await createEmpty(loading);
     await bringing.begun?.();
-    return { ...bringing, archive };
+    return loading;
   };
   const archive = await fetch(async (archive) => {
     if (!oneHasMost(archive.record)) return undefined;
+    const loading = await loadingOf(archive);
+    if (!mayLoadBeside(loading)) return undefined;
     loaded = archive;
-    return loadBeside(await begin(archive), bringing.clear);
+    return loadBeside(await begin(loading), bringing.clear);
   });
   const beside = loaded === archive;
-  const loading = beside ? { ...bringing, archive } : await begin(archive);
-  await load(loading, archive.record?.dataBytes ?? 0, beside);
-  return { archive, notes };
+  const loading = await loadingOf(archive);
+  const { notes: says, leftOut } = await load(beside ? loading : await begin(loading), archive.record?.dataBytes ?? 0, beside);
+  return { archive, notes: [...notes, ...says], leftOut };
 }
 
 const oneHasMost = (record: BackupRecord | undefined): boolean => (record?.made?.largest ?? 0) > 0.5;

@@ -48,7 +48,8 @@ async function copy(context: HostContext, source: Location, record: BackupRecord
     size: files.reduce((sum, { bytes }) => sum + bytes, 0),
     encryption: files[0]!.name.endsWith('.age') ? 'age' : 'none',
     files,
-    verified: { at: new Date().toISOString() },
+    // Read whole it is; whether it can be restored was found out of the first.
+    ...(record.verified ? { verified: { at: new Date().toISOString() } } : {}),
   };
   delete copied.restored;
   await checkpoint('before the record of a copy');

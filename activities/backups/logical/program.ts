@@ -17,11 +17,11 @@ export interface Streaming {
   end(): void;
 }
 
-/** Starts one, in a process group that ends with a cancelled activity, and with us: it finds its pipe closed. */
+/** Starts one, in a process group that ends with a cancelled activity, and with us: it finds its pipe closed. `onLine`: each line of stderr. */
 export function stream(
   command: string,
   args: string[],
-  { owner, env }: { owner: Owner | undefined; env: Record<string, string> },
+  { owner, env, onLine }: { owner: Owner | undefined; env: Record<string, string>; onLine?: (line: string) => void },
 ): Streaming {
   const signal = cancelled();
   signal?.throwIfAborted();
@@ -36,6 +36,7 @@ export function stream(
   const what = basename(command);
   const said: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
+    onLine?.(line);
     said.push(withoutSecrets(line, env));
     if (said.length > 200) said.shift();
   });

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { cancelled } from '../../capability.js';
@@ -68,6 +69,7 @@ export async function readWhole(
 
 /**
  * The same for a dump, which pg_restore must be able to read: its table of contents is there. Field note 13: dumps that fail in silence.
+ * `keep`: a file for its beginning, up to the end of that table at least; of roles, for all of them.
  * Source: PostgreSQL manual, pg_restore -l.
  */
 export async function readBack(
@@ -76,11 +78,35 @@ export async function readBack(
   file: KeptFile,
   pgRestore: string,
   onBytes?: (bytes: number) => void,
+  keep?: string,
 ): Promise<void> {
-  if (!isDump(file)) return readWhole(context, location, file, drain(), onBytes);
-  const contents = listContents(pgRestore);
+  const kept = keep === undefined ? undefined : await open(keep, 'w', 0o600);
   try {
-    await readWhole(context, location, file, contents.into, onBytes);
+    await readAndKeep(context, location, file, pgRestore, onBytes, async (chunk) => void (await kept?.write(chunk)));
+  } finally {
+    await kept?.close();
+  }
+}
+
+async function readAndKeep(
+  context: HostContext,
+  location: Location,
+  file: KeptFile,
+  pgRestore: string,
+  onBytes: ((bytes: number) => void) | undefined,
+  keep: (chunk: Buffer) => Promise<void>,
+): Promise<void> {
+  if (!isDump(file)) return readWhole(context, location, file, taking(keep), onBytes);
+  const contents = listContents(pgRestore);
+  let listed = false;
+  void contents.over.then(() => (listed = true));
+  // What pg_restore has read when it has listed all was in what came until then.
+  const into = taking(async (chunk) => {
+    if (!listed) await keep(chunk);
+    await new Promise<void>((resolve, reject) => contents.into.write(chunk, (error) => (error ? reject(error) : resolve())));
+  }, contents.into);
+  try {
+    await readWhole(context, location, file, into, onBytes);
     await contents.demand(`${file.name} at ${location.name}`);
   } finally {
     contents.end();
@@ -89,7 +115,15 @@ export async function readBack(
 
 export const isDump = ({ name }: KeptFile): boolean => name.split('/').at(-1)!.startsWith(dumpFile);
 
-const drain = () => new Writable({ write: (_chunk, _encoding, done) => done() });
+/** `behind`: ended with it. */
+const taking = (take: (chunk: Buffer) => Promise<void>, behind?: Writable): Writable =>
+  new Writable({
+    write: (chunk: Buffer, _encoding, done) => void take(chunk).then(() => done(), done),
+    final(done) {
+      if (behind) behind.end(() => done());
+      else done();
+    },
+  });
 
 /** pg_restore reads the table of contents, which comes first, and ends; the rest is read all the same. */
 function listContents(pgRestore: string) {
@@ -101,6 +135,8 @@ function listContents(pgRestore: string) {
   return {
     into: feed(program),
     end: program.end,
+    /** It has read what it wants. */
+    over: program.done.catch(() => undefined),
     async demand(what: string): Promise<void> {
       const why = await program.done.then(
         () => (/TOC Entries: [1-9]/.test(text) ? undefined : 'it lists no table of contents'),

@@ -1,15 +1,16 @@
 import type pg from 'pg';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BackupRecord, RestoreRequest, RestoreResult } from '../../../workflows/messages.js';
 import { type Capability, progress } from '../../capability.js';
 import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';
 import { failure } from '../../errors.js';
-import { makeDirectory, removeTree } from '../../files.js';
+import { makeDirectory, removeTree, writeWhole } from '../../files.js';
 import { within } from '../../locations/transfer.js';
 import { inTurn } from '../../in-turn.js';
 import { one } from '../../postgres/connect.js';
-import { demandNoIncident, programsOf, type Source, sourceOf, withSource } from '../../postgres/source.js';
+import { demandNoIncident, type Source, sourceOf, withSource } from '../../postgres/source.js';
 import { endLeftoverOf, type Ledger } from '../../run.js';
 import { demandSpace, fetchArchive, freshFolder, laidDownPrefix, layDown, placesOf, sameFileSystem } from './fetch.js';
 import { bring } from './bring.js';
@@ -18,7 +19,9 @@ import { judge, type Loading } from './load.js';
 import { dressStatements, readMade } from './made.js';
 import { databases, dropTemporary, earlierOf, marks, markStatement, temporaryName } from './marks.js';
 import { afresh, demandRenamable, givePlace, maintenance, openStatement, type Placed, staysBehind, takePlace } from './replace.js';
+import { restorerForRecord } from './restorer.js';
 import { rolesOf } from './roles.js';
+import type { Failed } from './said.js';
 import { noteRestored } from './verify.js';
 
 /**
@@ -49,7 +52,7 @@ export const restoreLogical = (context: HostContext): Capability<RestoreRequest,
   },
 });
 
-function demandSense({ id, file, into, dropExisting }: RestoreRequest): void {
+function demandSense({ id, file, into, dropExisting, skipFailed }: RestoreRequest): void {
   const wrong =
     (id === undefined) === (file === undefined)
       ? 'a restore is of a backup, or of a file'
@@ -57,8 +60,11 @@ function demandSense({ id, file, into, dropExisting }: RestoreRequest): void {
         ? 'a restore goes into a new database, or takes the place of the existing one'
         : into !== undefined && (into === '' || Buffer.byteLength(into) > 63 || into.includes('\0'))
           ? 'the name of a database has 1 to 63 bytes'
-          : undefined;
-  if (wrong) throw failure('BadRequest', wrong, 'lifeboat backup restore ID --into NAME, or --drop-existing');
+          : skipFailed && dropExisting
+            ? 'what takes the place of a database leaves out only what was named before, by --without'
+            : undefined;
+  if (wrong)
+    throw failure('BadRequest', wrong, 'lifeboat backup restore ID --into NAME [--skip-failed], or --drop-existing [--without NUMBER]');
 }
 
 async function demandFree(admin: pg.Client, { into }: RestoreRequest, own: string | undefined): Promise<void> {
@@ -88,8 +94,10 @@ async function restore(context: HostContext, source: Source, admin: pg.Client, r
   if (earlier.placed === undefined && request.dropExisting) await demandRenamable(admin, source.name);
   const behind = request.dropExisting && earlier.placed === undefined ? await staysBehind(admin, source.name) : [];
   try {
-    let said = '';
-    if (earlier.placed === undefined && !earlier.ready) said = await fill({ context, source, admin, request, temporary, ledger, folder });
+    const note = join(context.state, `${component}-left-out.json`);
+    let filled: Filled = { said: '', leftOut: await leftOutOf(note, run) };
+    if (earlier.placed === undefined && !earlier.ready)
+      filled = await fill({ context, source, admin, request, temporary, ledger, folder, note });
     const what = request.id ?? request.file!;
     const placed: Placed =
       earlier.placed !== undefined
@@ -100,7 +108,10 @@ async function restore(context: HostContext, source: Source, admin: pg.Client, r
     await removeTree(folder);
     const seconds = Math.round((Date.now() - began) / 100) / 10;
     const aside = placed.aside === undefined ? '' : `; the old one is now ${placed.aside}${behind.map((one) => `; ${one}`).join('')}`;
-    return { summary: `${what} was restored into ${placed.into}${aside}${said}`, ...placed, seconds };
+    const { said, leftOut } = filled;
+    const lacks = leftOut.length > 0 ? `, NOT WHOLE: without ${leftOut.join('; ')}` : '';
+    const summary = `${what} was restored into ${placed.into}${lacks}${aside}${said}`;
+    return { summary, ...placed, seconds, ...(leftOut.length > 0 ? { leftOut } : {}) };
   } catch (error) {
     await afresh(source, (client) => dropTemporary(client, source)).catch(() => undefined);
     await removeTree(folder).catch(() => undefined);
@@ -116,22 +127,37 @@ interface Filling {
   temporary: string;
   ledger: Ledger;
   folder: string;
+  note: string;
 }
 
-/** Until it is whole and verified, under its temporary name. Returns what people should know, as the end of a sentence. */
-async function fill({ context, source, admin, request, temporary, ledger, folder }: Filling): Promise<string> {
+interface Filled {
+  /** What people should know, as the end of a sentence. */
+  said: string;
+  leftOut: string[];
+}
+
+/** Until it is whole and verified, under its temporary name. */
+async function fill({ context, source, admin, request, temporary, ledger, folder, note }: Filling): Promise<Filled> {
   const began = Date.now();
   const { component, id, file, location, run } = request;
   await dropTemporary(admin, source);
   const records = id === undefined ? [] : await placesOf(context, component, id, location);
-  const programs = await programsOf(source, admin);
+  const server = parseInt((await one<string>(admin, 'show server_version'))!);
+  if (records[0]) await restorerForRecord(server, records[0], source.plan.postgres.binDirectory);
   await makeDirectory(dirname(folder), undefined, 0o755);
   await freshFolder(folder, source.owner);
   await demandRoom(source, folder, records[0]);
   const made = records.find((record) => record.made)?.made ?? (await madeOfExisting(source, admin));
-  const { archive, notes: says } = await bring(
+  const {
+    archive,
+    notes: says,
+    leftOut,
+  } = await bring(
     {
-      ...{ source, admin, programs, database: temporary, made, ledger },
+      ...{ source, admin, server, database: temporary, made, ledger },
+      without: request.without,
+      skipFailed: request.skipFailed,
+      goOn: (failed) => goOn(request, failed),
       clear: () => dropTemporary(admin, source),
       begun: async () => void (await admin.query(markStatement(temporary, marks.begun(component, run, 'begun')))),
     },
@@ -140,7 +166,7 @@ async function fill({ context, source, admin, request, temporary, ledger, folder
   );
   const notes = [...archive.passedOver.map((one) => `NOT from ${one}`), ...says];
   progress({ what: 'verifying rows and queries' });
-  const wrong = await judge(source, temporary, archive);
+  const wrong = await judge(source, temporary, archive, leftOut);
   // The rows are the dump's own; what the plan's queries ask, an old dump need not fulfil, and a new database beside the old does no harm.
   if (wrong.length > 0 && request.dropExisting)
     throw failure(
@@ -153,14 +179,35 @@ async function fill({ context, source, admin, request, temporary, ledger, folder
   progress({ what: 'gathering statistics' });
   await withSource(source, temporary, (client) => client.query('analyze'));
   if (made) for (const statement of dressStatements(temporary, made, await rolesOf(admin))) await admin.query(statement);
+  // Whoever goes on after a crash finds it whole by its mark, and must still say what it lacks.
+  await writeWhole(note, JSON.stringify({ run, leftOut }));
   await checkpoint('before marking the restored database');
   await admin.query(markStatement(temporary, marks.begun(component, run, 'ready')));
   await checkpoint('after marking the restored database');
   // That it is proven is worth a note, and not worth waiting for.
-  if (archive.record && wrong.length === 0)
+  if (archive.record && wrong.length === 0 && leftOut.length === 0)
     await within(10_000, noteRestored(context, archive.record, began), () => new Error('too late')).catch(() => undefined);
-  return notes.length > 0 ? `; ${notes.join('; ')}` : '';
+  return { said: notes.length > 0 ? `; ${notes.join('; ')}` : '', leftOut };
 }
+
+async function leftOutOf(note: string, run: string): Promise<string[]> {
+  const kept = JSON.parse(await readFile(note, 'utf8').catch(() => '{}')) as { run?: string; leftOut?: string[] };
+  return kept.run === run ? (kept.leftOut ?? []) : [];
+}
+
+/** What on-call types next to go on without what failed. */
+function goOn({ id, file, into, dropExisting, without = [], location }: RestoreRequest, failed: Failed[]): string {
+  const what = file === undefined ? id! : `--file ${quoted(file)}`;
+  const where = `${dropExisting ? '--drop-existing' : `--into ${quoted(into!)}`}${location ? ` --location ${location}` : ''}`;
+  const more = [...without, ...failed.map((one) => one.id)].map((one) => ` --without ${quoted(one)}`).join('');
+  const all = `lifeboat backup restore ${what} --into ${dropExisting ? 'NAME' : quoted(into!)} --skip-failed`;
+  const nothing = 'Nothing was replaced, and nothing is left of what was restored.';
+  return failed.length > 0
+    ? `${nothing} To go on without it: lifeboat backup restore ${what} ${where}${more}; without whatever fails: ${all}`
+    : `${nothing} To go on without what fails: ${all}`;
+}
+
+const quoted = (text: string): string => (/^[\w./:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 /** The dump and the new database must fit beside what is there. Throws NotEnoughSpace before anything is done. */
 async function demandRoom({ cluster }: Source, folder: string, record: BackupRecord | undefined): Promise<void> {

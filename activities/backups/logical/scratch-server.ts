@@ -24,7 +24,7 @@ export interface ScratchServer {
 }
 
 /** Whom it runs as: PostgreSQL refuses to run as root. Then it is the owner of the scratch directory, or the user `postgres`. */
-async function scratchOwner({ plan, host }: HostContext): Promise<Owner | undefined> {
+export async function scratchOwner({ plan, host }: HostContext): Promise<Owner | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   const scratch = plan.hosts[host]?.scratch;
   const owner = scratch ? await ownerOf(scratch).catch(() => undefined) : undefined;
@@ -42,11 +42,14 @@ async function scratchOwner({ plan, host }: HostContext): Promise<Owner | undefi
   );
 }
 
-/** Where the scratch server of a component is. One at a time: it is the same in every run. */
-export async function scratchServer(context: HostContext, component: string): Promise<ScratchServer> {
+/**
+ * Where the scratch server of a component is. One at a time of each purpose: it is the same in every run. `test`: a whole restore; `schema`: one of
+ * the schema alone, which must not wait for that.
+ */
+export async function scratchServer(context: HostContext, component: string, purpose: 'test' | 'schema' = 'test'): Promise<ScratchServer> {
   const base = context.plan.hosts[context.host]?.scratch ?? context.state;
-  const directory = join(base, `lifeboat-test-${component}`);
-  const socketDirectory = socketDirectoryOf(context.state, `test ${directory}`);
+  const directory = join(base, `lifeboat-${purpose}-${component}`);
+  const socketDirectory = socketDirectoryOf(context.state, `${purpose} ${directory}`);
   const owner = await scratchOwner(context);
   const plan = context.plan.databases[component]!;
   const common = { component, context };
@@ -59,7 +62,7 @@ export async function scratchServer(context: HostContext, component: string): Pr
     owner,
     connect: (database = plan.name) => openSession(common, [session], undefined, database),
   };
-  const ledger = (name: string): Ledger => ({ directory: join(context.state, 'running'), name: `${component}-test-${name}` });
+  const ledger = (name: string): Ledger => ({ directory: join(context.state, 'running'), name: `${component}-${purpose}-${name}` });
   return { directory, socketDirectory, source, ledger };
 }
 

@@ -5,6 +5,7 @@ import { type Capability, cancelled } from '../../capability.js';
 import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';
 import { failure } from '../../errors.js';
+import { removeTree } from '../../files.js';
 import { inTurn } from '../../in-turn.js';
 import type { Location } from '../../locations/location.js';
 import { one } from '../../postgres/connect.js';
@@ -14,10 +15,12 @@ import { clearLeft } from '../left.js';
 import { backupId, readRecords, writeRecord } from '../record.js';
 import { dumpFile, globalsFile } from './coding.js';
 import { copyTo } from './copy.js';
+import { laidDownPrefix, layDown } from './fetch.js';
 import { mayReadPasswords, meter, pgDump, pgDumpGlobals, send, type Sending, told } from './dump.js';
 import { countInTransaction, largestShare, readMade } from './made.js';
 import { listLogical, logicalOf, openAll } from './places.js';
-import { type KeptFile, readBack } from './read-back.js';
+import { isProven, keptFolder, type Proof, proofInWords, proofOf, prove, readBackAndKeep } from './prove.js';
+import type { KeptFile } from './read-back.js';
 
 /**
  * Takes a dump and keeps it at every location of the plan, without a file in between. It is done at a location when it was read back there, and
@@ -191,28 +194,53 @@ async function dumpTo(taking: Taking, ready: Location[], began: Date, id: string
     rows,
     made,
   });
-  const records = await Promise.all(
-    kept.map(({ location, files }) => publish(context, location, () => record(location, files), files, programs, failed)),
-  );
-  return records.filter((one) => one !== undefined);
+  const folder = join(layDown(context), `${laidDownPrefix}taken-${component}`);
+  try {
+    const [first, ...others] = kept.map(({ location, files }) => ({ location, files, record: record(location, files) }));
+    const sound = await Promise.all([
+      readBackAt(taking, first!, programs, await keptFolder(context, folder)),
+      ...others.map((each) => readBackAt(taking, each, programs)),
+    ]);
+    // What the first location did not give back, another one did.
+    if (!sound[0])
+      for (const each of sound) if (each && (await readBackAt(taking, each, programs, await keptFolder(context, folder)))) break;
+    if (!sound.some(Boolean)) return [];
+    const proof = await prove(context, first!.record, folder);
+    const published = await Promise.all(sound.map(async (each) => each && (await publish(taking, each, proof))));
+    return published.filter((one) => one !== undefined);
+  } finally {
+    await removeTree(folder);
+  }
 }
 
-/** Reads it back and writes its record last. */
-async function publish(
-  context: HostContext,
-  location: Location,
-  record: () => BackupRecord,
-  files: KeptFile[],
-  programs: Programs,
-  failed: Record<string, string>,
-): Promise<BackupRecord | undefined> {
+interface Kept {
+  location: Location;
+  files: KeptFile[];
+  record: BackupRecord;
+}
+
+/** Reads it back, and keeps its beginning. Undefined when it is not what was sent, which is noted. */
+async function readBackAt({ context, failed }: Taking, kept: Kept, programs: Programs, folder?: string): Promise<Kept | undefined> {
+  const { location, files } = kept;
   try {
     const tell = meter(
       `reading back at ${location.name}`,
       files.reduce((sum, { bytes }) => sum + bytes, 0),
     );
-    for (const file of files) await readBack(context, location, file, join(programs.directory, 'pg_restore'), tell);
-    const whole = { ...record(), verified: { at: new Date().toISOString() } };
+    for (const file of files) await readBackAndKeep(context, location, file, join(programs.directory, 'pg_restore'), tell, folder);
+    return kept;
+  } catch (error) {
+    cancelled()?.throwIfAborted();
+    failed[location.name] = (error as Error).message;
+    return undefined;
+  }
+}
+
+/** Writes its record last. */
+async function publish({ failed }: Taking, { location, record }: Kept, proof: Proof): Promise<BackupRecord | undefined> {
+  try {
+    const verified = isProven(proof, record) ? { verified: { at: new Date().toISOString() } } : {};
+    const whole: BackupRecord = { ...record, ...verified, schema: proofOf(proof) };
     await checkpoint(`before the record`);
     await writeRecord(location, whole);
     await checkpoint(`after the record`);
@@ -254,6 +282,7 @@ function result(component: string, done: BackupRecord[], failures: Record<string
     );
   const locations = done.map(({ location }) => location);
   const missing = failed.length > 0 ? `; NOT at ${failed.join('; ')}` : '';
+  const unrestorable = first.schema?.failed ?? [];
   return {
     id: first.id,
     type: 'logical',
@@ -261,7 +290,17 @@ function result(component: string, done: BackupRecord[], failures: Record<string
     locations,
     bytes: first.size,
     seconds: Math.round((Date.now() - began.getTime()) / 100) / 10,
-    summary: `dump ${first.id} of ${first.database} at ${locations.join(', ')}${missing}`,
-    failed,
+    summary: [`dump ${first.id} of ${first.database} at ${locations.join(', ')}${missing}`, ...notesOn(first)].join('; '),
+    failed: [...failed, ...unrestorable.map((one) => `it is kept, and not all of it can be restored: ${one}`)],
+    ...(unrestorable.length > 0 ? { unrestorable } : {}),
   };
+}
+
+/** By which programs, where they are not the server's own; and what is known of it. */
+function notesOn({ tools, schema }: BackupRecord): string[] {
+  const { pg_dump: by = '0', postgresql: server = by } = tools;
+  return [
+    ...(parseInt(by) > parseInt(server) ? [`by pg_dump ${by}, since this host has none of the server's version ${server}`] : []),
+    ...(schema ? [proofInWords(schema)] : []),
+  ];
 }

@@ -10,11 +10,12 @@ import { bring } from './bring.js';
 import { demandSpace, fetchArchive, freshFolder, laidDownPrefix, layDown, placesOf } from './fetch.js';
 import { judge } from './load.js';
 import { dressStatements } from './made.js';
+import { restorerForRecord } from './restorer.js';
 import { rolesOf } from './roles.js';
 import { amcheckScratch, removeScratch, type ScratchServer, scratchServer, startScratch } from './scratch-server.js';
 import { noteRestored } from './verify.js';
 
-const needed = ['pg_restore', 'psql', 'initdb', 'pg_ctl', 'postgres'];
+const needed = ['initdb', 'pg_ctl', 'postgres'];
 
 /**
  * Restores a dump to a server of its own on this host, from one location, verifies it there, and removes it. Writes into the record when that was and
@@ -23,7 +24,8 @@ const needed = ['pg_restore', 'psql', 'initdb', 'pg_ctl', 'postgres'];
 export const testRestoreLogical = (context: HostContext): Capability<TestRestoreRequest, TestRestoreResult> => ({
   async rehearse({ component, id, location }) {
     const record = await recordAt(context, component, id, location);
-    await programsFor(majorOf(record), needed);
+    const { version } = await programsFor(majorOf(record), needed);
+    await restorerForRecord(parseInt(version), record, context.plan.databases[component]?.postgres.binDirectory);
     await demandSpace(layDown(context), bytesOf(record));
     return {
       summary: `${id} from ${location} could be restored on ${context.host}`,
@@ -62,6 +64,7 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
   const began = Date.now();
   const programs = await programsFor(majorOf(record), needed);
   const { source } = server;
+  await restorerForRecord(parseInt(programs.version), record, source.plan.postgres.binDirectory);
   await freshFolder(folder, source.owner);
   await demandSpace(folder, bytesOf(record));
   await startScratch(server, programs);
@@ -70,13 +73,13 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
     const clear = async () => {
       if (['postgres', 'template1'].includes(database)) await admin.query(`drop database if exists postgres`);
     };
-    const into = { source, admin, programs, database, made: record.made, ledger: server.ledger('load') };
-    const { archive } = await bring({ ...into, clear }, (beside) => fetchArchive(context, [record], folder, source.owner, beside));
+    const into = { source, admin, server: parseInt(programs.version), database, made: record.made, ledger: server.ledger('load') };
+    const { archive, notes } = await bring({ ...into, clear }, (beside) => fetchArchive(context, [record], folder, source.owner, beside));
     progress({ what: 'verifying rows, queries and indexes' });
     const wrong = await judge(source, database, archive);
     if (record.made) for (const statement of dressStatements(database, record.made, await rolesOf(admin))) await admin.query(statement);
     const checked = await amcheckScratch(server, programs, database, admin);
-    return { doubts: [...wrong, ...checked.doubts], notes: checked.notes };
+    return { doubts: [...wrong, ...checked.doubts], notes: [...notes, ...checked.notes] };
   });
   const seconds = Math.round((Date.now() - began) / 100) / 10;
   // What was found wrong is told, and is no proof.

@@ -13,6 +13,8 @@ interface Options extends Which {
   into?: string;
   dropExisting?: boolean;
   location?: string;
+  without?: string[];
+  skipFailed?: boolean;
   yes?: boolean;
 }
 
@@ -27,6 +29,11 @@ export function register(backup: Command): void {
     .option('--into <name>', 'a new database, or an empty directory')
     .option('--drop-existing', 'in the place of what is there, which is renamed aside and kept')
     .option('--location <name>', 'from this location; by default the first one at which it is sound')
+    .option(
+      '--without <what...>',
+      'of a dump: leave these out, by the number that a failed restore named, or as schema.name; and what needs them',
+    )
+    .option('--skip-failed', 'of a dump, with --into: leave out whatever cannot be restored; it is listed, and the exit code is 1')
     .option('--yes', 'do not ask for the name to be typed')
     .action(async (id: string | undefined, options: Options, command: Command) => {
       demandOne(id, options);
@@ -38,6 +45,7 @@ export function register(backup: Command): void {
         const { json } = globals(command);
         const stop = json ? () => undefined : showProgress(() => lifeboat.backups.progress(request.kind, request.component));
         const result = await lifeboat.backups.restore(request).finally(stop);
+        if (result.leftOut) process.exitCode = exitCodes.problems;
         if (json) printJson(result);
         else {
           printLine(`${result.summary}, in ${result.seconds} s`);
@@ -47,7 +55,7 @@ export function register(backup: Command): void {
     });
 }
 
-function demandOne(id: string | undefined, { file, into, dropExisting }: Options): void {
+function demandOne(id: string | undefined, { file, into, dropExisting, skipFailed }: Options): void {
   if ((id === undefined) === (file === undefined))
     throw new Expected('Which backup? Give its ID, or a dump by --file.', 'See what there is: lifeboat backup list. Nothing was changed.');
   if ((into === undefined) === (dropExisting !== true)) {
@@ -56,13 +64,27 @@ function demandOne(id: string | undefined, { file, into, dropExisting }: Options
       '--into restores beside what is there; --drop-existing renames that aside and takes its place. Nothing was changed.',
     );
   }
+  if (skipFailed && dropExisting) {
+    throw new Expected(
+      'What takes the place of a database leaves out only what was named before.',
+      'See what cannot be restored: --into NAME --skip-failed; then --drop-existing --without NUMBER. Nothing was changed.',
+    );
+  }
 }
 
 async function requestOf(lifeboat: Lifeboat, id: string | undefined, options: Options): Promise<Omit<RestoreInput, 'system'>> {
-  const { file, into, dropExisting, location } = options;
-  const how = { ...(into ? { into } : {}), ...(dropExisting ? { dropExisting } : {}), ...(location ? { location } : {}) };
+  const { file, into, dropExisting, location, without, skipFailed } = options;
+  const parts = { ...(without ? { without } : {}), ...(skipFailed ? { skipFailed } : {}) };
+  const how = {
+    ...parts,
+    ...(into ? { into } : {}),
+    ...(dropExisting ? { dropExisting } : {}),
+    ...(location ? { location } : {}),
+  };
   if (file !== undefined) return { kind: 'logical', component: theDatabase(lifeboat.plan, options.database), file: resolve(file), ...how };
   const of = await findBackup(lifeboat, id!, options);
+  if (of.kind !== 'logical' && Object.keys(parts).length > 0)
+    throw new Expected(`${id} is no dump: it is restored whole.`, 'Leave out --without and --skip-failed. Nothing was changed.');
   if (of.kind === 'physical') {
     throw new Expected(
       `${id} is a physical backup of ${of.component}: it is restored by an incident, which stops writes, verifies it and puts it in place.`,
