@@ -128,6 +128,8 @@ export interface IncidentState {
   /** Files of evidence with their SHA-256. */
   evidence: { file: string; bytes: number; sha256: string }[];
   backup?: { label: string; location: string; takenAt: string };
+  /** What was decided of its end, while that is being carried out: nothing else is taken meanwhile. */
+  leaving?: { what: 'abort' | 'roll-back' | 'close' | 'cancel' | 'hand over'; by: string };
   /** The state that everything was left in, in one sentence. */
   ending?: string;
   /** Where the report was written, on the control worker. */
