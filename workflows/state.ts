@@ -141,6 +141,8 @@ export interface IncidentState {
 /** What a long activity says in its heartbeats. */
 export interface Progress {
   what: string;
+  /** It is no progress: nobody works on it at the moment. */
+  waits?: boolean;
   /** 0 to 100. */
   percent?: number;
   bytesDone?: number;

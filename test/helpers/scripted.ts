@@ -57,6 +57,7 @@ const going: Record<string, (input: never) => unknown> = {
   settlePlace: () => ({ summary: 'as it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
   openDatabase: () => ({ summary: 'open' }),
   checkHealth: () => ({ summary: 'healthy' }),
+  watchDatabase: () => ({ summary: 'takes writes' }),
   watchServices: () => ({ summary: 'healthy for 1 s' }),
   protect: () => ({ summary: 'archiving' }),
   takeBackup: () => ({ summary: 'a full backup', failed: [] }),

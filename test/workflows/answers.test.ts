@@ -5,6 +5,7 @@ import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
 import { startTemporal } from '../../lab/temporal.js';
+import { until } from '../../lab/wait.js';
 import { workflowBundle } from '../../worker/run-worker.js';
 import { type Scripted, scripted } from '../helpers/scripted.js';
 
@@ -144,5 +145,92 @@ describe('answers to an incident', { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/then: lifeboat decide retry --question 2/);
     expect(stdout).toMatch(/^ +lifeboat decide retry --question 2 /m);
     expect(stdout).toMatch(/^ +lifeboat abort --reason "…" /m);
+  });
+
+  test('a database that dies while it is watched is said, and a retry starts it before it is watched again', async () => {
+    let up = true;
+    let opened = 0;
+    incident.script['watchDatabase'] = () => {
+      if (up) return { summary: 'takes writes' };
+      throw ApplicationFailure.create({ message: 'main does not take writes on db1 any more', type: 'ServerFailed', nonRetryable: true });
+    };
+    incident.script['openDatabase'] = () => {
+      opened += 1;
+      if (opened > 1) up = true;
+      return { summary: 'open' };
+    };
+    // Its service says only that it is ill.
+    incident.script['watchServices'] = () => {
+      if (up) return { summary: 'healthy' };
+      throw ApplicationFailure.create({ message: 'web answers 503', type: 'ServiceFailed', nonRetryable: true });
+    };
+    const question = (await approval()).question!.id;
+    up = false;
+    await incident.lifeboat.incident().approve({ by: 'dee', question });
+    const state = await incident.untilState('it is asked', (now) => now.question?.step === 'Watch');
+    expect(state.question!.problem).toMatchObject({ type: 'ServerFailed', message: 'main does not take writes on db1 any more' });
+    await incident.lifeboat.incident().decide({ by: 'dee', choice: 'retry', question: state.question!.id });
+    const recovered = await incident.untilState('it is recovered', ({ phase }) => phase === 'recovered');
+    expect(recovered.steps.find(({ name }) => name === 'Watch')).toMatchObject({
+      status: 'done',
+      attempts: 2,
+      summary: expect.stringContaining('open'),
+    });
+    expect(opened).toBe(2);
+  });
+
+  test('an agent that is away after the approval: watch says for whom it waits and since when, and within the time limit it is asked', async () => {
+    const question = (await approval()).question!.id;
+    await incident.stopAgent();
+    await incident.lifeboat.incident().approve({ by: 'dee', question });
+    const seen = await until(
+      'watch says it',
+      async () => {
+        const { stdout } = await incident.cli(['watch', '--once']);
+        return /the agent of db1 has not taken up putInPlace for \d+ s/.exec(stdout)?.[0];
+      },
+      25,
+    );
+    expect(seen).toBeDefined();
+    const asked = await until(
+      'it is asked',
+      async () => {
+        const state = await incident.lifeboat.incident().state();
+        return state.question?.step === 'Put it in place' ? state : undefined;
+      },
+      60,
+      200,
+    );
+    expect(asked.question!.problem).toMatchObject({ type: 'AgentOffline', hint: expect.stringContaining('lifeboat agent --host db1') });
+  });
+
+  test('an agent that cannot do what is asked of it is asked about at once, and not after a hundred attempts', async () => {
+    incident.script['putInPlace'] = () => {
+      throw ApplicationFailure.create({ type: 'NotFoundError', message: 'Activity function putInPlace is not registered on this Worker' });
+    };
+    const question = (await approval()).question!.id;
+    await incident.lifeboat.incident().approve({ by: 'dee', question });
+    const asked = await incident.untilState('it is asked', (now) => now.question?.step === 'Put it in place');
+    expect(asked.question!.problem).toMatchObject({ message: 'the worker of db1 runs an older Lifeboat, which cannot do this' });
+  });
+
+  test('an attempt that fails and is made again is shown with why, while it goes on', async () => {
+    let fail = true;
+    incident.script['putInPlace'] = () => {
+      if (fail) throw new Error('the disk is away');
+      return { summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000 };
+    };
+    const question = (await approval()).question!.id;
+    await incident.lifeboat.incident().approve({ by: 'dee', question });
+    await until(
+      'watch says it',
+      async () => {
+        const { stdout } = await incident.cli(['watch', '--once', '--json']);
+        return /putInPlace is tried again in \d+ s; attempt \d+ failed: the disk is away/.test(stdout);
+      },
+      40,
+    );
+    fail = false;
+    await incident.untilState('it is recovered', ({ phase }) => phase === 'recovered');
   });
 });
