@@ -19,6 +19,7 @@ import { rebuildStandby } from './postgres/standby.js';
 import { attestStopped, stopWrites } from './postgres/stop-writes.js';
 import { verifyRestored } from './postgres/verify-restored.js';
 import { startService, stopService } from './services/control.js';
+import { watchDatabase } from './services/watch-database.js';
 
 /** Everything that the agent of a host can do: one line for each capability. Names and inputs are public; commands stay on the host. */
 export function createHostActivities(context: HostContext) {
@@ -26,6 +27,7 @@ export function createHostActivities(context: HostContext) {
     checkRequest: activity(checkRequest(context)),
     stopService: activity(stopService(context)),
     startService: activity(startService(context)),
+    watchDatabase: activity(watchDatabase(context)),
     stopWrites: activity(stopWrites(context)),
     behindFence: activity(behindFence(context)),
     attestStopped: activity(attestStopped(context)),

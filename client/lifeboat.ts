@@ -4,6 +4,7 @@ import {
   Connection,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
+  type WorkflowExecutionInfo,
   type WorkflowHandle,
   WithStartWorkflowOperation,
 } from '@temporalio/client';
@@ -16,6 +17,7 @@ import {
   drillWorkflowId,
   incidentName,
   incidentWorkflowId,
+  recoveredWorkflowId,
   searchAttributeNames,
   workflowTypeOf,
 } from '../plan/names.js';
@@ -118,51 +120,93 @@ export class Lifeboat {
     return { incident: new Incident(this.temporal, workflowId, firstExecutionRunId), declared, attached: declared.request !== request };
   }
 
-  /** The incident (or drill) that is open, or the last one that was. */
-  incident(mode: Mode = 'real', runId?: string): Incident {
-    return new Incident(this.temporal, mode === 'real' ? incidentWorkflowId(this.system) : drillWorkflowId(this.system), runId);
+  /**
+   * The incident (or drill) that is meant: by its name as `lifeboat incidents` lists it, else the one that is open, else the one that waits for its
+   * tasks, else the last one. Found anew whenever it is asked, since a recovered one goes on in another run. What is asked of it throws
+   * {@link Expected} when there is none of that name, and when several wait for their tasks and none is named.
+   */
+  incident(mode: Mode = 'real', id?: string): Incident {
+    if (id !== undefined) return new Incident(this.temporal, async () => this.named(id));
+    if (mode !== 'real') return new Incident(this.temporal, drillWorkflowId(this.system));
+    return new Incident(this.temporal, () => this.meant());
   }
 
-  /** By its name as `lifeboat incidents` lists it. Throws {@link Expected} when there is none of that name. */
-  async find(id: string | undefined): Promise<Incident> {
-    if (!id) {
-      const running = (await this.incidents()).find(({ endedAt }) => endedAt === null);
-      const last = running ?? (await this.incidents())[0];
-      if (!last)
-        throw new Expected(
-          'There was no incident yet.',
-          'Declare one: lifeboat start database-corruption; or drill: lifeboat drill start database-corruption',
-        );
-      return new Incident(this.temporal, last.workflowId, last.runId);
+  /** True while an incident holds the lock of the system: it recovers, is rolled back, or asks. */
+  async locked(): Promise<boolean> {
+    const lock = await this.temporal.workflow.getHandle(incidentWorkflowId(this.system)).describe().catch(ifThere);
+    return lock?.status.name === 'RUNNING';
+  }
+
+  private async meant(): Promise<Place> {
+    const workflowId = incidentWorkflowId(this.system);
+    const lock = await this.temporal.workflow.getHandle(workflowId).describe().catch(ifThere);
+    const here = { workflowId, ...(lock ? { runId: lock.runId } : {}) };
+    if (!lock || (lock.status.name === 'RUNNING' && lock.type !== 'resume')) return here;
+    const all = (await this.incidents()).filter(({ drill }) => !drill);
+    const open = all.filter(({ endedAt }) => endedAt === null);
+    if (lock.type !== 'resume') {
+      // What Temporal lists is a moment behind: of the last one it is known where it waits.
+      const id = nameOf(this.system, lock);
+      const beside = await this.temporal.workflow.getHandle(recoveredWorkflowId(this.system, id)).describe().catch(ifThere);
+      // Rolled back, it was in the lock again, and ended there.
+      if (beside && beside.startTime > lock.startTime) {
+        const waits = { id, workflowId: beside.workflowId, runId: beside.runId };
+        const others = open.filter((one) => one.id !== id);
+        if (beside.status.name === 'RUNNING' && others.length > 0) throw several([waits, ...others]);
+        if (beside.status.name === 'RUNNING' || others.length === 0) return waits;
+      }
     }
+    if (open.length > 1) throw several(open);
+    return open[0] ?? (lock.type === 'resume' ? (all[0] ?? here) : here);
+  }
+
+  private async named(id: string): Promise<IncidentSummary> {
     const found = (await this.incidents()).find((one) => one.id === id);
     if (!found) throw new Expected(`There is no incident "${id}".`, 'See them all: lifeboat incidents');
-    return new Incident(this.temporal, found.workflowId, found.runId);
+    return found;
+  }
+
+  /** By its name, else the newest one. Throws {@link Expected} when there is none of that name, or none at all. */
+  async find(id: string | undefined): Promise<Incident> {
+    if (id !== undefined) return this.incident('real', (await this.named(id)).id);
+    const [last] = await this.incidents();
+    if (!last)
+      throw new Expected(
+        'There was no incident yet.',
+        'Declare one: lifeboat start database-corruption; or drill: lifeboat drill start database-corruption',
+      );
+    return new Incident(this.temporal, last.workflowId, last.runId);
   }
 
   /** All incidents and drills of the system that Temporal still has, the newest first; those that run come first of all. */
   async incidents(): Promise<IncidentSummary[]> {
-    const found: IncidentSummary[] = [];
+    const found = new Map<string, IncidentSummary & { at: number }>();
     const drills = drillWorkflowId(this.system);
+    const lock = incidentWorkflowId(this.system);
     // What resumes a service after an incident holds its lock, and is none. A schedule adds the time to the workflow ID of its drills.
-    const query = `(WorkflowId = '${incidentWorkflowId(this.system)}' AND WorkflowType != 'resume') OR WorkflowId STARTS_WITH '${drills}'`;
-    for await (const { workflowId, runId, startTime, closeTime, typedSearchAttributes, ...execution } of this.temporal.workflow.list({
-      query,
-    })) {
+    const query = `(WorkflowId = '${lock}' AND WorkflowType != 'resume') OR WorkflowId STARTS_WITH '${lock}/' OR WorkflowId STARTS_WITH '${drills}'`;
+    for await (const execution of this.temporal.workflow.list({ query })) {
       if (wasWithdrawn(execution)) continue;
-      const drill = workflowId.startsWith(drills);
-      found.push({
-        id: incidentName(this.system, startTime, drill ? 'drill' : 'incident'),
+      const { workflowId, runId, startTime, closeTime, typedSearchAttributes, memo } = execution;
+      const id = nameOf(this.system, execution);
+      const at = startTime.getTime();
+      // Its runs hand over to each other: how it stands is what the last one says.
+      if ((found.get(id)?.at ?? 0) > at) continue;
+      found.set(id, {
+        id,
         workflowId,
         runId,
         scenario: typedSearchAttributes.get(keys.scenario) ?? '?',
         phase: typedSearchAttributes.get(keys.phase) ?? '?',
-        drill,
-        declaredAt: startTime.toISOString(),
+        drill: workflowId.startsWith(drills),
+        declaredAt: typeof memo?.['declaredAt'] === 'string' ? memo['declaredAt'] : startTime.toISOString(),
         endedAt: closeTime?.toISOString() ?? null,
+        at,
       });
     }
-    return found.sort((a, b) => Number(a.endedAt !== null) - Number(b.endedAt !== null) || b.declaredAt.localeCompare(a.declaredAt));
+    return [...found.values()]
+      .map(({ at: _, ...summary }) => summary)
+      .sort((a, b) => Number(a.endedAt !== null) - Number(b.endedAt !== null) || b.declaredAt.localeCompare(a.declaredAt));
   }
 
   doctor(database: string): Promise<DoctorResult> {
@@ -212,46 +256,83 @@ export class Lifeboat {
   }
 }
 
+/** A run of an incident. */
+interface Place {
+  workflowId: string;
+  runId?: string;
+}
+
+/** An incident that began in another run says its name. */
+const nameOf = (
+  system: string,
+  { workflowId, startTime, memo }: Pick<WorkflowExecutionInfo, 'workflowId' | 'startTime' | 'memo'>,
+): string =>
+  typeof memo?.['incident'] === 'string'
+    ? memo['incident']
+    : incidentName(system, startTime, workflowId.startsWith(drillWorkflowId(system)) ? 'drill' : 'incident');
+
+function ifThere(error: unknown): undefined {
+  if (!(error instanceof WorkflowNotFoundError)) throw error;
+}
+
+const several = (open: { id: string }[]): Expected =>
+  new Expected(
+    `Several incidents wait for their tasks: ${open.map(({ id }) => id).join(', ')}. Which one is meant?`,
+    `Say which: --incident ${open[0]!.id}`,
+  );
+
 /** One incident, as a person talks with it. */
 export class Incident {
-  private readonly handle: WorkflowHandle;
-
+  /** `where`: the workflow ID, or what finds it. */
   constructor(
     private readonly temporal: Client,
-    readonly workflowId: string,
-    readonly runId?: string,
-  ) {
-    this.handle = temporal.workflow.getHandle(workflowId, runId);
+    private readonly where: string | (() => Promise<Place>),
+    private readonly runId?: string,
+  ) {}
+
+  /** The run in which it is now. */
+  async locate(): Promise<Place> {
+    if (typeof this.where === 'function') return this.where();
+    return { workflowId: this.where, ...(this.runId === undefined ? {} : { runId: this.runId }) };
   }
 
+  private async handle(): Promise<WorkflowHandle> {
+    const { workflowId, runId } = await this.locate();
+    return this.temporal.workflow.getHandle(workflowId, runId);
+  }
   state(): Promise<IncidentState> {
-    return atOnce(this.temporal, () => this.handle.query<IncidentState>('state'));
+    return this.handle().then((handle) => atOnce(this.temporal, () => handle.query<IncidentState>('state')));
   }
   approve(approval: Approval): Promise<string> {
-    return atOnce(this.temporal, () => this.handle.executeUpdate<string, [Approval]>('approve', { args: [approval] }));
+    return this.say<Approval>('approve', approval);
   }
   decide(decision: Decision): Promise<string> {
-    return atOnce(this.temporal, () => this.handle.executeUpdate<string, [Decision]>('decide', { args: [decision] }));
+    return this.say<Decision>('decide', decision);
   }
   note(note: { by: string; text: string; task?: string }): Promise<string> {
-    return atOnce(this.temporal, () => this.handle.executeUpdate<string, [typeof note]>('note', { args: [note] }));
+    return this.say<typeof note>('note', note);
   }
   abort(abort: Abort): Promise<string> {
-    return atOnce(this.temporal, () => this.handle.executeUpdate<string, [Abort]>('abort', { args: [abort] }));
+    return this.say<Abort>('abort', abort);
   }
   closeIt(close: { by: string; leaveTasksOpen?: string }): Promise<string> {
-    return atOnce(this.temporal, () => this.handle.executeUpdate<string, [typeof close]>('close', { args: [close] }));
+    return this.say<typeof close>('close', close);
   }
-  progress(): Promise<Progress[]> {
-    return progressOf(this.temporal, this.workflowId, this.runId);
+  private async say<Said>(update: string, said: Said): Promise<string> {
+    const handle = await this.handle();
+    return atOnce(this.temporal, () => handle.executeUpdate<string, [Said]>(update, { args: [said] }));
+  }
+  async progress(): Promise<Progress[]> {
+    const { workflowId, runId } = await this.locate();
+    return progressOf(this.temporal, workflowId, runId);
   }
   /** True while the workflow runs, whatever its phase. */
   async running(): Promise<boolean> {
-    return (await this.handle.describe()).status.name === 'RUNNING';
+    return (await (await this.handle()).describe()).status.name === 'RUNNING';
   }
   /** The failure with which it ended, when it was refused. */
   async refusal(): Promise<unknown> {
-    return this.handle.result().then(
+    return (await this.handle()).result().then(
       () => undefined,
       (error: unknown) => error,
     );

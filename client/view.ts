@@ -26,6 +26,11 @@ export function renderView(input: ViewInput): string[] {
   ];
 }
 
+/** What is being asked, with its figures and the command for each answer; nothing when nothing is. */
+export function renderQuestion(input: ViewInput): string[] {
+  return input.state.question ? question(input.state.question, contextOf(input)) : [];
+}
+
 function warnings({ state, paint, glyphs, block }: Context): string[] {
   if (state.warnings.length === 0) return [];
   return ['', ...state.warnings.flatMap((line) => block(oneLine(line), '   ', ` ${glyphs.warning} `).map(paint.yellow))];

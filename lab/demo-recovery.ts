@@ -20,14 +20,15 @@ export async function recover(lab: Lab, tell: Telling, target: string): Promise<
   if (tell.live) {
     await runHere(lab, [...start, '--no-wait']);
     tell.gap();
-    if (!(await approvalIsAsked(lab, tell))) return undefined;
+    const question = await approvalIsAsked(lab, tell);
+    if (question === undefined) return undefined;
     tell.say(
       'Lifeboat waits for you: the figures above are those of the restored copy. Press any key to approve it, Ctrl-C to stop the demo.',
     );
     await key();
     tell.gap();
-    tell.command('lifeboat approve');
-    await runHere(lab, ['approve']);
+    tell.command(`lifeboat approve --question ${question}`);
+    await runHere(lab, ['approve', '--question', String(question)]);
     tell.command('lifeboat watch');
     await runHere(lab, ['watch']);
   } else await runInLines(lab, tell, [...start, '--wait']);
@@ -37,11 +38,12 @@ export async function recover(lab: Lab, tell: Telling, target: string): Promise<
   return undefined;
 }
 
-async function approvalIsAsked(lab: Lab, tell: Telling): Promise<boolean> {
+/** The number of the question; undefined when it is another one, or none. */
+async function approvalIsAsked(lab: Lab, tell: Telling): Promise<number | undefined> {
   const state = await stateOf(lab);
-  if (state?.question?.kind === 'approval') return true;
+  if (state?.question?.kind === 'approval') return state.question.id;
   tell.bad(`It did not get to the approval: ${state?.question?.problem?.message ?? state?.ending ?? 'no incident answers'}`);
-  return false;
+  return undefined;
 }
 
 /** On this terminal, as if the person had typed it. */
@@ -76,8 +78,9 @@ function runInLines(lab: Lab, tell: Telling, args: string[]): Promise<void> {
         approval = false;
         approving = (async () => {
           tell.say('This is no terminal, so nobody can be asked: the demo approves by itself.');
-          tell.command('lifeboat approve');
-          const { code, stdout, stderr } = await lab.cli(['approve']);
+          const question = String(await approvalIsAsked(lab, tell));
+          tell.command(`lifeboat approve --question ${question}`);
+          const { code, stdout, stderr } = await lab.cli(['approve', '--question', question]);
           if (code !== 0) child.kill();
           line((stdout || stderr).trim());
         })();

@@ -7,6 +7,8 @@ export const workflowTypeOf = (scenario: string): string => scenario.replace(/-(
 
 /** The one workflow ID of a system's incident: holding it is the lock of the system. */
 export const incidentWorkflowId = (system: string): string => `lifeboat/${system}/incident`;
+/** Where a recovered incident waits for its tasks: beside the lock, so that the next incident can be declared. */
+export const recoveredWorkflowId = (system: string, incident: string): string => `${incidentWorkflowId(system)}/${incident}`;
 /** Drills have a lock of their own, so that a drill never keeps an incident from being declared. */
 export const drillWorkflowId = (system: string): string => `lifeboat/${system}/drill`;
 /**

@@ -57,7 +57,10 @@ export const databaseCorruptionSteps = [
     when: 'restored',
   },
   { name: 'Resume the service', does: 'The database is opened, the services are started, and their health is verified from outside.' },
-  { name: 'Watch', does: 'The services are watched for the time that the plan says.' },
+  {
+    name: 'Watch',
+    does: 'The services are watched from outside for the time that the plan says, and the database is: that it answers and takes writes.',
+  },
   {
     name: 'Re-protect',
     does: 'The canary runs, archiving is proven, a new full backup is taken on the new timeline, and the standbys are rebuilt and streaming.',

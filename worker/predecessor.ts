@@ -16,14 +16,15 @@ const notedAfterItsEnd = 10_000;
 
 /** Writes down each attempt's task token, and which process works on it. */
 export function noteTasks(folder: string): ActivityInterceptorsFactory {
-  const ready = mkdir(folder, { recursive: true });
   const start = startOf(process.pid);
   return ({ info }) => ({
     inbound: {
       async execute(input, next) {
         const file = join(folder, `${info.workflowExecution?.runId ?? 'none'}-${info.activityId}-${info.attempt}`);
-        await ready;
-        await writeFile(file, [info.base64TaskToken, process.pid, await start].join('\n'));
+        // The directory of state may be removed under a running worker: then it is made anew, here, before each activity. An attempt that cannot be
+        // noted is made all the same: it only takes longer until the death of its worker is noticed.
+        await mkdir(folder, { recursive: true }).catch(() => undefined);
+        await writeFile(file, [info.base64TaskToken, process.pid, await start].join('\n')).catch(() => undefined);
         try {
           return await next(input);
         } finally {

@@ -1,4 +1,4 @@
-import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import { type ActivityOptions, proxyActivities, type RetryPolicy } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control.js';
 import type { HostActivities } from '../activities/host.js';
 import { controlQueue, hostQueue } from '../plan/names.js';
@@ -9,7 +9,11 @@ import { controlQueue, hostQueue } from '../plan/names.js';
  * An attempt that ends because its agent died is taken up again as often as it takes; an attempt that fails by itself is tried a few times
  * (activities/attempts.ts), and then a person is asked. 100 bounds an agent that every attempt kills.
  */
-const retry = { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '10 seconds', maximumAttempts: 100 } as const;
+const retry = {
+  ...{ initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '10 seconds', maximumAttempts: 100 },
+  // Of a worker that does not know the activity: it is older than this workflow, and does not become newer by itself.
+  nonRetryableErrorTypes: ['NotFoundError'],
+} satisfies RetryPolicy;
 
 /** A host may be gone: work that its agent has not taken by then fails, and says so. */
 const scheduleToStartTimeout = '30 seconds';

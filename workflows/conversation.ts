@@ -1,5 +1,7 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   allHandlersFinished,
+  ApplicationFailure,
   CancellationScope,
   condition,
   setCurrentDetails,
@@ -13,6 +15,7 @@ import { describe } from './details.js';
 import {
   type Abort,
   type Approval,
+  type Carried,
   type Close,
   type Note,
   abortUpdate,
@@ -40,6 +43,8 @@ export class Interrupted extends Error {
   }
 }
 
+const rollingBack = 'rolling back to the quarantined copy';
+
 export const now = (): string => new Date().toISOString();
 
 export abstract class Conversation {
@@ -53,7 +58,9 @@ export abstract class Conversation {
   /** Listens from its first moment on: Temporal rejects an update that finds no handler. */
   constructor(readonly input: IncidentInput) {
     const declaredAt = workflowInfo().startTime;
-    this.state = {
+    const { carried } = input;
+    this.asked = carried?.asked ?? 0;
+    this.state = carried?.state ?? {
       id: incidentName(input.system, declaredAt, input.mode === 'real' ? 'incident' : 'drill'),
       system: input.system,
       scenario: input.scenario,
@@ -79,6 +86,7 @@ export abstract class Conversation {
       canRollBack: false,
       planDigest: input.planDigest,
     };
+    if (carried) this.checked = this.declared('accepted');
     this.listen();
   }
 
@@ -94,7 +102,7 @@ export abstract class Conversation {
       facts,
       choices,
       askedAt: now(),
-      ...(problem ? { problem } : {}),
+      ...(problem ? { problem: numbered(problem, id) } : {}),
     };
     this.checked ??= this.declared('waiting', problem);
     this.setPhase('waiting');
@@ -102,7 +110,7 @@ export abstract class Conversation {
     try {
       const answered = () => this.answer !== undefined;
       if (this.real) await condition(answered);
-      else if (!(await condition(answered, '1 hour'))) {
+      else if (!(await condition(answered, '1 hour')) && !answered()) {
         this.interrupt({ what: 'abort', by: 'the drill', reason: 'nobody answered within an hour', resume: false });
         throw new Interrupted('abort');
       }
@@ -115,7 +123,7 @@ export abstract class Conversation {
     await this.afterAnswer();
     return answer;
   }
-  private asked = 0;
+  protected asked: number;
   protected askedAt = '';
 
   /** What is looked at anew after a person was asked, who may have taken hours. */
@@ -152,19 +160,31 @@ export abstract class Conversation {
   /** What was interrupted is dealt with; from here on it can be interrupted anew. */
   resumed(): void {
     this.interruption = undefined;
+    delete this.state.leaving;
     this.setPhase('open');
   }
 
+  /** It ends without a person having said so. */
+  leave(what: 'close' | 'cancel'): void {
+    this.state.leaving ??= { what, by: 'a cancellation' };
+  }
+
   settle(phase: Phase, ending: string): void {
+    delete this.state.leaving;
     this.state.ending = ending.charAt(0).toUpperCase() + ending.slice(1);
     if (phase !== 'recovered') this.state.endedAt = now();
     this.setPhase(phase);
   }
 
-  /** Waits, with the service recovered, until a person closes the incident (or rolls it back, which ends the wait). */
-  async untilClosed(): Promise<void> {
-    await condition(() => this.closing !== undefined);
+  /** Waits, with the service recovered, until a person closes the incident, or it went to be rolled back. True when it is closed. */
+  async untilClosed(): Promise<boolean> {
+    await condition(() => this.closing !== undefined || this.wentBack);
+    return !this.wentBack;
   }
+  private wentBack = false;
+
+  /** Hands over what it knows to a run under another workflow ID. Throws when that ID is taken. */
+  protected abstract handOver(rollBack?: Carried['rollBack']): Promise<void>;
 
   get closedBy(): string {
     return this.closing?.by ?? 'a cancellation';
@@ -189,7 +209,9 @@ export abstract class Conversation {
 
   protected declared(answer: Declared['answer'], problem?: Problem): Declared {
     const { request } = this.input;
-    return { answer, id: this.state.id, ...(request ? { request } : {}), ...(problem ? { problem } : {}) };
+    const { scenario, database, mode, vacuumFull } = this.input;
+    const of = { scenario, database, mode, target: this.state.target, ...(vacuumFull ? { vacuumFull } : {}) };
+    return { answer, id: this.state.id, of, ...(request ? { request } : {}), ...(problem ? { problem } : {}) };
   }
 
   private listen(): void {
@@ -210,6 +232,7 @@ export abstract class Conversation {
       closeUpdate,
       (close: Close) => {
         this.closing = close;
+        this.state.leaving = { what: 'close', by: close.by };
         if (close.leaveTasksOpen)
           this.state.notes.push({ at: now(), by: close.by, text: `closed with open tasks: ${close.leaveTasksOpen}` });
         return 'closed';
@@ -218,14 +241,41 @@ export abstract class Conversation {
     );
   }
 
-  private decided(decision: Decision): string {
+  private decided(decision: Decision): string | Promise<string> {
     if (decision.choice === 'roll-back') {
+      if (this.waitsBeside) return this.goBack(decision);
       this.interrupt({ what: 'roll-back', by: decision.by, reason: decision.reason ?? '', resume: true });
-      return 'rolling back to the quarantined copy';
+      return rollingBack;
     }
     if (decision.choice === 'abort') return this.aborted({ by: decision.by, reason: decision.reason ?? '', resume: false });
+    // Here, and not when the workflow goes on: the next answer may come in the same task of it, and the first one counts.
+    delete this.state.question;
     this.answer = decision;
     return `${decision.choice}: taken from ${decision.by}`;
+  }
+
+  /** It waits for its tasks, without the lock. */
+  private get waitsBeside(): boolean {
+    return this.input.carried !== undefined && !this.input.carried.rollBack;
+  }
+
+  /** There is one writer: it is rolled back under the lock of the system, or not at all. */
+  private async goBack({ by, reason = '' }: Decision): Promise<string> {
+    this.state.leaving = { what: 'roll-back', by };
+    try {
+      await this.handOver({ by, reason });
+    } catch (error) {
+      delete this.state.leaving;
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      throw ApplicationFailure.create({
+        type: 'Busy',
+        nonRetryable: true,
+        message: `Incident ${this.state.id} is not rolled back while another one is open: one at a time writes to a database.`,
+        details: [{ hint: 'See the other one: lifeboat watch. When it has recovered or was ended, say this again.' }],
+      });
+    }
+    this.wentBack = true;
+    return rollingBack;
   }
 
   private aborted({ by, reason, resume }: Abort): string {
@@ -233,8 +283,10 @@ export abstract class Conversation {
     return resume ? 'aborting: the database is opened and the services are started as they stand' : 'aborting: writes stay stopped';
   }
 
-  private interrupt(interruption: NonNullable<Conversation['interruption']>): void {
+  interrupt(interruption: NonNullable<Conversation['interruption']>): void {
     this.interruption = interruption;
+    this.state.leaving = { what: interruption.what, by: interruption.by };
+    delete this.state.question;
     this.state.notes.push({ at: now(), by: interruption.by, text: `${interruption.what}: ${interruption.reason}` });
     this.scope?.cancel();
   }
@@ -242,8 +294,18 @@ export abstract class Conversation {
   private noted({ by, text, task }: Note): string {
     this.state.notes.push({ at: now(), by, text: task ? `${task}: ${text}` : text });
     const open = this.state.tasks.find(({ name }) => name === task);
-    if (open) Object.assign(open, { doneAt: now(), by });
+    const before = open?.doneAt === undefined ? undefined : open.by;
+    if (open && !open.doneAt) Object.assign(open, { doneAt: now(), by });
     this.show();
+    if (before !== undefined) return `noted; "${open!.text}" was done already, by ${before}`;
     return open ? `noted, and "${open.text}" is done` : 'noted';
   }
+}
+
+/** What a hint tells to type, for this question: an answer without its number is not taken. */
+function numbered(problem: Problem, question: number): Problem {
+  const { hint } = problem;
+  return hint === undefined
+    ? problem
+    : { ...problem, hint: hint.replaceAll(/lifeboat (approve|decide (?!abort|roll-back)[\w-]+)/g, `$& --question ${question}`) };
 }

@@ -6,7 +6,7 @@ import { formatDuration } from '../plan/values.js';
 import { Chosen, type Incident } from './incident.js';
 import { scenario } from './scenario.js';
 import type { Choice, Problem } from './state.js';
-import { damagedDirectory, makeSafe, resumeService, rollBack, stopServices } from './shared/service.js';
+import { damagedDirectory, makeSafe, resumeService, rollBack, stopServices, watch } from './shared/service.js';
 import { reprotect } from './shared/reprotect.js';
 import { isFailureOf } from './shared/failures.js';
 
@@ -31,13 +31,8 @@ async function recover(incident: Incident): Promise<void> {
     otherwise: () => ({ summary: 'Lifeboat did not resume it', verified: false }),
   });
   incident.serviceResumed(resumed.verified);
-  await incident.step(
-    'Watch',
-    () => incident.control('long').watchServices({ form: incident.form('production'), services: serviceNames(incident) }),
-    {
-      otherwise: () => ({ summary: 'not watched' }),
-    },
-  );
+  let watches = 0;
+  await incident.step('Watch', () => watch(incident, (watches += 1)), { host: primary, otherwise: () => ({ summary: 'not watched' }) });
   await reprotect(incident);
   await incident.step('Report', () => incident.control('change').writeReport({ form: 'execute', state: incident.state }), {
     touches: 'nothing',
@@ -45,7 +40,6 @@ async function recover(incident: Incident): Promise<void> {
   });
 }
 
-const serviceNames = (incident: Incident) => incident.plan.services.map(({ name }) => name);
 const names = (incident: Incident) => ({ database: incident.input.database, incident: incident.state.id });
 
 async function checkRequest(incident: Incident) {

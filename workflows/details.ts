@@ -15,7 +15,7 @@ export function describe(state: IncidentState): string {
     if (question.problem) lines.push(`${question.problem.message}${question.problem.hint ? ` — ${question.problem.hint}` : ''}`);
     lines.push(
       ...question.facts.map((fact) => `- ${fact}`),
-      `Answer with \`lifeboat ${question.kind === 'approval' ? 'approve' : 'decide'}\`: ${question.choices.map(({ name }) => name).join(', ')}`,
+      `Answer with \`lifeboat ${question.kind === 'approval' ? 'approve' : 'decide CHOICE'} --question ${question.id}\`: ${question.choices.map(({ name }) => name).join(', ')}`,
     );
   }
   if (state.ending) lines.push('', state.ending);

@@ -1,13 +1,14 @@
-import { ApplicationFailure, getExternalWorkflowHandle, isCancellation } from '@temporalio/workflow';
+import { ApplicationFailure, getExternalWorkflowHandle, isCancellation, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import type { HostActivities } from '../activities/host.js';
 import type { ControlActivities } from '../activities/control.js';
 import type { PlanFacts } from '../activities/read-plan.js';
-import { drillWorkflowId } from '../plan/names.js';
+import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../plan/names.js';
 import { scenarioTexts } from '../plan/scenarios.js';
 import { onControl, onHost, type Patience } from './activities.js';
 import { Conversation, Interrupted, now } from './conversation.js';
-import type { Decision } from './messages.js';
+import type { Carried, Decision, IncidentInput } from './messages.js';
 import { problemOf, refuses } from './problems.js';
+import { incidentAttributes } from './search-attributes.js';
 import type { Choice, Problem, StepRecord } from './state.js';
 
 /** What every scenario shares: the plan, the timeline of steps, what a failed step asks, and the clock. */
@@ -45,6 +46,7 @@ export class Incident extends Conversation {
   /** Reads the control worker's plan. Throws when it has no such database. */
   async readPlan(): Promise<void> {
     const { input, state } = this;
+    if (input.carried) return;
     const plan = await onControl(input.system, 'look', `${input.scenario}: reading the plan`)
       .readPlan({ form: 'execute', database: input.database })
       .catch((error: unknown) => this.refuse(problemOf(error)));
@@ -62,10 +64,33 @@ export class Incident extends Conversation {
       .catch(() => undefined);
   }
 
+  /**
+   * Recovered, it waits for its tasks beside the lock of the system, which ends with this run: the next disaster may come before the debrief. To be
+   * rolled back, it takes the lock again. Between the two nothing is taken from anybody. Throws WorkflowExecutionAlreadyStartedError.
+   */
+  async handOver(rollBack?: Carried['rollBack']): Promise<void> {
+    const { input, state } = this;
+    state.leaving ??= { what: 'hand over', by: 'Lifeboat' };
+    const { leaving: _, ...known } = state;
+    const carried: Carried = { state: known, plan: this.plan, asked: this.asked, ...(rollBack ? { rollBack } : {}) };
+    await startChild(workflowTypeOf(input.scenario), {
+      workflowId: rollBack ? incidentWorkflowId(input.system) : recoveredWorkflowId(input.system, state.id),
+      args: [{ ...input, carried } satisfies IncidentInput],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      typedSearchAttributes: incidentAttributes(input, rollBack ? 'open' : 'recovered'),
+      // Neither start is the moment of its declaration, by which incidents are named.
+      memo: { incident: state.id, declaredAt: state.declaredAt },
+      staticSummary: `${input.scenario} of ${input.database}, declared by ${state.declaredBy}: ${rollBack ? 'rolled back' : 'its tasks'}`,
+    });
+    if (!rollBack) delete state.leaving;
+  }
+
   /** What the plan says, in names and numbers. */
   get plan(): PlanFacts {
-    if (!this.facts) throw ApplicationFailure.nonRetryable('the plan was not read yet');
-    return this.facts;
+    // Replayed, an answer may be heard before this run has done anything at all: what was carried over is there from its first moment on.
+    const facts = this.facts ?? this.input.carried?.plan;
+    if (!facts) throw ApplicationFailure.nonRetryable('the plan was not read yet');
+    return facts;
   }
 
   private refuse(problem: Problem): never {

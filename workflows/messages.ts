@@ -1,6 +1,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { BackupKind, BackupType } from '../plan/kinds.js';
 import type { ScenarioName } from '../plan/schema.js';
+import type { PlanFacts } from '../activities/read-plan.js';
 import type { Choice, IncidentState, Mode, Problem } from './state.js';
 
 /** How the client talks with an incident. Every update has a synchronous validator: what it refuses leaves no trace in history. */
@@ -18,11 +19,26 @@ export interface IncidentInput {
   planDigest: string;
   /** Made up by whoever declares, to see whether the incident that answers is the one they declared. */
   request?: string;
+  /** Of an incident that goes on here and began elsewhere. */
+  carried?: Carried;
+}
+
+/**
+ * An incident is open under the lock of its system, waits for its tasks beside it, and takes the lock again to be rolled back: three runs, which
+ * hand over what they know.
+ */
+export interface Carried {
+  state: IncidentState;
+  plan: PlanFacts;
+  /** How many questions were asked: the next one is no earlier one again. */
+  asked: number;
+  /** This run is to roll back; absent: it waits until it is closed. */
+  rollBack?: { by: string; reason: string };
 }
 
 export interface Approval {
   by: string;
-  /** The question that is answered; absent: the one that is open. */
+  /** The question that is answered: an answer without it is refused, but for an abort and a roll-back, which hold whatever is asked. */
   question?: number;
   comment?: string;
 }
@@ -45,6 +61,8 @@ export interface Declared {
   id: string;
   /** Of the input of this incident. */
   request?: string;
+  /** What the incident that answers was declared with: somebody who asks for something else is not told that they have it. */
+  of: Pick<IncidentInput, 'scenario' | 'database' | 'mode' | 'vacuumFull'> & { target: string };
   problem?: Problem;
 }
 

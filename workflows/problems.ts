@@ -20,6 +20,13 @@ export function problemOf(error: unknown): Problem {
       hint: `Look at that host and at the log of its agent; then: lifeboat decide retry`,
     };
   }
+  if (cause instanceof ApplicationFailure && cause.type === 'NotFoundError') {
+    return {
+      type: 'ToolMissing',
+      message: `the worker of ${where} runs an older Lifeboat, which cannot do this`,
+      hint: `Install this version there and start its agent again: lifeboat agent --host ${host ?? 'NAME'}; then: lifeboat decide retry`,
+    };
+  }
   if (cause instanceof ApplicationFailure) {
     const hint = (cause.details?.[0] as { hint?: string } | undefined)?.hint;
     return { type: cause.type ?? 'Error', message: cause.message, ...(hint ? { hint } : {}) };

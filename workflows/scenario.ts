@@ -25,16 +25,10 @@ export function scenario(of: Scenario) {
   };
 }
 
-/** Recovers, then waits until it is closed; a person may end it at any moment, or roll it back once something was put in place. */
+/** Recovers, and waits beside until it is closed; a person may end it at any moment, or roll it back once something was put in place. */
 async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Scenario): Promise<void> {
-  let outcome = await attempt(incident, () => recover(incident));
-  if (outcome.how === 'done' && incident.real) {
-    const verified =
-      incident.state.measured.rtoSeconds !== null ? 'the service is verified' : 'the service was resumed by hand and is NOT verified';
-    incident.settle('recovered', `${verified}; the incident is open until its tasks are done and it is closed`);
-    await report(incident);
-    outcome = await attempt(incident, () => incident.untilClosed());
-  }
+  let outcome = await begin(incident, recover);
+  if (outcome === 'elsewhere') return;
   if (outcome.how === 'roll-back') {
     incident.resumed();
     outcome = await attempt(incident, () => rollBack(incident));
@@ -47,6 +41,30 @@ async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Sce
   await incident.nonCancellable(() => end(incident, outcome, makeSafe));
   // Cancelled from Temporal's own UI or CLI: it shows as cancelled there, after everything was made safe.
   if (outcome.how === 'cancelled') throw outcome.error;
+}
+
+/** What this run is there for: to recover, to wait for the tasks of what is recovered, or to roll it back. */
+async function begin(incident: Incident, recover: Scenario['recover']): Promise<Outcome | 'elsewhere'> {
+  const { carried } = incident.input;
+  if (carried?.rollBack) {
+    incident.interrupt({ what: 'roll-back', ...carried.rollBack, resume: true });
+    return { how: 'roll-back' };
+  }
+  if (carried) {
+    let closed = true;
+    const waited = await attempt(incident, async () => void (closed = await incident.untilClosed()));
+    return closed ? waited : 'elsewhere';
+  }
+  const outcome = await attempt(incident, () => recover(incident));
+  if (outcome.how !== 'done' || !incident.real) return outcome;
+  const verified =
+    incident.state.measured.rtoSeconds !== null ? 'the service is verified' : 'the service was resumed by hand and is NOT verified';
+  incident.settle('recovered', `${verified}; the incident is open until its tasks are done and it is closed`);
+  await report(incident);
+  // Closed or rolled back at once, it does not have to go anywhere.
+  if (incident.state.leaving) return incident.interrupted ? { how: 'roll-back' } : outcome;
+  await incident.nonCancellable(() => incident.handOver());
+  return 'elsewhere';
 }
 
 type Outcome = { how: 'done' | 'abort' | 'roll-back' } | { how: 'cancelled'; error: unknown };
@@ -63,6 +81,7 @@ async function attempt(incident: Incident, work: () => Promise<void>): Promise<O
 }
 
 async function end(incident: Incident, { how }: Outcome, makeSafe: Scenario['makeSafe']): Promise<void> {
+  incident.leave('cancel');
   const recovered = incident.state.phase === 'recovered';
   const aborted = incident.interrupted?.what === 'abort' && incident.interrupted.resume;
   const ending = await makeSafe(incident, recovered || aborted);

@@ -130,6 +130,8 @@ export interface IncidentState {
   /** Files of evidence with their SHA-256. */
   evidence: { file: string; bytes: number; sha256: string }[];
   backup?: { label: string; location: string; takenAt: string };
+  /** What was decided of its end, while that is being carried out: nothing else is taken meanwhile. */
+  leaving?: { what: 'abort' | 'roll-back' | 'close' | 'cancel' | 'hand over'; by: string };
   /** The state that everything was left in, in one sentence. */
   ending?: string;
   /** Where the report was written, on the control worker. */
@@ -141,6 +143,8 @@ export interface IncidentState {
 /** What a long activity says in its heartbeats. */
 export interface Progress {
   what: string;
+  /** It is no progress: nobody works on it at the moment. */
+  waits?: boolean;
   /** 0 to 100. */
   percent?: number;
   bytesDone?: number;

@@ -14,6 +14,15 @@ function demandName(by: string): void {
 function demandOpen(state: IncidentState): void {
   if (!['open', 'waiting', 'recovered'].includes(state.phase))
     throw new Error(`Incident ${state.id} is ${state.phase}: there is nothing to decide any more.`);
+  demandUndecided(state);
+}
+
+const going = { abort: 'is being ended', 'roll-back': 'is about to be rolled back', close: 'is being closed', cancel: 'is being ended' };
+
+/** Of two who say how it ends, the first counts: the second is told so, and not that theirs was taken. */
+function demandUndecided({ id, leaving }: IncidentState): void {
+  if (leaving?.what === 'hand over') throw new Error(`Incident ${id} recovered this very moment, and nothing was taken: say it again.`);
+  if (leaving) throw new Error(`Incident ${id} ${going[leaving.what]} already, by ${leaving.by}: follow it with lifeboat watch`);
 }
 
 export function validateDecision(state: IncidentState, decision: Decision): void {
@@ -25,7 +34,10 @@ export function validateDecision(state: IncidentState, decision: Decision): void
     return;
   }
   const { question } = state;
-  if (!question) throw new Error('Nothing is being asked now. See where it is: lifeboat watch');
+  if (!question) {
+    const answered = decision.question === undefined ? '' : `Question ${decision.question} is not open: it may have been answered. `;
+    throw new Error(`${answered}Nothing is being asked now. See where it is: lifeboat watch`);
+  }
   if (decision.question !== undefined && decision.question !== question.id) {
     throw new Error(
       `Question ${decision.question} ${decision.question < question.id ? 'was answered already' : 'was not asked yet'}; question ${question.id} is open now: ${question.text}`,
@@ -41,6 +53,9 @@ export function validateDecision(state: IncidentState, decision: Decision): void
     if (!decision.target) throw new Error(`"${decision.choice}" needs a target: --to TIME, --to LSN, or --to BACKUP.`);
     parseTarget(decision.target);
   }
+  // Who answers must have seen what is asked: between their look and their answer another person may have answered, and a new one been asked.
+  if (decision.question === undefined && decision.choice !== 'abort')
+    throw new Error(`Say which question you answer, when you have read it: --question ${question.id}. It is: ${question.text}`);
 }
 
 function demandReason({ choice, reason }: { choice: string; reason?: string | undefined }): void {
@@ -53,12 +68,17 @@ export function validateAbort(state: IncidentState, { by, reason }: Abort): void
     throw new Error(
       `Incident ${state.id} is ${state.phase}, and cannot be aborted.${state.phase === 'recovered' ? ' To go back: lifeboat decide roll-back --reason "..."' : ''}`,
     );
+  demandUndecided(state);
   if (!reason || reason.trim() === '') throw new Error('Say why, for the record: --reason "..."');
 }
 
 export function validateNote(state: IncidentState, { by, text, task }: Note): void {
   demandName(by);
   if (text.trim() === '') throw new Error('A note needs a text.');
+  // What it knows goes over to where it waits for its tasks: what is said in between would stay behind.
+  if (state.leaving?.what === 'hand over') demandUndecided(state);
+  if (!['open', 'waiting', 'recovered'].includes(state.phase))
+    throw new Error(`Incident ${state.id} is ${state.phase}, and its report is written: a note would be in no report.`);
   if (task && !state.tasks.some(({ name }) => name === task))
     throw new Error(`There is no task "${task}"; there are ${state.tasks.map(({ name }) => name).join(', ')}.`);
 }
@@ -69,6 +89,7 @@ export function validateClose(state: IncidentState, { by, leaveTasksOpen }: Clos
     throw new Error(
       `Incident ${state.id} is ${state.phase}: only a recovered incident is closed. To end it now: lifeboat abort --reason "..."`,
     );
+  demandUndecided(state);
   const open = state.tasks.filter(({ doneAt }) => !doneAt);
   if (open.length > 0 && !leaveTasksOpen) {
     throw new Error(

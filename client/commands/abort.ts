@@ -3,6 +3,14 @@ import { printJson, printLine } from '../output.js';
 import { theDatabase, withLifeboat } from '../session.js';
 import { refusePlaceholder } from './decide.js';
 
+interface Ending {
+  reason?: string;
+  resume?: boolean;
+  drill?: boolean;
+  database?: string;
+  incident?: string;
+}
+
 /** `lifeboat abort`: ends the open incident in a stated, safe state. */
 export function register(program: Command): void {
   program
@@ -12,25 +20,21 @@ export function register(program: Command): void {
     .option('--resume', 'open the database and start the services as they stand; also after an incident that ended closed')
     .option('--drill', 'the drill that runs, and not the incident')
     .option('--database <name>', 'with --resume, when no incident is open')
-    .action(
-      async (
-        { reason, resume = false, drill, database }: { reason?: string; resume?: boolean; drill?: boolean; database?: string },
-        command: Command,
-      ) => {
-        refusePlaceholder(reason);
-        await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
-          const incident = lifeboat.incident(drill ? 'drill' : 'real');
-          const running = await incident.running().catch(() => false);
-          if (!running && resume && !drill) {
-            const said = await lifeboat.resume(theDatabase(lifeboat.plan, database), `resume-by-${by}`);
-            if (json) printJson({ said });
-            else printLine(`Resumed: ${said}`);
-            return;
-          }
-          const said = await incident.abort({ by, reason: reason ?? '', resume });
+    .option('--incident <name>', 'this one, when several wait for their tasks: its name, from lifeboat incidents')
+    .action(async ({ reason, resume = false, drill, database, incident: id }: Ending, command: Command) => {
+      refusePlaceholder(reason);
+      await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
+        const incident = lifeboat.incident(drill ? 'drill' : 'real', id);
+        // One that waits for its tasks holds nothing, and is no reason not to open the database.
+        if (resume && !drill && id === undefined && !(await lifeboat.locked())) {
+          const said = await lifeboat.resume(theDatabase(lifeboat.plan, database), `resume-by-${by}`);
           if (json) printJson({ said });
-          else printLine(`${said}. How it ends: ${prefix} watch`);
-        });
-      },
-    );
+          else printLine(`Resumed: ${said}`);
+          return;
+        }
+        const said = await incident.abort({ by, reason: reason ?? '', resume });
+        if (json) printJson({ said });
+        else printLine(`${said}. How it ends: ${prefix} watch`);
+      });
+    });
 }

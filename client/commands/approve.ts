@@ -1,7 +1,15 @@
 import type { Command } from 'commander';
 import { printJson, printLine } from '../output.js';
+import { questionSeen } from '../answer.js';
 import { withLifeboat } from '../session.js';
 import { numbered, refusePlaceholder } from './decide.js';
+
+interface Answer {
+  reason?: string;
+  question?: number;
+  drill?: boolean;
+  incident?: string;
+}
 
 /** `lifeboat approve`: a person says yes to what is asked, under their name. */
 export function register(program: Command): void {
@@ -9,14 +17,20 @@ export function register(program: Command): void {
     .command('approve')
     .description('approve what the open incident asks for')
     .option('--reason <text>', 'why, for the record; asked for when not all is as it should be')
-    .option('--question <number>', 'only if this is the question that is open', numbered)
+    .option('--question <number>', 'the question that you have read; without it, it is shown first', numbered)
     .option('--drill', 'of the drill that runs, and not of the incident')
-    .action(async ({ reason, question, drill }: { reason?: string; question?: number; drill?: boolean }, command: Command) => {
+    .option('--incident <name>', 'this one, when several wait for their tasks: its name, from lifeboat incidents')
+    .action(async ({ reason, question, drill, incident: id }: Answer, command: Command) => {
       refusePlaceholder(reason);
-      await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
-        const said = await lifeboat
-          .incident(drill ? 'drill' : 'real')
-          .approve({ by, ...(reason ? { comment: reason } : {}), ...(question === undefined ? {} : { question }) });
+      await withLifeboat(command, async (lifeboat, globals) => {
+        const { by, json, prefix } = globals;
+        const incident = lifeboat.incident(drill ? 'drill' : 'real', id);
+        const seen = await questionSeen(incident, 'approve', question, globals);
+        const said = await incident.approve({
+          by,
+          ...(reason ? { comment: reason } : {}),
+          ...(seen === undefined ? {} : { question: seen }),
+        });
         if (json) printJson({ said });
         else printLine(`Approved by ${by}. Follow it: ${prefix} watch`);
       });

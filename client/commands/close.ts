@@ -8,9 +8,10 @@ export function register(program: Command): void {
     .command('close')
     .description('close a recovered incident; its tasks must be done, or left open with a reason')
     .option('--leave-tasks-open <reason>', 'close it although tasks are open')
-    .action(async ({ leaveTasksOpen }: { leaveTasksOpen?: string }, command: Command) => {
+    .option('--incident <name>', 'this one, when several wait for their tasks: its name, from lifeboat incidents')
+    .action(async ({ leaveTasksOpen, incident: id }: { leaveTasksOpen?: string; incident?: string }, command: Command) => {
       await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
-        const incident = lifeboat.incident();
+        const incident = lifeboat.incident('real', id);
         const { quarantine } = await incident.state();
         await incident.closeIt({ by, ...(leaveTasksOpen ? { leaveTasksOpen } : {}) });
         if (json) {

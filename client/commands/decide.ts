@@ -1,9 +1,18 @@
 import type { Command } from 'commander';
 import { Expected, printJson, printLine } from '../output.js';
+import { questionSeen } from '../answer.js';
 import { withLifeboat } from '../session.js';
 import type { Choice } from '../../workflows/state.js';
 
 const choices = ['retry', 'skip', 'done', 'restore', 'keep', 'roll-back', 'approve', 'abort'] as const satisfies readonly Choice['name'][];
+
+interface Answer {
+  reason?: string;
+  to?: string;
+  question?: number;
+  drill?: boolean;
+  incident?: string;
+}
 
 /** `lifeboat decide <choice>`: a person answers the question that the open incident asks. */
 export function register(program: Command): void {
@@ -13,31 +22,29 @@ export function register(program: Command): void {
     .argument('<choice>', choices.join(', '))
     .option('--reason <text>', 'why, for the record')
     .option('--to <target>', 'for restore: the target')
-    .option('--question <number>', 'only if this is the question that is open', numbered)
+    .option('--question <number>', 'the question that you have read; without it, it is shown first', numbered)
     .option('--drill', 'of the drill that runs, and not of the incident')
-    .action(
-      async (
-        choice: string,
-        { reason, to, question, drill }: { reason?: string; to?: string; question?: number; drill?: boolean },
-        command: Command,
-      ) => {
-        if (!choices.some((one) => one === choice))
-          throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
-        refusePlaceholder(reason);
-        if (to) (await import('../../plan/target.js')).parseTarget(to);
-        await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
-          const said = await lifeboat.incident(drill ? 'drill' : 'real').decide({
-            by,
-            choice: choice as Choice['name'],
-            ...(reason ? { reason } : {}),
-            ...(to ? { target: to } : {}),
-            ...(question === undefined ? {} : { question }),
-          });
-          if (json) printJson({ said });
-          else printLine(`${said}. Follow it: ${prefix} watch`);
+    .option('--incident <name>', 'this one, when several wait for their tasks: its name, from lifeboat incidents')
+    .action(async (choice: string, { reason, to, question, drill, incident: id }: Answer, command: Command) => {
+      if (!choices.some((one) => one === choice))
+        throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
+      refusePlaceholder(reason);
+      if (to) (await import('../../plan/target.js')).parseTarget(to);
+      await withLifeboat(command, async (lifeboat, globals) => {
+        const { by, json, prefix } = globals;
+        const incident = lifeboat.incident(drill ? 'drill' : 'real', id);
+        const seen = await questionSeen(incident, choice as Choice['name'], question, globals);
+        const said = await incident.decide({
+          by,
+          choice: choice as Choice['name'],
+          ...(reason ? { reason } : {}),
+          ...(to ? { target: to } : {}),
+          ...(seen === undefined ? {} : { question: seen }),
         });
-      },
-    );
+        if (json) printJson({ said });
+        else printLine(`${said}. Follow it: ${prefix} watch`);
+      });
+    });
 }
 
 /** The number of a question. Throws {@link Expected}. */

@@ -10,11 +10,14 @@ export function register(program: Command): void {
     .argument('<text>', 'what there is to say')
     .option('--drill', 'of the drill that runs, and not of the incident')
     .option('--task <name>', 'root-cause, document-update, debrief, improvement, customer-report')
-    .action(async (text: string, { task, drill }: { task?: string; drill?: boolean }, command: Command) => {
-      await withLifeboat(command, async (lifeboat, { by, json }) => {
-        const said = await lifeboat.incident(drill ? 'drill' : 'real').note({ by, text, ...(task ? { task } : {}) });
-        if (json) printJson({ said });
-        else printLine(said);
-      });
-    });
+    .option('--incident <name>', 'this one, when several wait for their tasks: its name, from lifeboat incidents')
+    .action(
+      async (text: string, { task, drill, incident: id }: { task?: string; drill?: boolean; incident?: string }, command: Command) => {
+        await withLifeboat(command, async (lifeboat, { by, json }) => {
+          const said = await lifeboat.incident(drill ? 'drill' : 'real', id).note({ by, text, ...(task ? { task } : {}) });
+          if (json) printJson({ said });
+          else printLine(said);
+        });
+      },
+    );
 }

@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander';
 import { Expected, exitCodes, printJson, printLine } from '../output.js';
 import { globals, theDatabase, withLifeboat } from '../session.js';
+import type { Incident } from '../lifeboat.js';
 import type { ScenarioName } from '../../plan/schema.js';
+import type { Declared } from '../../workflows/messages.js';
 import type { Mode } from '../../workflows/state.js';
 
 interface StartOptions {
@@ -54,12 +56,11 @@ export async function declare(command: Command, scenario: string, options: Start
       ...(options.vacuumFull ? { vacuumFull: true } : {}),
     });
     const say = json ? (line: string) => process.stderr.write(`${line}\n`) : printLine;
-    if (attached) {
-      const { declaredBy, database: theirs, scenario: running } = await incident.state();
-      say(
-        `An incident is open already: ${declared.id} (${running} of ${theirs}, declared by ${declaredBy}). A system has one at a time: nothing new was started, this is that one.`,
-      );
-    } else if (mode === 'real')
+    if (attached && declared.answer !== 'refused') {
+      await joined(incident, declared, { ...options, scenario: name, database, mode }, { command, say });
+      return;
+    }
+    if (mode === 'real')
       say(`Incident ${declared.id} is declared. It goes on by itself, also when this terminal is closed; come back with: ${prefix} watch`);
     else say(`${mode === 'drill' ? 'Drill' : 'Dry run'} ${declared.id} has begun: nothing of production is changed.`);
     if (declared.answer === 'refused') {
@@ -77,6 +78,53 @@ export async function declare(command: Command, scenario: string, options: Start
     const { follow } = await import('../follow.js');
     process.exitCode = await follow(incident, globals(command), { wait: options.wait ?? process.stdout.isTTY });
   });
+}
+
+/**
+ * Another one is open, and a system has one at a time: that is shown, but what was asked for was not begun, and no script may take the success of
+ * the other one for its own. Who asked for something else is told both. Exit code 3. Throws {@link Expected}.
+ */
+async function joined(
+  incident: Incident,
+  declared: Declared,
+  wanted: StartOptions & Pick<Declared['of'], 'scenario' | 'database' | 'mode'>,
+  { command, say }: { command: Command; say: (line: string) => unknown },
+): Promise<void> {
+  const { json, prefix } = globals(command);
+  const { id, of } = declared;
+  const { declaredBy } = await incident.state();
+  const drill = of.mode === 'real' ? '' : ' --drill';
+  const what = { real: 'An incident', drill: 'A drill', 'dry-run': 'A dry run' }[of.mode];
+  const open = `${what} is open already: ${id} (${of.scenario} of ${of.database}, declared by ${declaredBy})`;
+  const other = await differences(of, wanted);
+  if (other.length > 0) {
+    throw new Expected(
+      `${open}. It is not what you asked for, and nothing new was started: ${other.join('; ')}.`,
+      `Follow it: ${prefix} watch. When it asks, it takes another target: ${prefix} decide restore --to TARGET${drill}. To end it first: ${prefix} abort --reason "..."${drill}`,
+      exitCodes.refused,
+    );
+  }
+  say(`${open}, target ${of.target}. A system has one at a time: nothing new was started. Follow that one: ${prefix} watch`);
+  process.exitCode = exitCodes.refused;
+  if (wanted.detach && json) printJson({ ...declared, attached: true });
+  // For a person at a terminal: that one is what there is to see.
+  if (wanted.detach || json || !process.stdout.isTTY) return;
+  const { follow } = await import('../follow.js');
+  await follow(incident, globals(command), { wait: true });
+}
+
+/** What was asked for and is not what the open one does, each with both. */
+async function differences(of: Declared['of'], wanted: StartOptions & Pick<Declared['of'], 'scenario' | 'database' | 'mode'>) {
+  const { parseTarget } = await import('../../plan/target.js');
+  const target = (text: string) => JSON.stringify(parseTarget(text));
+  const said = (what: string, theirs: string, yours: string) => `its ${what} is ${theirs}, and you asked for ${yours}`;
+  return [
+    ...(['scenario', 'database', 'mode'] as const).flatMap((what) =>
+      of[what] === wanted[what] ? [] : [said(what, of[what], wanted[what])],
+    ),
+    ...(wanted.to === undefined || target(wanted.to) === target(of.target) ? [] : [said('target', of.target, wanted.to)]),
+    ...(wanted.vacuumFull && !of.vacuumFull ? ['you asked for --vacuum-full, and it was declared without'] : []),
+  ];
 }
 
 async function knownScenario(scenario: string): Promise<ScenarioName> {

@@ -11,8 +11,8 @@ export function answerCommand(
   const reason = choice.needs.includes('reason') || choice.name === 'abort' ? ` --reason "${ellipsis}"` : '';
   const target = choice.needs.includes('target') ? ` --to ${declaredAt.slice(0, 10)}T${ellipsis}Z` : '';
   const words = choice.name === 'approve' || choice.name === 'abort' ? choice.name : `decide ${choice.name}`;
-  // An approval is of these figures: asked anew in the meantime, it is refused.
-  const question = choice.name === 'approve' ? ` --question ${asked.id}` : '';
+  // An answer is to what stands here: asked anew in the meantime, it is refused. An abort and a roll-back hold whatever is asked.
+  const question = choice.name === 'abort' || choice.name === 'roll-back' ? '' : ` --question ${asked.id}`;
   const drill = mode === 'real' ? '' : ' --drill';
   return `${commandPrefix} ${words}${target}${reason}${question}${drill}`;
 }

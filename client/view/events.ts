@@ -73,6 +73,8 @@ function stepEvents(before: StepRecord | undefined, step: StepRecord, glyphs: Gl
 /** A long step speaks at each tenth of its way. */
 function progressEvents({ before, now }: EventProgress): string[] {
   return now.flatMap((one) => {
+    // Said once: how long it takes is in what comes next.
+    if (one.waits) return before.some(({ waits }) => waits) ? [] : [`  ${one.what}`];
     const percent = percentOf(one);
     if (percent === undefined) return [];
     const last = before.find((other) => other.what === one.what);

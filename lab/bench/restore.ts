@@ -119,19 +119,19 @@ async function incident(lab: Lab, temporal: Client, target: string, trace: strin
   const from = Date.now();
   const following = lab.cli(['start', 'database-corruption', '--to', target, '--wait', '--as', 'ben', '--json']);
   const handle = temporal.workflow.getHandle(incidentWorkflowId(lab.system));
-  await until(
+  const question = await until(
     'the question',
     async () => {
       const state = await handle.query<IncidentState>('state');
       if (state.question && state.question.kind !== 'approval') throw new Error(JSON.stringify(state.question));
-      return state.question?.kind === 'approval';
+      return state.question?.kind === 'approval' ? String(state.question.id) : undefined;
     },
     180,
     250,
   );
   // From here on it is our time again: the command has to start, too.
   const approved = Date.now();
-  const approval = await lab.cli(['approve', '--as', 'asha']);
+  const approval = await lab.cli(['approve', '--as', 'asha', '--question', question]);
   if (approval.code !== 0) throw new Error(`not approved: ${approval.stderr}`);
   const ended = await following;
   if (ended.code !== 0) throw new Error(`the incident ended with ${ended.code}: ${ended.stdout}${ended.stderr}`);

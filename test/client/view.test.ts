@@ -59,8 +59,8 @@ describe('the view', () => {
     expect(text).toContain('Row counts: 4 of 4 tables as expected.');
     for (const command of [
       'approve --question 2',
-      'decide restore --to 2026-11-21T…Z',
-      'decide reject --reason "…"',
+      'decide restore --to 2026-11-21T…Z --question 2',
+      'decide reject --reason "…" --question 2',
       'abort --reason "…"',
     ]) {
       expect(text.split('\n')).toContain(`   lifeboat --plan shop.yaml ${command}`);
@@ -79,7 +79,7 @@ describe('the view', () => {
     expect(text).toContain('BackupDamaged: the backup 20261121-020000F');
     expect(text).toContain('Hint: Retry with the next location');
     for (const command of ['decide retry', 'decide skip --reason "…"', 'decide done --reason "…"'])
-      expect(text.split('\n')).toContain(`   lifeboat ${command}`);
+      expect(text.split('\n')).toContain(`   lifeboat ${command} --question 1`);
   });
 
   it('ends with what was lost, the quarantine and what to type next', () => {

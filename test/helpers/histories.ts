@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Lab } from '../../lab/lab.js';
 import { checkout } from '../../lab/root.js';
+import { drillWorkflowId, incidentWorkflowId } from '../../plan/names.js';
 import { lifeboatOf } from './incident.js';
 
 /** The histories of Temporal: stored, to be replayed against later code; and searched for what must never be in one. */
@@ -17,7 +18,7 @@ export const historiesDirectory = join(checkout, 'test', 'histories');
 export async function storeHistory(lab: Lab, name: string, mode: 'real' | 'drill' = 'real'): Promise<void> {
   if (!process.env['LIFEBOAT_STORE_HISTORIES']) return;
   const lifeboat = await lifeboatOf(lab);
-  const { workflowId } = lifeboat.incident(mode);
+  const workflowId = mode === 'real' ? incidentWorkflowId(lab.system) : drillWorkflowId(lab.system);
   const history = plain(await lifeboat.temporal.workflow.getHandle(workflowId).fetchHistory());
   mkdirSync(historiesDirectory, { recursive: true });
   writeFileSync(join(historiesDirectory, `${name}.json`), `${JSON.stringify(impersonal(history), null, 1)}\n`);

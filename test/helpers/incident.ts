@@ -47,15 +47,24 @@ export async function protect(lab: Lab, ...more: string[][]): Promise<void> {
   for (const args of [['backup', 'create', '--full'], ...more]) await ran(lab, args);
 }
 
+/** A command that answers, by who has just read what is asked: an answer without the number of its question is not taken. */
+export async function answering(lab: Lab, args: string[]): Promise<string[]> {
+  if (!['approve', 'decide'].includes(args[0]!) || args.includes('--question')) return args;
+  const { question } = await stateOf(lab, args.includes('--drill') ? 'drill' : 'real').catch(() => ({ question: undefined }));
+  return question ? [...args, '--question', String(question.id)] : args;
+}
+
 /** Runs a command that must succeed, and returns what it printed. */
-export async function ran(lab: Lab, args: string[]): Promise<string> {
+export async function ran(lab: Lab, given: string[]): Promise<string> {
+  const args = await answering(lab, given);
   const { code, stdout, stderr } = await lab.cli(args);
   if (code !== 0) throw new Error(`lifeboat ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}\n${await story(lab)}`);
   return stdout;
 }
 
 /** Runs a command that must be refused with this code and these words. */
-export async function refused(lab: Lab, args: string[], code: number, says: RegExp): Promise<CliResult> {
+export async function refused(lab: Lab, given: string[], code: number, says: RegExp): Promise<CliResult> {
+  const args = await answering(lab, given);
   const result = await lab.cli(args);
   const text = result.stdout + result.stderr;
   if (result.code !== code || !says.test(text))

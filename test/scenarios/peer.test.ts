@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createLab } from '../../lab/lab.js';
 import { until } from '../../lab/wait.js';
+import { answering } from '../helpers/incident.js';
 
 /** Debian's default: nobody has a password, and the kernel says who calls. */
 test.runIf(process.getuid?.() === 0)(
@@ -30,7 +31,7 @@ test.runIf(process.getuid?.() === 0)(
         'the target can be reached',
         async () => (await lab.cli(['start', 'database-corruption', '--to', target, '--detach'])).code === 0,
       );
-      await until('the approval is taken', async () => (await lab.cli(['approve', '--as', 'asha'])).code === 0);
+      await until('the approval is taken', async () => (await lab.cli(await answering(lab, ['approve', '--as', 'asha']))).code === 0);
       const { code, stdout, stderr } = await lab.cli(['watch']);
       expect(code, stdout + stderr).toBe(0);
       expect(stdout).toContain('Recovered');

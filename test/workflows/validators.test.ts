@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Decision } from '../../workflows/messages.js';
 import type { IncidentState, Question } from '../../workflows/state.js';
 import { validateAbort, validateClose, validateDecision, validateNote } from '../../workflows/validators.js';
 
@@ -32,7 +33,7 @@ const without = ({ question: _, ...state }: IncidentState) => state;
 
 describe('a decision', () => {
   const says = (state: IncidentState, decision: Partial<Parameters<typeof validateDecision>[1]>) => () => {
-    validateDecision(state, { by: 'ben', choice: 'approve', ...decision });
+    validateDecision(state, { by: 'ben', choice: 'approve', question: 3, ...decision });
   };
 
   test('is taken when it is offered', () => {
@@ -55,6 +56,26 @@ describe('a decision', () => {
   test('is refused when it answers another question, and says which one is open', () => {
     expect(says(incident(), { question: 2 })).toThrow(/Question 2 was answered already; question 3 is open now: Put the restored/);
     expect(says(incident(), { question: 4 })).toThrow(/Question 4 was not asked yet; question 3 is open now/);
+  });
+
+  test('is refused without the number of its question; an abort and a roll-back hold whatever is asked', () => {
+    const unnumbered = (decision: Partial<Decision>) => () => {
+      validateDecision(incident({ canRollBack: true }), { by: 'ben', choice: 'approve', ...decision });
+    };
+    expect(unnumbered({})).toThrow(/Say which question you answer, when you have read it: --question 3\. It is: Put the restored copy/);
+    expect(unnumbered({ choice: 'restore', target: 'latest' })).toThrow('Say which question you answer');
+    expect(unnumbered({ choice: 'abort', reason: 'x' })).not.toThrow();
+    expect(unnumbered({ choice: 'roll-back', reason: 'x' })).not.toThrow();
+  });
+
+  test('is refused when it is decided already how the incident ends, and says by whom', () => {
+    const leaving = incident({ leaving: { what: 'abort', by: 'dee' }, canRollBack: true });
+    expect(says(leaving, {})).toThrow(/is being ended already, by dee/);
+    expect(says(leaving, { choice: 'roll-back', reason: 'x' })).toThrow(/is being ended already, by dee/);
+    expect(() => validateAbort(leaving, { by: 'ben', reason: 'x', resume: true })).toThrow(/is being ended already, by dee/);
+    const closing = incident({ phase: 'recovered', leaving: { what: 'close', by: 'dee' }, canRollBack: true });
+    expect(() => validateClose(closing, { by: 'ben' })).toThrow(/is being closed already, by dee/);
+    expect(says(closing, { choice: 'roll-back', reason: 'x' })).toThrow(/is being closed already, by dee/);
   });
 
   test('is refused when it is not offered, and says what is', () => {
@@ -81,10 +102,10 @@ describe('field note 18: self-approval, and approvals without identity', () => {
     expect(() => validateDecision(two, { by, choice: 'approve' })).toThrow('The plan asks for two people: asha declared this incident');
   });
   test('somebody else may', () => {
-    expect(() => validateDecision(two, { by: 'ben', choice: 'approve' })).not.toThrow();
+    expect(() => validateDecision(two, { by: 'ben', choice: 'approve', question: 3 })).not.toThrow();
   });
   test('where one person is enough, who declared it may', () => {
-    expect(() => validateDecision(incident(), { by: 'asha', choice: 'approve' })).not.toThrow();
+    expect(() => validateDecision(incident(), { by: 'asha', choice: 'approve', question: 3 })).not.toThrow();
   });
   test('who declared it may still abort, which puts nothing in place', () => {
     expect(() => validateDecision(two, { by: 'asha', choice: 'abort', reason: 'a false alarm' })).not.toThrow();
@@ -104,6 +125,7 @@ describe('abort, note and close', () => {
     expect(() => validateNote(state, { by: ' ', text: 'x' })).toThrow('Say who you are');
     expect(() => validateNote(state, { by: 'ben', text: 'x', task: 'party' })).toThrow('no task "party"; there are debrief');
     expect(() => validateNote(state, { by: 'ben', text: 'x', task: 'debrief' })).not.toThrow();
+    expect(() => validateNote({ ...state, phase: 'closed' }, { by: 'ben', text: 'x' })).toThrow(/is closed, and its report is written/);
   });
 
   test('an incident is closed when it is recovered and its tasks are done, or left open with a reason', () => {

@@ -1,10 +1,12 @@
 import { workflowInfo } from '@temporalio/workflow';
 import type { Incident } from '../incident.js';
+import { wasResumed } from './service.js';
 
 /** After a recovery: the canary and archiving run, a new full backup is taken on the new timeline, and every standby streams. */
 export async function reprotect(incident: Incident): Promise<void> {
   const { primary, standbys } = incident.plan;
-  await incident.step('Re-protect', () => protectAgain(incident), {
+  let attempts = 0;
+  await incident.step('Re-protect', () => protectAgain(incident, (attempts += 1)), {
     host: primary,
     otherwise: () => ({ summary: 'the database is NOT protected until a backup is taken' }),
   });
@@ -28,10 +30,12 @@ export async function reprotect(incident: Incident): Promise<void> {
   }
 }
 
-async function protectAgain(incident: Incident) {
+async function protectAgain(incident: Incident, attempt: number) {
   const names = { database: incident.input.database, incident: incident.state.id };
   const form = incident.form('production');
   const agent = incident.host(incident.plan.primary, 'long');
+  // It may have died since: what was open is opened again, since nothing else would start it.
+  if (attempt > 1 && wasResumed(incident)) await incident.host(incident.plan.primary, 'change').openDatabase({ form, ...names });
   const archiving = await agent.protect({ form, ...names });
   const backup = await agent.takeBackup({
     form,

@@ -1,4 +1,4 @@
-import { isCancellation } from '@temporalio/workflow';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { Incident } from '../incident.js';
 import { problemOf } from '../problems.js';
 
@@ -42,6 +42,33 @@ export async function resumeService(incident: Incident) {
   const started = await startServices(incident);
   const health = await incident.control('look').checkHealth({ form, services: serviceNames(incident) });
   return { summary: [opened.summary, ...started, health.summary].join('; '), verified: true };
+}
+
+/** Opened and verified once by this incident: what does not run any more was not left so by a person. */
+export const wasResumed = ({ state }: Incident): boolean => state.measured.rtoSeconds !== null;
+
+/**
+ * Watches the services from outside and the database on its host, each for as long as the plan says. Watched again after something was down, what
+ * does not run is started first: nothing else would.
+ */
+export async function watch(incident: Incident, attempt: number): Promise<{ summary: string }> {
+  const form = incident.form('production');
+  const services = serviceNames(incident);
+  const database = (once: boolean) =>
+    incident.host(incident.plan.primary, once ? 'look' : 'long').watchDatabase({ form, database: incident.input.database, services, once });
+  const started = attempt > 1 && wasResumed(incident) ? [(await resumeService(incident)).summary] : [];
+  const scope = new CancellationScope();
+  try {
+    const watched = await scope.run(() => Promise.all([incident.control('long').watchServices({ form, services }), database(false)]));
+    return { summary: [...started, ...watched.map(({ summary }) => summary)].join('; ') };
+  } catch (error) {
+    // The other one is of no more use.
+    scope.cancel();
+    if (isCancellation(error)) throw error;
+    // A service that is ill because its database is down: that is the one to say.
+    await database(true);
+    throw error;
+  }
 }
 
 /**

@@ -1,0 +1,179 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import { stringify } from 'yaml';
+import type { PlanFacts } from '../../activities/read-plan.js';
+import { Lifeboat } from '../../client/lifeboat.js';
+import { capture, type CliResult } from '../../lab/capture.js';
+import { labVariable } from '../../lab/processes.js';
+import { cliEntry } from '../../lab/root.js';
+import { until } from '../../lab/wait.js';
+import { loadPlan } from '../../plan/load.js';
+import { controlQueue, hostQueue } from '../../plan/names.js';
+import type { PlanFile } from '../../plan/schema.js';
+import { workflowBundle } from '../../worker/run-worker.js';
+import type { IncidentState } from '../../workflows/state.js';
+
+/**
+ * Incidents against a real Temporal with the workflows as they are built, in which what happens on hosts is written by the test: for what people
+ * and workflows say to each other, at moments that no real database can be made to wait for.
+ */
+export interface Scripted {
+  system: string;
+  lifeboat: Lifeboat;
+  /** What an activity gives, or throws; called with its input. Others give what a recovery that goes well gives. */
+  script: Record<string, (input: never) => unknown>;
+  /** Names of activities, in the order in which they began. */
+  began: string[];
+  startControl(): Promise<void>;
+  stopControl(): Promise<void>;
+  startAgent(): Promise<void>;
+  stopAgent(): Promise<void>;
+  untilState(what: string, good: (state: IncidentState) => boolean): Promise<IncidentState>;
+  cli(args: string[]): Promise<CliResult>;
+  /** The command in a terminal, with this answer when it asks for a yes. */
+  terminal(args: string[], answer: string): Promise<{ code: number; said: string }>;
+  stop(): Promise<void>;
+}
+
+/** A damaged database that a restore brings back, in a moment. */
+const going: Record<string, (input: never) => unknown> = {
+  checkRequest: () => ({ summary: 'it can be done', warnings: [], planDigest: 'as-declared' }),
+  stopWrites: () => ({ summary: 'closed', proofs: [] }),
+  saveEvidence: () => ({ summary: 'saved', files: [] }),
+  assess: () => ({ summary: 'damaged', classification: 'not repairable', findings: [], damagedIndexes: [], files: [] }),
+  listCandidates: () => ({
+    summary: 'one',
+    candidates: [{ label: 'full', location: 'onsite', takenAt: '2026-11-21T00:00:00Z', databaseBytes: 1, timeline: 1 }],
+    passedOver: [],
+  }),
+  restoreBeside: () => ({ summary: 'restored' }),
+  verifyRestored: () => ({ summary: 'sound', rows: [], rpoSeconds: 2, doubts: [], warnings: [], checks: [], files: [] }),
+  putInPlace: () => ({ summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000 }),
+  putBack: () => ({ summary: 'the old one is back', host: 'db1', quarantine: '/data.replaced', bytes: 2000 }),
+  settlePlace: () => ({ summary: 'as it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
+  openDatabase: () => ({ summary: 'open' }),
+  checkHealth: () => ({ summary: 'healthy' }),
+  watchDatabase: () => ({ summary: 'takes writes' }),
+  watchServices: () => ({ summary: 'healthy for 1 s' }),
+  protect: () => ({ summary: 'archiving' }),
+  takeBackup: () => ({ summary: 'a full backup', failed: [] }),
+  release: () => ({ summary: 'the database is open', closed: false }),
+  stopCopy: () => ({ summary: 'the copy is stopped' }),
+  discardCopy: () => ({ summary: 'the copy is gone' }),
+  writeReport: () => ({ summary: 'report.html', path: 'report.html' }),
+};
+const onControl = ['readPlan', 'checkHealth', 'watchServices', 'writeReport'];
+
+export async function scripted({ directory, temporal }: { directory: string; temporal: string }): Promise<Scripted> {
+  const system = `people-${randomBytes(4).toString('hex')}`;
+  const home = join(directory, system);
+  for (const name of ['logs', 'state']) mkdirSync(join(home, name), { recursive: true });
+  const planPath = join(home, 'lifeboat.yaml');
+  const plan: PlanFile = {
+    system,
+    objectives: { rto: '1h', rpo: '5m' },
+    hosts: { db1: { region: 'home' } },
+    locations: { onsite: { directory: join(directory, 'onsite') } },
+    databases: {
+      main: {
+        name: 'shop',
+        postgres: { primary: 'db1', dataDirectory: join(directory, 'none'), socketDirectory: directory },
+        backups: { physical: { locations: ['onsite'] } },
+      },
+    },
+  };
+  writeFileSync(planPath, stringify(plan));
+  const loaded = await loadPlan(planPath);
+  const env = {
+    PATH: process.env['PATH']!,
+    HOME: process.env['HOME'] ?? '/',
+    LIFEBOAT_STATE_DIR: join(home, 'state'),
+    LIFEBOAT_PLAN: planPath,
+    TEMPORAL_ADDRESS: temporal,
+    TEMPORAL_NAMESPACE: 'default',
+    [labVariable]: directory,
+  };
+  process.env['TEMPORAL_ADDRESS'] = temporal;
+  const lifeboat = await Lifeboat.connect(loaded);
+  const facts: PlanFacts = {
+    ...{ database: 'main', databaseName: 'shop', primary: 'db1', standbys: [], services: [], hosts: ['db1'], approvals: 1 },
+    ...{ objectives: { rtoSeconds: 3600, rpoSeconds: 300 }, planDigest: loaded.digest, summary: 'the plan' },
+  };
+  const script: Scripted['script'] = {};
+  const began: string[] = [];
+  const activity = (name: string) => async (input: never) => {
+    began.push(name);
+    const of = script[name] ?? going[name] ?? (name === 'readPlan' ? () => facts : undefined);
+    if (!of) throw ApplicationFailure.nonRetryable(`the test does not say what ${name} does`);
+    return await of(input);
+  };
+  const activities = (names: string[]) => Object.fromEntries(names.map((name) => [name, activity(name)]));
+  const process_ = (taskQueue: string, more: object) => {
+    let running: { worker: Worker; over: Promise<void> } | undefined;
+    return {
+      async start() {
+        const connection = await NativeConnection.connect({ address: temporal });
+        const worker = await Worker.create({
+          connection,
+          namespace: 'default',
+          taskQueue,
+          maxCachedWorkflows: 0,
+          shutdownGraceTime: 0,
+          ...more,
+        });
+        running = { worker, over: worker.run().finally(() => connection.close()) };
+      },
+      async stop() {
+        running?.worker.shutdown();
+        await running?.over;
+        running = undefined;
+      },
+    };
+  };
+  const control = process_(controlQueue(system), { workflowBundle: workflowBundle(), activities: activities(onControl) });
+  const named = [...Object.keys(going), 'copyFigures'].filter((name) => !onControl.includes(name));
+  const agent = process_(hostQueue(system, 'db1'), { activities: activities(named) });
+  await Promise.all([control.start(), agent.start()]);
+  return {
+    system,
+    lifeboat,
+    script,
+    began,
+    startControl: control.start,
+    stopControl: control.stop,
+    startAgent: agent.start,
+    stopAgent: agent.stop,
+    untilState: (what, good) =>
+      until(
+        what,
+        async () => {
+          const state = await lifeboat.incident().state();
+          return good(state) ? state : undefined;
+        },
+        30,
+        50,
+      ),
+    cli: (args) => capture(process.execPath, [cliEntry, ...args], home, env),
+    terminal: (args, answer) =>
+      new Promise((resolve, reject) => {
+        const command = [process.execPath, cliEntry, ...args].map((word) => `'${word}'`).join(' ');
+        const child = spawn('script', ['-qec', command, '/dev/null'], { cwd: home, env: { ...env, TERM: 'xterm' }, stdio: 'pipe' });
+        let said = '';
+        child.stdout.on('data', (data: Buffer) => {
+          const asked = said.includes('[y/N]');
+          said += data.toString();
+          if (!asked && said.includes('[y/N]')) child.stdin.write(`${answer}\r`);
+        });
+        child.once('error', reject);
+        child.once('close', (code) => resolve({ code: code ?? -1, said }));
+      }),
+    async stop() {
+      await Promise.all([control.stop(), agent.stop()]);
+      await lifeboat.close();
+    },
+  };
+}

@@ -1,0 +1,236 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
+import { startTemporal } from '../../lab/temporal.js';
+import { until } from '../../lab/wait.js';
+import { workflowBundle } from '../../worker/run-worker.js';
+import { type Scripted, scripted } from '../helpers/scripted.js';
+
+/** What people say to an incident at the same time, or of what they have not seen: real workflows, hosts as the test says. */
+describe('answers to an incident', { timeout: 120_000 }, () => {
+  let directory: string;
+  let temporal: string;
+  let incident: Scripted;
+  beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
+    directory = makeLabDirectory();
+    mkdirSync(join(directory, 'temporal'));
+    temporal = (await startTemporal({ directory: join(directory, 'temporal') })).address;
+  }, 120_000);
+  beforeEach(async () => {
+    incident = await scripted({ directory, temporal });
+    await incident.lifeboat.declare('database-corruption', { database: 'main', declaredBy: 'ben', mode: 'real' });
+  });
+  // Deterministic: whatever people said, its history replays.
+  afterEach(async () => {
+    const { workflowId, runId } = await incident.lifeboat.incident().locate();
+    await Worker.runReplayHistory(
+      { workflowBundle: workflowBundle() },
+      await incident.lifeboat.temporal.workflow.getHandle(workflowId, runId).fetchHistory(),
+    );
+    await incident.stop();
+  });
+  afterAll(() => destroyLab(directory));
+
+  const approval = () => incident.untilState('the approval is asked for', ({ question }) => question?.kind === 'approval');
+  /** Both are said while no control worker runs, and are taken up by it in one task, in this order. */
+  const bothWhileAway = async (first: () => Promise<string>, second: () => Promise<string>) => {
+    await incident.stopControl();
+    const said = (work: () => Promise<string>) =>
+      work().then(
+        (text) => ({ taken: text }),
+        (error: unknown) => ({ refused: (error as Error & { cause?: Error }).cause?.message ?? (error as Error).message }),
+      );
+    const one = said(first);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const other = said(second);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await incident.startControl();
+    return Promise.all([one, other]);
+  };
+
+  test('two people answer one question while the control worker is away: the first counts, the second is refused', async () => {
+    const question = (await approval()).question!.id;
+    const to = '2026-11-21T03:15:00Z';
+    const [restore, approve] = await bothWhileAway(
+      () => incident.lifeboat.incident().decide({ by: 'asha', choice: 'restore', target: to, question }),
+      () => incident.lifeboat.incident().approve({ by: 'dee', question }),
+    );
+    expect(restore).toEqual({ taken: 'restore: taken from asha' });
+    expect(approve).toEqual({
+      refused: expect.stringMatching(/Question \d+ is not open: it may have been answered\. Nothing is being asked now/),
+    });
+    const state = await incident.untilState('it is asked again', (now) => (now.question?.id ?? 0) > question);
+    expect(state).toMatchObject({
+      target: to,
+      steps: expect.arrayContaining([expect.objectContaining({ decision: expect.objectContaining({ by: 'asha' }) })]),
+    });
+    expect(incident.began, 'what was rejected is not put in place').not.toContain('putInPlace');
+  });
+
+  test('an answer that comes right after an abort is not said to be taken', async () => {
+    const question = (await approval()).question!.id;
+    const [abort, approve] = await bothWhileAway(
+      () => incident.lifeboat.incident().abort({ by: 'asha', reason: 'the wrong database', resume: false }),
+      () => incident.lifeboat.incident().approve({ by: 'dee', question }),
+    );
+    expect(abort).toEqual({ taken: expect.stringMatching(/^aborting/) });
+    expect(approve).toEqual({ refused: expect.stringMatching(/is being ended already, by asha/) });
+    await incident.untilState('it is aborted', ({ phase }) => phase === 'aborted');
+  });
+
+  test('of two aborts the first counts, also in how it leaves the service', async () => {
+    await approval();
+    const abort = (by: string, resume: boolean) => () => incident.lifeboat.incident().abort({ by, reason: 'x', resume });
+    const [first, second] = await bothWhileAway(abort('asha', false), abort('dee', true));
+    expect(first).toEqual({ taken: expect.stringMatching(/writes stay stopped/) });
+    expect(second).toEqual({ refused: expect.stringMatching(/is being ended already, by asha/) });
+    const { notes } = await incident.untilState('it is aborted', ({ phase }) => phase === 'aborted');
+    expect(notes.map(({ by }) => by)).toEqual(['asha']);
+    expect(incident.began).not.toContain('openDatabase');
+  });
+
+  test('an answer without the number of its question is not taken, by whatever client', async () => {
+    await approval();
+    await expect(incident.lifeboat.incident().approve({ by: 'dee' })).rejects.toMatchObject({
+      cause: {
+        message: expect.stringMatching(/Say which question you answer, when you have read it: --question 1\. It is: Put the restored/),
+      },
+    });
+    expect((await incident.lifeboat.incident().state()).question).toBeDefined();
+  });
+
+  test('without a terminal, a bare approve shows the figures, ends with 2, and says what to type; typed, it is taken', async () => {
+    await approval();
+    const bare = await incident.cli(['approve', '--as', 'Dee Dee']);
+    expect(bare, bare.stdout + bare.stderr).toMatchObject({ code: 2 });
+    expect(bare.stderr).toMatch(/Question 1 is open:[^]*RPO reached 2s, objective 5m[^]*the damaged copy is kept, on db1/);
+    expect(bare.stderr).toMatch(/→ When you have read it: lifeboat approve --as 'Dee Dee' --question 1\n/);
+    const decide = await incident.cli(['decide', 'restore', '--to', 'latest', '--json']);
+    expect(decide).toMatchObject({ code: 2 });
+    expect(JSON.parse(decide.stdout)).toMatchObject({
+      code: 2,
+      hint: expect.stringContaining('decide restore --to latest --json --question 1'),
+    });
+    expect((await incident.lifeboat.incident().state()).question, 'nothing was answered').toMatchObject({ id: 1 });
+    expect(await incident.cli(['approve', '--as', 'Dee Dee', '--question', '1'])).toMatchObject({ code: 0 });
+  });
+
+  test('in a terminal, a bare approve asks for a yes: anything else answers nothing', async () => {
+    await approval();
+    const no = await incident.terminal(['approve', '--as', 'dee'], 'n');
+    expect(no.code, no.said).toBe(4);
+    expect(no.said).toMatch(/RPO reached[^]*approve, as dee, with these figures\? \[y\/N\][^]*Nothing was answered/);
+    expect((await incident.lifeboat.incident().state()).question).toMatchObject({ id: 1 });
+    const yes = await incident.terminal(['approve', '--as', 'dee'], 'y');
+    expect(yes.code, yes.said).toBe(0);
+    await incident.untilState('it is recovered', ({ phase }) => phase === 'recovered');
+  });
+
+  test('the hint of a failed step carries the number of its question, and so does every printed command', async () => {
+    incident.script['putInPlace'] = () => {
+      throw ApplicationFailure.create({
+        message: 'no',
+        type: 'Busy',
+        nonRetryable: true,
+        details: [{ hint: 'Wait; then: lifeboat decide retry' }],
+      });
+    };
+    const question = (await approval()).question!.id;
+    await incident.lifeboat.incident().approve({ by: 'dee', question });
+    const { stdout } = await incident.cli(['watch']);
+    expect(stdout).toMatch(/then: lifeboat decide retry --question 2/);
+    expect(stdout).toMatch(/^ +lifeboat decide retry --question 2 /m);
+    expect(stdout).toMatch(/^ +lifeboat abort --reason "…" /m);
+  });
+
+  test('a database that dies while it is watched is said, and a retry starts it before it is watched again', async () => {
+    let up = true;
+    let opened = 0;
+    incident.script['watchDatabase'] = () => {
+      if (up) return { summary: 'takes writes' };
+      throw ApplicationFailure.create({ message: 'main does not take writes on db1 any more', type: 'ServerFailed', nonRetryable: true });
+    };
+    incident.script['openDatabase'] = () => {
+      opened += 1;
+      if (opened > 1) up = true;
+      return { summary: 'open' };
+    };
+    // Its service says only that it is ill.
+    incident.script['watchServices'] = () => {
+      if (up) return { summary: 'healthy' };
+      throw ApplicationFailure.create({ message: 'web answers 503', type: 'ServiceFailed', nonRetryable: true });
+    };
+    const question = (await approval()).question!.id;
+    up = false;
+    await incident.lifeboat.incident().approve({ by: 'dee', question });
+    const state = await incident.untilState('it is asked', (now) => now.question?.step === 'Watch');
+    expect(state.question!.problem).toMatchObject({ type: 'ServerFailed', message: 'main does not take writes on db1 any more' });
+    await incident.lifeboat.incident().decide({ by: 'dee', choice: 'retry', question: state.question!.id });
+    const recovered = await incident.untilState('it is recovered', ({ phase }) => phase === 'recovered');
+    expect(recovered.steps.find(({ name }) => name === 'Watch')).toMatchObject({
+      status: 'done',
+      attempts: 2,
+      summary: expect.stringContaining('open'),
+    });
+    expect(opened).toBe(2);
+  });
+
+  test('an agent that is away after the approval: watch says for whom it waits and since when, and within the time limit it is asked', async () => {
+    const question = (await approval()).question!.id;
+    await incident.stopAgent();
+    await incident.lifeboat.incident().approve({ by: 'dee', question });
+    const seen = await until(
+      'watch says it',
+      async () => {
+        const { stdout } = await incident.cli(['watch', '--once']);
+        return /the agent of db1 has not taken up putInPlace for \d+ s/.exec(stdout)?.[0];
+      },
+      25,
+    );
+    expect(seen).toBeDefined();
+    const asked = await until(
+      'it is asked',
+      async () => {
+        const state = await incident.lifeboat.incident().state();
+        return state.question?.step === 'Put it in place' ? state : undefined;
+      },
+      60,
+      200,
+    );
+    expect(asked.question!.problem).toMatchObject({ type: 'AgentOffline', hint: expect.stringContaining('lifeboat agent --host db1') });
+  });
+
+  test('an agent that cannot do what is asked of it is asked about at once, and not after a hundred attempts', async () => {
+    incident.script['putInPlace'] = () => {
+      throw ApplicationFailure.create({ type: 'NotFoundError', message: 'Activity function putInPlace is not registered on this Worker' });
+    };
+    const question = (await approval()).question!.id;
+    await incident.lifeboat.incident().approve({ by: 'dee', question });
+    const asked = await incident.untilState('it is asked', (now) => now.question?.step === 'Put it in place');
+    expect(asked.question!.problem).toMatchObject({ message: 'the worker of db1 runs an older Lifeboat, which cannot do this' });
+  });
+
+  test('an attempt that fails and is made again is shown with why, while it goes on', async () => {
+    let fail = true;
+    incident.script['putInPlace'] = () => {
+      if (fail) throw new Error('the disk is away');
+      return { summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000 };
+    };
+    const question = (await approval()).question!.id;
+    await incident.lifeboat.incident().approve({ by: 'dee', question });
+    await until(
+      'watch says it',
+      async () => {
+        const { stdout } = await incident.cli(['watch', '--once', '--json']);
+        return /putInPlace is tried again in \d+ s; attempt \d+ failed: the disk is away/.test(stdout);
+      },
+      40,
+    );
+    fail = false;
+    await incident.untilState('it is recovered', ({ phase }) => phase === 'recovered');
+  });
+});
