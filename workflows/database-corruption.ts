@@ -223,7 +223,7 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
     state.measured.rpoNote =
       incident.form('scratch') === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
   else delete state.measured.rpoNote;
-  state.lost = lost(incident, verified.rpoSeconds);
+  state.lost = [...(verified.missing ?? []), ...lost(incident, verified.rpoSeconds)];
   incident.warn(...verified.warnings, ...verified.doubts);
   return verified;
 }

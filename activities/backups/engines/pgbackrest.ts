@@ -3,7 +3,7 @@ import { failure } from '../../errors.js';
 import { progress } from '../../capability.js';
 import type { Cluster } from '../../postgres/cluster.js';
 import { ledger } from '../../postgres/server.js';
-import type { Engine, EngineRestore, EngineTake } from '../engine.js';
+import type { Engine, EngineRestore, EngineTake, FetchFrom } from '../engine.js';
 import { allOf, archiveCommand, home, pgbackrest, repo, restoreCommand, version, writeConfig } from './pgbackrest-config.js';
 import { info } from './pgbackrest-info.js';
 import { pushingMeanwhile } from './pgbackrest-push.js';
@@ -167,8 +167,11 @@ async function archived(cluster: Cluster, location: string): ReturnType<Engine['
   };
 }
 
-async function fetch(cluster: Cluster, name: string, path: string): Promise<boolean> {
-  const got = await pgbackrest(cluster, ['--log-level-console=off', 'archive-get', name, path], { accept: [1] }).catch(() => undefined);
+async function fetch(cluster: Cluster, name: string, path: string, { location, directory }: FetchFrom = {}): Promise<boolean> {
+  const from = [...(location ? [await repo(cluster, location)] : []), ...(directory ? [`--pg1-path=${directory}`] : [])];
+  const got = await pgbackrest(cluster, [...from, '--log-level-console=off', 'archive-get', name, path], { accept: [1] }).catch(
+    () => undefined,
+  );
   return got?.code === 0;
 }
 
