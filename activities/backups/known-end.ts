@@ -5,7 +5,7 @@ import { type Cluster, controlData, defaultSegmentBytes } from '../postgres/clus
 import { readLastKnown } from '../postgres/last-known.js';
 import { locationsOf, repositoryInfo } from './engines.js';
 import { lsnText, lsnValue } from './lsn.js';
-import { isWritten, listArchive, startOf, timelineOf } from './wal.js';
+import { endOf, isWritten, listArchive, startOf, timelineOf } from './wal.js';
 
 /** A point that production is known to have reached on a timeline, by one of those who know something of it. */
 export interface KnownPoint {
@@ -53,6 +53,15 @@ export async function knownEnd(cluster: Cluster, of: { timeline: number; inciden
   const restorePoint = closing?.timeline === timeline ? closing.restorePoint : undefined;
   points.sort((a, b) => (lsnValue(a.lsn) < lsnValue(b.lsn) ? 1 : -1));
   return { points, ...(restorePoint ? { restorePoint } : {}) };
+}
+
+/** The newest archived segment of each timeline, and where it ends: it was archived when production had written it to its end. */
+export async function endOfArchive(cluster: Cluster): Promise<{ timeline: number; segment: string; lsn: string }[]> {
+  const control = await controlData(cluster, cluster.dataDirectory).catch(() => undefined);
+  const segmentBytes = control?.segmentBytes ?? defaultSegmentBytes;
+  const newest = new Map<number, string>();
+  for (const segment of (await archivedSegments(cluster, segmentBytes)).sort()) newest.set(timelineOf(segment), segment);
+  return [...newest].map(([timeline, segment]) => ({ timeline, segment, lsn: lsnText(endOf(segment, segmentBytes)) }));
 }
 
 async function archivedSegments(cluster: Cluster, segmentBytes: number): Promise<string[]> {

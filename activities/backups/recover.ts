@@ -7,7 +7,7 @@ import { readCanary } from '../postgres/canary.js';
 import type { Cluster } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
 import { demandScratch, type Scratch, scratchSettings } from '../postgres/scratch.js';
-import { launch, serverLog, untilReady } from '../postgres/server.js';
+import { launch, serverLog, stopServer, untilReady } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
 import { damaged } from './damaged.js';
 import { canaryKnows, endsShort, endsThere, type Recovery } from './end-of-wal.js';
@@ -47,6 +47,8 @@ export async function recover(cluster: Cluster, of: Recovery): Promise<Omit<Rest
       ),
     );
   } catch (error) {
+    // It waits for nobody any more: a copy that ended before its target is of no use.
+    if (isFailure(error, 'TargetUnreachable') || isFailure(error, 'BackupDamaged')) await stopServer(cluster, scratch.directory);
     throw isFailure(error, 'ServerFailed') ? await why(cluster, scratch, candidate, error.message) : error;
   }
   return evidenceOfRecovery(cluster, target, scratch, candidate, session);

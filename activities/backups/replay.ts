@@ -1,6 +1,6 @@
-import { appendFile, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { exists, makeDirectory, ownFor, writeWhole } from '../files.js';
+import { exists, makeDirectory, move, writeWhole } from '../files.js';
 import { type Cluster, dataOwner } from '../postgres/cluster.js';
 import { type Client, one } from '../postgres/connect.js';
 import type { Scratch } from '../postgres/scratch.js';
@@ -15,10 +15,11 @@ const askedFile = (cluster: Cluster, scratch: Scratch): string => join(fillFolde
 /**
  * Prepares a fetched copy to be recovered as a standby does it: at the end of the WAL it asks again and again, until it is promoted. What lies in the
  * folder of {@link fillFolder} comes before the archive. With a restore point it stops exactly there.
- * Source: PostgreSQL manual, "Standby Server Operation": standby.signal goes before recovery.signal, and recovery targets hold in both.
+ * Source: PostgreSQL manual, "Standby Server Operation"; recovery targets hold with standby.signal, too.
  */
 export async function waitAtTheEnd(cluster: Cluster, scratch: Scratch, restorePoint: string | undefined): Promise<void> {
-  if (!(await exists(join(scratch.directory, 'recovery.signal')))) return;
+  const [recovery, standby] = ['recovery.signal', 'standby.signal'].map((name) => join(scratch.directory, name)) as [string, string];
+  if (!(await exists(recovery)) && !(await exists(standby))) return;
   const owner = await dataOwner(cluster);
   await makeDirectory(fillFolder(cluster, scratch), owner);
   // A server that starts anew asks anew.
@@ -33,11 +34,10 @@ export async function waitAtTheEnd(cluster: Cluster, scratch: Scratch, restorePo
       `restore_command = '${filled}${command}; fi'`,
       ...(restorePoint ? [`recovery_target_name = '${quoted(restorePoint)}'`, `recovery_target_action = 'pause'`] : []),
     ];
-    await writeWhole(file, `${text.trimEnd()}\n${lines.join('\n')}\n`, { owner, mode: 0o600, what: 'letting the copy wait for its WAL' });
+    await writeWhole(file, `${text.trimEnd()}\n${lines.join('\n')}\n`, { owner, mode: 0o600, what: 'saying where the copy gets its WAL' });
   }
-  const signal = join(scratch.directory, 'standby.signal');
-  await appendFile(signal, '');
-  await ownFor(signal, owner);
+  // Renamed: PostgreSQL removes the one that it followed, and with the other one the promoted server would not start again.
+  if (await exists(recovery)) await move(recovery, standby, 'letting the copy wait for its WAL');
 }
 
 const quoted = (text: string) => text.replaceAll('\\', '\\\\').replaceAll("'", "''");

@@ -10,7 +10,9 @@ import { noteBeat } from './last-known.js';
  */
 export const canaryIntervalSeconds = 2;
 
+/** On this server's own disk, and no more: what it says is how far this server came, and it waits for no standby. */
 const setUp = `
+  set synchronous_commit = local;
   create schema if not exists lifeboat;
   create table if not exists lifeboat.canary (
     id int primary key check (id = 1), ts timestamptz not null, lsn pg_lsn not null, seq bigint not null
@@ -20,17 +22,21 @@ const setUp = `
 /** What it returns is where the WAL stood before it: all that is on disk when it has committed, whatever else goes on. */
 const beat = `
   update lifeboat.canary set ts = clock_timestamp(), lsn = pg_current_wal_insert_lsn(), seq = seq + 1 where id = 1
-  returning ts, lsn::text, pg_walfile_name(pg_current_wal_lsn()) as segment, (select system_identifier::text from pg_control_system()) as system
+  returning ts, lsn::text, seq::text, pg_walfile_name(pg_current_wal_lsn()) as segment, pg_postmaster_start_time() as "upSince",
+            (select system_identifier::text from pg_control_system()) as system
 `;
 
 /** Beats, and notes outside of the database how far it is known to have come. */
 async function beatAndNote(cluster: Cluster, client: Client): Promise<void> {
-  const { rows } = await client.query<{ ts: Date; lsn: string; segment: string; system: string }>(beat);
+  const { rows } = await client.query<{ ts: Date; lsn: string; seq: string; segment: string; upSince: Date; system: string }>(beat);
   const row = rows[0];
   if (!row) return;
-  const point = { systemIdentifier: row.system, timeline: parseInt(row.segment.slice(0, 8), 16), lsn: row.lsn, at: row.ts.toISOString() };
+  const point = {
+    ...{ systemIdentifier: row.system, timeline: parseInt(row.segment.slice(0, 8), 16) },
+    ...{ lsn: row.lsn, at: row.ts.toISOString(), seq: Number(row.seq) },
+  };
   // A full disk below the agent's state says nothing of the database: the canary goes on.
-  await noteBeat(cluster, point).catch(() => undefined);
+  await noteBeat(cluster, point, row.upSince).catch(() => undefined);
 }
 
 export interface CanaryRow {

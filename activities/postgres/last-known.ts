@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from '../files.js';
-import { lsnValue } from '../backups/lsn.js';
+import { reaches } from '../backups/lsn.js';
 import { type Cluster, controlData } from './cluster.js';
 import { type Client, withClient } from './connect.js';
 
@@ -16,6 +16,8 @@ export interface LastKnown {
   lsn: string;
   /** ISO 8601. */
   at: string;
+  /** Of the canary; absent where it has not beaten yet. */
+  seq?: number;
   /** The production that this one replaced, for a roll-back to it. */
   before?: Omit<LastKnown, 'before' | 'setBack'>;
   /** It went on on its timeline from before a point that it had committed: what lay between is gone from it. */
@@ -34,19 +36,27 @@ export async function readLastKnown(cluster: Cluster): Promise<LastKnown | undef
 const write = (cluster: Cluster, known: LastKnown) => writeWhole(file(cluster), JSON.stringify(known));
 
 type Point = Omit<LastKnown, 'before' | 'setBack'>;
-const pointOf = ({ systemIdentifier, timeline, lsn, at }: LastKnown): Point => ({ systemIdentifier, timeline, lsn, at });
+const pointOf = ({ before: _before, setBack: _setBack, ...point }: LastKnown): Point => point;
 
 /** Notes a point of production that is proven to be on disk. One that lies before the last one on the same timeline is a loss, and is noted as one. */
-export async function noteBeat(cluster: Cluster, point: Point): Promise<void> {
+export async function noteBeat(cluster: Cluster, point: Point, upSince: Date): Promise<void> {
   const last = await readLastKnown(cluster);
   const same = last?.systemIdentifier === point.systemIdentifier && last.timeline === point.timeline;
-  const back = same && lsnValue(point.lsn) < lsnValue(last.lsn);
+  const back = same && isBehind({ ...point, seq: point.seq === undefined ? undefined : point.seq - 1 }, last, upSince);
   const setBack = back ? { lsn: last.lsn, at: last.at, goesOnFrom: point.lsn, seenAt: point.at } : undefined;
   // The first loss is the one that its canary can still tell of.
   const kept = same ? (last.setBack ?? setBack) : undefined;
   const before = last && !same && point.timeline > last.timeline ? pointOf(last) : last?.before;
   await write(cluster, { ...point, ...(before ? { before } : {}), ...(kept ? { setBack: kept } : {}) });
 }
+
+/**
+ * Whether a server that is on the same timeline has less than was known: its WAL ends earlier, or it was started since and its canary is an earlier one.
+ * A canary alone is no proof: it may have been dropped, or come back out of a dump.
+ */
+export const isBehind = (now: { lsn: string; seq?: number | undefined }, last: LastKnown, upSince: Date): boolean =>
+  !reaches(now.lsn, last.lsn) ||
+  (now.seq !== undefined && last.seq !== undefined && now.seq < last.seq && upSince.getTime() > Date.parse(last.at));
 
 /**
  * Another directory is production now, put in place by an incident: what is known begins anew with it. `rolledBack`: it is the one that was production

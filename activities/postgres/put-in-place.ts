@@ -15,6 +15,7 @@ import { type Cluster, clusterOf, controlData, dataOwner, provenDataDirectory } 
 import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
 import { putFence } from './fence.js';
 import { proveFence } from './fence-proof.js';
+import { noteInPlace } from './last-known.js';
 import { scratchOf } from './scratch.js';
 import { launch, stopServer, untilReady } from './server.js';
 
@@ -82,6 +83,7 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput, Placed>
     }
     await startClosed(cluster);
     await verifyInPlace(cluster, copy.timeline);
+    await noteInPlace(cluster);
     const bytes = await treeBytes(quarantine);
     return {
       summary: `in place and verified on timeline ${copy.timeline}; the damaged one is at ${quarantine}`,
@@ -216,6 +218,7 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
         return ` (it does not start: ${error.message})`;
       },
     );
+    await noteInPlace(cluster, { rolledBack: true });
     const kept = (await exists(aside)) ? aside : restored;
     const bytes = (await exists(kept)) ? await treeBytes(kept) : 0;
     return {
