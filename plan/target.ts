@@ -1,5 +1,6 @@
-/** Where a recovery goes back to. Pure. */
-export type Target = { kind: 'latest' } | { kind: 'time'; iso: string } | { kind: 'lsn'; lsn: string } | { kind: 'backup'; label: string };
+/** Where a recovery goes back to. Pure. `timeline`: the latest moment of that one, where nobody but a person knows which served last. */
+export type Target =
+  { kind: 'latest'; timeline?: number } | { kind: 'time'; iso: string } | { kind: 'lsn'; lsn: string } | { kind: 'backup'; label: string };
 
 export class TargetError extends Error {
   constructor(
@@ -22,6 +23,8 @@ const time = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?( ?(Z|[+-]\d
 export function parseTarget(text: string): Target {
   const given = text.trim();
   if (given === 'latest') return { kind: 'latest' };
+  const timeline = /^timeline:([1-9]\d{0,8})$/.exec(given)?.[1];
+  if (timeline !== undefined) return { kind: 'latest', timeline: Number(timeline) };
   if (label.test(given)) return { kind: 'backup', label: given };
   if (lsn.test(given)) return { kind: 'lsn', lsn: given.toUpperCase() };
   const match = time.exec(given);
@@ -55,7 +58,7 @@ export function parseTarget(text: string): Target {
 export function describeTarget(target: Target): string {
   switch (target.kind) {
     case 'latest':
-      return 'latest';
+      return target.timeline === undefined ? 'latest' : `the latest of timeline ${target.timeline}`;
     case 'time':
       return target.iso.replace('T', ' ').replace(/\.?0*Z$/, ' UTC');
     case 'lsn':

@@ -234,7 +234,7 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
     state.measured.rpoNote =
       incident.form('scratch') === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
   else delete state.measured.rpoNote;
-  state.lost = lost(incident, verified.rpoSeconds);
+  state.lost = [...(verified.missing ?? []), ...lost(incident, verified.rpoSeconds)];
   incident.warn(...verified.warnings, ...verified.doubts);
   const { commits } = await incident.host(incident.plan.primary, 'look').behindFence({ form: 'execute', ...names(incident) });
   if (commits) tellBehindFence(incident, commits);

@@ -13,7 +13,8 @@ import type { BackupSet } from './engine.js';
 import { stopIfCancelled } from './everywhere.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 import { dropStale, note } from './physical-records.js';
-import { ensureArchiving } from './protect.js';
+import { noBase } from './leads-to-now.js';
+import { demandArchivable, ensureArchiving } from './protect.js';
 import { expire, oneAtATime } from './retention.js';
 import { verifyTaken } from './verify-taken.js';
 
@@ -58,17 +59,20 @@ export const backupPhysical = (context: HostContext): Capability<TakeRequest, Ba
 
 async function takeEverywhere(
   cluster: Cluster,
-  { type, run, incident }: { type: PhysicalType; run: string; incident?: string },
+  { type: asked, run, incident }: { type: PhysicalType; run: string; incident?: string },
 ): Promise<BackupResult> {
   const began = Date.now();
   const engine = engineOf(cluster);
   const { unusable } = await ensureArchiving(cluster);
+  await demandArchivable(cluster);
+  const usable = locationsOf(cluster).filter((one) => !(one in unusable));
+  const { type, because } = await typeFor(cluster, asked, usable);
   const rows = await takeKnownRows(cluster).catch(() => undefined);
   const tools = await engine.tools(cluster);
   const taken: BackupSet[] = [];
   let verifying = 0;
   const failed = Object.entries(unusable).map(([location, why]) => `${location}: ${why}`);
-  for (const location of locationsOf(cluster).filter((one) => !(one in unusable))) {
+  for (const location of usable) {
     try {
       let backup = await takenBy(cluster, run, location);
       if (!backup) {
@@ -117,7 +121,17 @@ async function takeEverywhere(
     verifySeconds: Math.round(verifying / 100) / 10,
   };
   const missing = failed.length > 0 ? `; NOT at ${failed.join('; ')}` : '';
-  return { ...result, summary: `${type} backup ${first.label} at ${result.locations.join(', ')}${missing}`, failed };
+  return { ...result, summary: `${type} backup ${first.label} at ${result.locations.join(', ')}${because}${missing}`, failed };
+}
+
+/** What is based on a backup of a timeline that production has left leads nowhere: a full one is taken instead, and that is said. */
+async function typeFor(cluster: Cluster, asked: PhysicalType, locations: string[]): Promise<{ type: PhysicalType; because: string }> {
+  if (asked === 'full') return { type: asked, because: '' };
+  for (const location of locations) {
+    const why = await noBase(cluster, location).catch(() => undefined);
+    if (why) return { type: 'full', because: ` (full and not ${asked}: ${why})` };
+  }
+  return { type: asked, because: '' };
 }
 
 async function takenBy(cluster: Cluster, run: string, location: string): Promise<BackupSet | undefined> {

@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import type { Target } from '../../plan/target.js';
-import { type Cluster, type ControlData, controlData, defaultSegmentBytes } from '../postgres/cluster.js';
+import { type Cluster, controlData, defaultSegmentBytes } from '../postgres/cluster.js';
 import type { BackupRecord } from '../../workflows/messages.js';
 import type { BackupSet } from './engine.js';
 import { locationsOf, repositoryInfo } from './engines.js';
+import { writtenIn } from './known-end.js';
+import { productionTimeline } from './production-timeline.js';
 import { readable, recordsOf } from './physical-records.js';
 import {
   type Archive,
@@ -35,21 +38,16 @@ export interface Candidates {
   passedOver: string[];
 }
 
-/** The timeline that the production database is on: a restore follows exactly this one, never an older or a stray newer one. */
-function productionTimeline(control: ControlData | undefined, archive: Archive): number {
-  // A control file that cannot be read leaves what the archive knows.
-  return control?.timeline || Math.max(1, ...archive.histories, ...archive.segments.map(timelineOf));
-}
-
 /**
  * Which backups can reach the target, the newest first and each in the order of the plan's locations, and why the others cannot.
+ * With `proven`, neither one that was found damaged counts when there is no other, nor WAL that is not archived.
  * Source: field-notes, "Target": backup stop < target < last archived commit, WAL contiguous, timeline history there.
  */
 export async function findCandidates(
   cluster: Cluster,
   target: Target,
   dataDirectory: string,
-  { heedRecords = true } = {},
+  { heedRecords = true, proven = false }: { heedRecords?: boolean; proven?: boolean } = {},
 ): Promise<Candidates> {
   const [info, control] = await Promise.all([repositoryInfo(cluster), controlData(cluster, dataDirectory).catch(() => undefined)]);
   const answering = locationsOf(cluster).filter((location) => !(location in info.unreadable));
@@ -58,7 +56,12 @@ export async function findCandidates(
     listArchive(cluster, answering, control?.segmentBytes ?? defaultSegmentBytes),
     recordsOf(cluster, heedRecords ? answering : []),
   ]);
-  const timeline = productionTimeline(control, archive);
+  const timeline = await productionTimeline(cluster, { target, control, archive, dataDirectory });
+  // What the archive has lost and production still has is no hole: a recovery takes it from there. A test of one location is helped by nothing else.
+  if (!cluster.only && !cluster.scratchOnly && !proven) {
+    const own = await writtenIn(join(dataDirectory, 'pg_wal'));
+    archive.segments = [...new Set([...archive.segments, ...own])].sort();
+  }
   const branches = await history(cluster, timeline, dataDirectory);
   const passedOver = Object.entries(info.unreadable).map(([location, why]) => `location ${location} cannot be read: ${why}`);
   const candidates: Candidate[] = [];
@@ -77,7 +80,7 @@ export async function findCandidates(
       doubtful.push(candidateOf(backup, timeline));
   }
   // A record is no proof: when nothing else is left they are tried, and the restore compares every checksum itself.
-  if (candidates.length === 0) candidates.push(...doubtful);
+  if (candidates.length === 0 && !proven) candidates.push(...doubtful);
   return { candidates, passedOver };
 }
 

@@ -35,13 +35,20 @@ export interface Engine {
   /** Names of archived segments (24 hex digits) and timelines with a history file, at one location; and how many bytes they take there. */
   archived(cluster: Cluster, location: string): Promise<{ segments: string[]; histories: number[]; bytes: number }>;
   /** Fetches a file of the archive from whichever location has it. Returns whether it could be had. */
-  fetch(cluster: Cluster, name: string, path: string): Promise<boolean>;
+  fetch(cluster: Cluster, name: string, path: string, from?: FetchFrom): Promise<boolean>;
   /** Removes these backups from a location, dependents first; what is gone already is fine. */
   remove(cluster: Cluster, location: string, labels: string[]): Promise<void>;
   /** Removes WAL that no backup at the location needs, and keeps all since the oldest of the newest `full` full ones. */
   expireWal(cluster: Cluster, location: string): Promise<void>;
   /** Switches to a new WAL segment and waits until it is archived at every location that answers. Returns those that do not, with why. */
   check(cluster: Cluster): Promise<Record<string, string>>;
+}
+
+export interface FetchFrom {
+  /** This location alone. */
+  location?: string;
+  /** The data directory that says which cluster it is; the database's own may be too damaged for that. */
+  directory?: string;
 }
 
 export interface EngineTake {

@@ -6,8 +6,12 @@ import { failure } from '../errors.js';
 import { beatOnce } from '../postgres/canary.js';
 import { type Cluster, clusterOf } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
+import { forgetSetBack } from '../postgres/last-known.js';
 import { currentTimeline } from '../postgres/standby.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
+import { endOfArchive } from './known-end.js';
+import { reaches } from './lsn.js';
+import { timelineOf } from './wal.js';
 
 /**
  * Makes WAL archiving work: every location is ready and PostgreSQL archives by Lifeboat's command. A command that somebody else
@@ -83,6 +87,30 @@ export interface ProtectResult {
   timeline: number;
 }
 
+/**
+ * Throws BadRequest when the archive has a segment of production's own timeline that production has not come to: it was set back, and what it writes now
+ * has names that are taken. Every later segment would wait behind that one for ever, and every backup for its WAL.
+ */
+export async function demandArchivable(cluster: Cluster): Promise<void> {
+  // Listed first: the server writes on meanwhile, and is never behind what it has archived.
+  const archived = await endOfArchive(cluster);
+  const now = await withClient(cluster, { database: 'postgres' }, async (client) =>
+    (await one<boolean>(client, 'select pg_is_in_recovery()'))
+      ? undefined
+      : {
+          lsn: (await one<string>(client, 'select pg_current_wal_insert_lsn()::text'))!,
+          timeline: timelineOf((await one<string>(client, 'select pg_walfile_name(pg_current_wal_lsn())'))!),
+        },
+  );
+  const ahead = now && archived.find(({ timeline, lsn }) => timeline === now.timeline && !reaches(now.lsn, lsn));
+  if (!ahead) return;
+  throw failure(
+    'BadRequest',
+    `${cluster.database} is at ${now.lsn} of timeline ${now.timeline}, and ${ahead.segment} is archived already, whole: the database came up with less than it had, and nothing that it writes on this timeline can be archived`,
+    'Restore what it had, which gives it a timeline of its own: lifeboat start database-corruption --to latest (or: lifeboat decide skip, and it stays unprotected)',
+  );
+}
+
 /** Proves that the database is protected again: the canary beats, and a WAL segment that is switched now arrives at every location. */
 export const protect = (context: HostContext): Capability<{ database: string; incident: string }, ProtectResult> => ({
   async rehearse({ database }) {
@@ -96,7 +124,9 @@ export const protect = (context: HostContext): Capability<{ database: string; in
   async execute({ database }) {
     const cluster = clusterOf(context, database);
     await ensureArchiving(cluster);
+    await demandArchivable(cluster);
     const canary = await beatOnce(cluster);
+    await forgetSetBack(cluster);
     progress({ what: 'waiting for a WAL segment to arrive at every location' });
     const away = Object.entries(await engineOf(cluster).check(cluster)).map(([location, why]) => `${location}: ${why}`);
     const timeline = await currentTimeline(cluster);

@@ -7,47 +7,39 @@ import { readCanary } from '../postgres/canary.js';
 import type { Cluster } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
 import { demandScratch, type Scratch, scratchSettings } from '../postgres/scratch.js';
-import { launch, serverLog, untilReady } from '../postgres/server.js';
+import { launch, serverLog, stopServer, untilReady } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
+import { damaged } from './damaged.js';
+import { canaryKnows, endsShort, endsThere, type Recovery } from './end-of-wal.js';
+import { reaches } from './lsn.js';
+import { waitAtTheEnd, type Waiting, waitsFor } from './replay.js';
 import type { Restored } from './restored-mark.js';
 import { timelineOf } from './wal.js';
 
 /**
- * Recovers a fetched copy to its target and promotes it. What is believed is the server's own log, its paused state and the canary.
- * Throws BackupDamaged, TargetUnreachable, NotEnoughSpace, ServerFailed.
+ * Recovers a fetched copy to its target and promotes it. It never promotes itself: where its WAL ends it waits, and is compared with what is known of
+ * the end. What is damaged or missing there is taken from wherever it is whole. To the latest moment, what cannot be had is said in `short`, for a person.
+ * What is believed is the server's own log, its paused state and the canary. Throws BackupDamaged, TargetUnreachable, NotEnoughSpace, ServerFailed.
  */
-export async function recover(
-  cluster: Cluster,
-  target: Target,
-  scratch: Scratch,
-  candidate: Candidate,
-): Promise<Omit<Restored, 'bytes' | 'seconds'>> {
-  const settings = await scratchSettings(cluster, scratch);
+export async function recover(cluster: Cluster, of: Recovery): Promise<Omit<Restored, 'bytes' | 'seconds'>> {
+  const { target, scratch, candidate, known } = of;
+  await waitAtTheEnd(cluster, scratch, target.kind === 'latest' ? known.restorePoint : undefined);
+  const settings = { ...(await scratchSettings(cluster, scratch)), wal_retrieve_retry_interval: '300' };
   const at = { directory: scratch.directory, log: scratch.log, what: `recovering ${candidate.label}` };
   const session = { socketDirectory: scratch.socketDirectory, database: 'postgres', statementTimeout: 0 };
   try {
     await launch(cluster, { directory: scratch.directory, settings, log: scratch.log });
-    const paused = await untilReady(cluster, { ...at, seconds: 86_400 }, () =>
-      withClient(cluster, session, async (client) => {
-        await demandScratch(client, scratch);
-        if (!(await one<boolean>(client, 'select pg_is_in_recovery()'))) return 'promoted' as const;
-        progress({
-          what: `replaying WAL, at ${await one<string>(client, 'select coalesce(pg_last_wal_replay_lsn()::text, $1)', ['the start'])}`,
-        });
-        return (await one<string>(client, 'select pg_get_wal_replay_pause_state()')) === 'paused' ? ('paused' as const) : undefined;
-      }).catch(unlessWrong),
-    );
-    const log = await serverLog(cluster, scratch.log);
-    if (target.kind !== 'latest') {
-      // It must have stopped at the target and say so: a server that merely ran out of WAL is elsewhere.
-      const stopped = log.some((line) => /recovery stopping (before|after)|pausing at the end of recovery/.test(line));
-      if (paused === 'paused' && stopped) {
-        await checkpoint('before promoting the copy');
-        await withClient(cluster, session, (client) => one(client, 'select pg_wal_replay_resume()'));
-        await checkpoint('after promoting the copy');
-      } else if (!stopped && !log.some((line) => /archive recovery complete/.test(line))) {
-        throw damaged(candidate, `recovery did not stop at ${describeTarget(target)}`);
-      }
+    for (let over = false; !over;) {
+      const state = await untilReady(cluster, { ...at, seconds: 86_400 }, () => look(cluster, scratch, session));
+      if (state.now === 'waiting') over = await endsThere(cluster, of, state.waiting);
+      else if (state.now === 'paused') {
+        await demandStopped(cluster, of);
+        // Exactly where the incident closed the database. Its own segments behind that are nobody's; what the canary knows is acknowledged all the same.
+        const beyond = known.points.find(({ lsn, by }) => by === canaryKnows && !reaches(state.lsn, lsn));
+        if (target.kind === 'latest' && beyond) await of.end(endsShort(cluster, { lsn: state.lsn, asked: [] }, beyond, undefined));
+        over = true;
+      } else over = true;
+      if (over && state.now !== 'promoted') await promote(cluster, session, state.now);
     }
     await untilReady(cluster, { ...at, seconds: 600 }, () =>
       withClient(cluster, session, async (client) => ((await one<boolean>(client, 'select pg_is_in_recovery()')) ? undefined : true)).catch(
@@ -55,9 +47,53 @@ export async function recover(
       ),
     );
   } catch (error) {
-    throw isFailure(error, 'ServerFailed') ? await why(cluster, target, scratch, candidate, error.message) : error;
+    // It waits for nobody any more: a copy that ended before its target is of no use.
+    if (isFailure(error, 'TargetUnreachable') || isFailure(error, 'BackupDamaged')) await stopServer(cluster, scratch.directory);
+    throw isFailure(error, 'ServerFailed') ? await why(cluster, scratch, candidate, error.message) : error;
   }
   return evidenceOfRecovery(cluster, target, scratch, candidate, session);
+}
+
+type State = { now: 'promoted' } | { now: 'paused'; lsn: string } | { now: 'waiting'; waiting: Waiting };
+
+async function look(
+  cluster: Cluster,
+  scratch: Scratch,
+  session: { socketDirectory: string; database: string },
+): Promise<State | undefined> {
+  const state = await withClient(cluster, session, async (client): Promise<State | 'going on'> => {
+    await demandScratch(client, scratch);
+    if (!(await one<boolean>(client, 'select pg_is_in_recovery()'))) return { now: 'promoted' };
+    const lsn = (await one<string>(client, 'select pg_last_wal_replay_lsn()::text')) ?? '0/0';
+    progress({ what: `replaying WAL, at ${lsn}` });
+    if ((await one<string>(client, 'select pg_get_wal_replay_pause_state()')) === 'paused') return { now: 'paused', lsn };
+    const waiting = await waitsFor(cluster, scratch, client);
+    return waiting ? { now: 'waiting', waiting } : 'going on';
+  }).catch(unlessWrong);
+  if (state !== undefined) return state === 'going on' ? undefined : state;
+  // Nobody is let in before it is consistent, and WAL that it needs for that may be missing.
+  const waiting = await waitsFor(cluster, scratch, undefined);
+  return waiting && { now: 'waiting', waiting };
+}
+
+/** It must have stopped at the target and say so: a server that merely ran out of WAL is elsewhere. */
+async function demandStopped(cluster: Cluster, { target, scratch, candidate }: Recovery): Promise<void> {
+  const log = await serverLog(cluster, scratch.log);
+  if (log.some((line) => /recovery stopping (before|after)|pausing at the end of recovery/.test(line))) return;
+  throw damaged(candidate, `recovery did not stop at ${describeTarget(target)}`);
+}
+
+/** Done again it changes nothing. */
+async function promote(
+  cluster: Cluster,
+  session: { socketDirectory: string; database: string },
+  state: 'paused' | 'waiting',
+): Promise<void> {
+  await checkpoint('before promoting the copy');
+  await withClient(cluster, session, (client) =>
+    one(client, state === 'paused' ? 'select pg_wal_replay_resume()' : 'select pg_promote(false)'),
+  );
+  await checkpoint('after promoting the copy');
 }
 
 async function evidenceOfRecovery(
@@ -95,7 +131,7 @@ function unlessWrong(error: unknown): undefined {
 }
 
 /** Why the copy's server ended, by its own log: not everything is the fault of the backup. */
-async function why(cluster: Cluster, target: Target, scratch: Scratch, candidate: Candidate, message: string): Promise<ApplicationFailure> {
+async function why(cluster: Cluster, scratch: Scratch, candidate: Candidate, message: string): Promise<ApplicationFailure> {
   const log = (await serverLog(cluster, scratch.log)).join('\n');
   if (/No space left on device|could not extend file/.test(log)) {
     return failure(
@@ -104,21 +140,5 @@ async function why(cluster: Cluster, target: Target, scratch: Scratch, candidate
       `Free some on ${cluster.context.host}, then: lifeboat decide retry`,
     );
   }
-  if (/recovery ended before configured recovery target was reached/.test(log)) {
-    return failure(
-      'TargetUnreachable',
-      `recovery from ${candidate.label} ended before ${describeTarget(target)}: the WAL does not reach that far`,
-      'Choose an earlier target: lifeboat decide restore --to TIME',
-    );
-  }
   return damaged(candidate, message);
-}
-
-export function damaged(candidate: Candidate, reason: string): ApplicationFailure {
-  return failure(
-    'BackupDamaged',
-    `backup ${candidate.label} at ${candidate.location} cannot be used: ${reason}`,
-    'The next backup or location is tried.',
-    { label: candidate.label, location: candidate.location },
-  );
 }

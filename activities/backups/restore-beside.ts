@@ -14,7 +14,10 @@ import { type Scratch, scratchOf } from '../postgres/scratch.js';
 import { stopServer } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
 import { engineOf } from './engines.js';
-import { damaged, recover } from './recover.js';
+import { damaged } from './damaged.js';
+import { clearFill } from './fill.js';
+import { knownEnd } from './known-end.js';
+import { recover } from './recover.js';
 import { discardScratch, type Mark, readMark, type Restored, writeMark } from './restored-mark.js';
 import { isWritten } from './wal.js';
 
@@ -60,8 +63,20 @@ export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promis
   // Another candidate or another target was tried before, or it is half removed: such a copy is ours, and of no more use.
   if (mark && !same) await discardScratch(cluster, scratch);
   await fetchFiles(cluster, input, target, scratch);
-  const recovered = await recover(cluster, target, scratch, input.candidate);
-  const restored: Restored = { ...recovered, bytes: input.candidate.databaseBytes, seconds: Math.round((Date.now() - began) / 100) / 10 };
+  const { known = { points: [] } } = (await readMark(scratch)) ?? {};
+  const recovered = await recover(cluster, {
+    ...{ target, scratch, candidate: input.candidate, known },
+    production: await productionOf(cluster),
+    end: async (short) => writeMark(scratch, { ...asked(input), stage: 'fetched', known, short }),
+  });
+  await clearFill(cluster, scratch);
+  const { short } = (await readMark(scratch)) ?? {};
+  const restored: Restored = {
+    ...recovered,
+    ...(short ? { short } : {}),
+    bytes: input.candidate.databaseBytes,
+    seconds: Math.round((Date.now() - began) / 100) / 10,
+  };
   await writeMark(scratch, { ...asked(input), stage: 'recovered', restored });
   return restored;
 }
@@ -73,7 +88,7 @@ async function fetchFiles(cluster: Cluster, input: RestoreInput, target: Target,
   const { candidate } = input;
   const mark = await readMark(scratch);
   if (mark && mark.stage !== 'files') return;
-  const production = await provenDataDirectory(cluster).catch(() => cluster.dataDirectory);
+  const production = await productionOf(cluster);
   const owner = await dataOwner(cluster);
   if (!mark && (await exists(scratch.directory))) {
     throw failure(
@@ -112,10 +127,14 @@ async function fetchFiles(cluster: Cluster, input: RestoreInput, target: Target,
     .catch((error: unknown) => {
       throw isFailure(error, 'CommandFailed') && isDamage(cluster, error) ? damaged(candidate, error.message) : error;
     });
+  // Before the tail is copied: a server that runs writes on, and nobody runs after it.
+  const known = await knownEnd(cluster, { timeline: candidate.timeline, incident: input.incident, production });
   // A test of one location is helped by nothing else.
   if (target.kind !== 'backup' && !cluster.only) await copyTail(cluster, production, scratch, candidate.timeline);
-  await writeMark(scratch, { ...asked(input), stage: 'fetched' });
+  await writeMark(scratch, { ...asked(input), stage: 'fetched', known });
 }
+
+const productionOf = (cluster: Cluster): Promise<string> => provenDataDirectory(cluster).catch(() => cluster.dataDirectory);
 
 const isDamage = (cluster: Cluster, { details, message }: ApplicationFailure): boolean =>
   engineOf(cluster).isDamage({ code: ((details?.[0] ?? {}) as { code?: number }).code, message });

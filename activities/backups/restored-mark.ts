@@ -6,6 +6,8 @@ import { exists, removeTree, writeWhole } from '../files.js';
 import type { Cluster } from '../postgres/cluster.js';
 import type { Scratch } from '../postgres/scratch.js';
 import { stopServer } from '../postgres/server.js';
+import { clearFill } from './fill.js';
+import type { KnownEnd } from './known-end.js';
 import type { TestRestoreResult } from '../../workflows/messages.js';
 
 /** What is written down beside a restored copy: whose it is, of which backup, recovered to what, and how far it came. */
@@ -16,6 +18,10 @@ export interface Mark {
   target: string;
   /** `going`: it is being removed, and part of it may be gone. */
   stage: 'files' | 'fetched' | 'recovered' | 'placed' | 'going';
+  /** What was known of the end of the WAL when the files were fetched. */
+  known?: KnownEnd;
+  /** Found before the copy was promoted: it ends before what is known. */
+  short?: string;
   restored?: Restored;
   /** A test of a backup that came to its end: what it found. Only the copy is left to remove. */
   tested?: { at: string; result: TestRestoreResult };
@@ -26,6 +32,8 @@ export interface Restored {
   /** The time of the last transaction that was recovered, as the server's log says it. */
   recoveredTo?: string;
   timeline: number;
+  /** It ends before what production is known to have committed: where and why, one line. */
+  short?: string;
   bytes: number;
   seconds: number;
 }
@@ -94,6 +102,7 @@ export async function discardScratch(cluster: Cluster, scratch: Scratch): Promis
   await removeTree(tablespaces);
   await removeTree(scratch.socketDirectory);
   await removeTree(scratch.hba);
+  await clearFill(cluster, scratch);
   await removeTree(markFile(scratch));
 }
 

@@ -11,6 +11,7 @@ import type { BackupRecord } from '../../workflows/messages.js';
 import type { BackupSet } from './engine.js';
 import type { Expirable } from './provider.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
+import { leadingToNow, walIsInOrder } from './leads-to-now.js';
 import { dropRecords, recordsAt } from './physical-records.js';
 import type { Mark } from './restored-mark.js';
 
@@ -26,14 +27,23 @@ export function expirablePhysical(context: HostContext, component: string): Prom
 
 async function expirableAt(cluster: Cluster, asked: string[]): Promise<Expirable[]> {
   const { backups, unreadable } = await repositoryInfo(cluster, asked);
-  const used = await inUse(cluster);
+  const [used, leading] = await Promise.all([inUse(cluster), leadingToNow(cluster)]);
   const chosen = asked
     .filter((location) => !(location in unreadable))
     .map(async (location) => {
       // Without the records nobody knows which was verified: then nothing goes.
       const records = await recordsAt(cluster, location).catch(() => undefined);
       const here = backups.filter((backup) => backup.location === location);
-      return records ? choose(cluster, location, { backups: here, records, used }) : [];
+      const going = records ? choose(cluster, location, { backups: here, records, used }) : [];
+      // Nothing goes before a newer one that stays is proven to lead to now: after a roll-back the newest may be of a copy that was given up.
+      const stays = here.filter(
+        ({ label }) => !going.some(({ id }) => id === label) && leading.some((one) => one.label === label && one.location === location),
+      );
+      const stoppedAt = (id: string) => here.find(({ label }) => label === id)!.stoppedAt;
+      const old = new Set(going.filter(({ id }) => stays.some((one) => one.stoppedAt > stoppedAt(id))).map(({ id }) => id));
+      // And with what stays after all, that which it is based on; the newest first, so that each takes its own along.
+      for (const { label, prior } of [...here].sort((a, b) => b.stoppedAt - a.stoppedAt)) if (prior && !old.has(label)) old.delete(prior);
+      return going.filter(({ id }) => old.has(id));
     });
   return (await Promise.all(chosen)).flat();
 }
@@ -128,8 +138,14 @@ export function removePhysical(context: HostContext, component: string, location
     // The record first: what is half removed is listed by the engine alone, and as long as it is whole.
     await dropRecords(cluster, location, ids);
     await engineOf(cluster).remove(cluster, location, ids);
-    await engineOf(cluster).expireWal(cluster, location);
+    await expireWal(cluster, location);
   });
+}
+
+/** WAL that no backup needs any more, where that can be told by its names. */
+async function expireWal(cluster: Cluster, location: string): Promise<void> {
+  const { backups } = await repositoryInfo(cluster, [location]);
+  if (walIsInOrder(backups, await leadingToNow(cluster))) await engineOf(cluster).expireWal(cluster, location);
 }
 
 /** Throws when one of these must stay. */
@@ -154,5 +170,5 @@ export async function expire(cluster: Cluster, location: string): Promise<void> 
     await dropRecords(cluster, location, ids);
     await engineOf(cluster).remove(cluster, location, ids);
   }
-  await engineOf(cluster).expireWal(cluster, location);
+  await expireWal(cluster, location);
 }

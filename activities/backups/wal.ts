@@ -5,6 +5,9 @@ import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
 import { ownFor } from '../files.js';
 import { run } from '../run.js';
 import { engineOf } from './engines.js';
+import { lsnValue } from './lsn.js';
+
+export { lsnValue } from './lsn.js';
 
 /** Which WAL is archived, on which timelines, and what time it reaches. */
 
@@ -34,20 +37,16 @@ export async function listArchive(cluster: Cluster, locations: string[], segment
 const perLog = (segmentBytes: number): number => 0x1_0000_0000 / segmentBytes;
 
 /** A segment's place in the stream, whatever its timeline. */
-const numberOf = (segment: string, segmentBytes: number): number =>
+export const numberOf = (segment: string, segmentBytes: number): number =>
   parseInt(segment.slice(8, 16), 16) * perLog(segmentBytes) + parseInt(segment.slice(16), 16);
 
-/** Where a segment ends, as {@link lsnValue} counts. */
+/** Where a segment begins and ends, as {@link lsnValue} counts. */
+export const startOf = (segment: string, segmentBytes: number): bigint => BigInt(numberOf(segment, segmentBytes)) * BigInt(segmentBytes);
 export const endOf = (segment: string, segmentBytes: number): bigint => BigInt(numberOf(segment, segmentBytes) + 1) * BigInt(segmentBytes);
-const segmentAt = (timeline: number, number: number, segmentBytes: number): string =>
+export const segmentAt = (timeline: number, number: number, segmentBytes: number): string =>
   [timeline, Math.floor(number / perLog(segmentBytes)), number % perLog(segmentBytes)].map(hex).join('');
 
 const hex = (n: number) => n.toString(16).toUpperCase().padStart(8, '0');
-
-export function lsnValue(lsn: string): bigint {
-  const [high = '0', low = '0'] = lsn.split('/');
-  return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
-}
 
 /** A timeline's parents: it left each of them at the LSN that is given. The first line of a history file is the oldest. */
 export interface Branch {

@@ -6,6 +6,7 @@ import { providerOf } from '../backups/providers.js';
 import { secretsOn } from '../../plan/secrets.js';
 import { formatBytes, formatDuration } from '../../plan/values.js';
 import { archiveCommand, engineOf, locationsOf, repositoryInfo } from '../backups/engines.js';
+import { leadsCheck } from '../backups/leads-to-now.js';
 import { looking } from '../capability.js';
 import { backupCheck } from './backup-check.js';
 import { type HostContext, secretOf } from '../context.js';
@@ -65,6 +66,7 @@ export const hostFacts = (context: HostContext) =>
       if (cluster.plan.backups.physical) {
         await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
         await check(name('backup age'), 'lifeboat backup create', () => backupAge(cluster));
+        await check(name('backups lead to now'), 'lifeboat backup create --full', () => leadsCheck(cluster));
       }
       await check(name('free space'), 'Free space beside the data directory.', async () => {
         const size = await treeBytes(cluster.dataDirectory);

@@ -8,6 +8,7 @@ import { clusterOf, provenDataDirectory, type Cluster } from './cluster.js';
 import { compareRows, countRows, readCatalog, runQueries } from './checks.js';
 import { answers, one, withClient } from './connect.js';
 import { type EvidenceFile, keepEvidence } from './evidence.js';
+import { missingSince } from './end-of-recovery.js';
 import { knownRowsAt } from './known-rows.js';
 
 export type Classification = 'healthy' | 'repairable' | 'not repairable' | 'logically wrong';
@@ -51,6 +52,7 @@ export const assess = (context: HostContext): Capability<{ database: string; inc
     const checked = await amcheck(cluster, { install: true });
     progress({ what: 'catalog, rows and queries' });
     const physical = checked.damage.filter((one) => one.kind !== 'index').map((one) => `${one.relation || 'cluster'}: ${one.says}`);
+    physical.push(...(await missingSince(cluster).catch(() => [])));
     const indexes = checked.damage.filter((one) => one.kind === 'index');
     const logical: string[] = [];
     await withClient(cluster, { statementTimeout: 600_000 }, async (client) => {

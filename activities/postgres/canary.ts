@@ -1,6 +1,7 @@
 import { checkpoint } from '../checkpoint.js';
 import type { Cluster } from './cluster.js';
 import { type Client, connect, withClient } from './connect.js';
+import { noteBeat } from './last-known.js';
 
 /**
  * The canary: one row, updated every two seconds by the agent of the primary. Its age in a restored copy is the RPO really reached, and its
@@ -9,14 +10,34 @@ import { type Client, connect, withClient } from './connect.js';
  */
 export const canaryIntervalSeconds = 2;
 
+/** On this server's own disk, and no more: what it says is how far this server came, and it waits for no standby. */
 const setUp = `
+  set synchronous_commit = local;
   create schema if not exists lifeboat;
   create table if not exists lifeboat.canary (
     id int primary key check (id = 1), ts timestamptz not null, lsn pg_lsn not null, seq bigint not null
   ) with (fillfactor = 10);
   insert into lifeboat.canary values (1, clock_timestamp(), pg_current_wal_insert_lsn(), 1) on conflict do nothing;
 `;
-const beat = 'update lifeboat.canary set ts = clock_timestamp(), lsn = pg_current_wal_insert_lsn(), seq = seq + 1 where id = 1';
+/** What it returns is where the WAL stood before it: all that is on disk when it has committed, whatever else goes on. */
+const beat = `
+  update lifeboat.canary set ts = clock_timestamp(), lsn = pg_current_wal_insert_lsn(), seq = seq + 1 where id = 1
+  returning ts, lsn::text, seq::text, pg_walfile_name(pg_current_wal_lsn()) as segment, pg_postmaster_start_time() as "upSince",
+            (select system_identifier::text from pg_control_system()) as system
+`;
+
+/** Beats, and notes outside of the database how far it is known to have come. */
+async function beatAndNote(cluster: Cluster, client: Client): Promise<void> {
+  const { rows } = await client.query<{ ts: Date; lsn: string; seq: string; segment: string; upSince: Date; system: string }>(beat);
+  const row = rows[0];
+  if (!row) return;
+  const point = {
+    ...{ systemIdentifier: row.system, timeline: parseInt(row.segment.slice(0, 8), 16) },
+    ...{ lsn: row.lsn, at: row.ts.toISOString(), seq: Number(row.seq) },
+  };
+  // A full disk below the agent's state says nothing of the database: the canary goes on.
+  await noteBeat(cluster, point, row.upSince).catch(() => undefined);
+}
 
 export interface CanaryRow {
   /** ISO 8601. */
@@ -41,7 +62,7 @@ export async function beatOnce(cluster: Cluster): Promise<CanaryRow | undefined>
   return withClient(cluster, {}, async (client) => {
     await checkpoint('before the canary beats');
     await client.query(setUp);
-    await client.query(beat);
+    await beatAndNote(cluster, client);
     await checkpoint('after the canary beat');
     return readCanary(client);
   });
@@ -68,7 +89,7 @@ export async function keepCanary(cluster: Cluster, signal: AbortSignal, paused: 
           await client.query(setUp);
           ready = true;
         }
-        if (ready) await client.query(beat);
+        if (ready) await beatAndNote(cluster, client);
       }
     } catch {
       await client?.end().catch(() => undefined);

@@ -1,4 +1,5 @@
-import { dirname } from 'node:path';
+import { readdir, realpath } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { formatBytes } from '../../plan/values.js';
 import { describeTarget, parseTarget, type Target, TargetError } from '../../plan/target.js';
 import { findCandidates, lastKnownCommit } from '../backups/candidates.js';
@@ -7,7 +8,7 @@ import { lsnValue } from '../backups/wal.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
-import { freeBytes } from '../files.js';
+import { exists, freeBytes, treeBytes } from '../files.js';
 import { claimedBy, claimFile } from './claim.js';
 import { bin, clusterOf, type Cluster, controlData, provenDataDirectory } from './cluster.js';
 import { one, withClient } from './connect.js';
@@ -123,9 +124,9 @@ export async function demandReachable(cluster: Cluster, directory: string, targe
   }
 }
 
-/** Demands room for a restored copy beside the real one, with a tenth to spare. Throws NotEnoughSpace. */
+/** Demands room for a restored copy beside the real one, with a tenth to spare: of the backup's size or today's, whichever is larger. Throws NotEnoughSpace. */
 export async function demandSpace(cluster: Cluster, directory: string, databaseBytes: number): Promise<string> {
-  const needed = Math.round(databaseBytes * 1.1) + 64_000_000;
+  const needed = Math.round(Math.max(databaseBytes, await bytesToday(cluster, directory)) * 1.1) + 64_000_000;
   const free = await freeBytes(dirname(directory));
   if (free < needed) {
     throw failure(
@@ -135,4 +136,17 @@ export async function demandSpace(cluster: Cluster, directory: string, databaseB
     );
   }
   return `${formatBytes(needed)} needed, ${formatBytes(free)} free`;
+}
+
+/** What the database takes now, tablespaces and pg_wal included, wherever they are: what came since the backup is written by the recovery. 0 where there is none. */
+async function bytesToday(cluster: Cluster, directory: string): Promise<number> {
+  if (cluster.scratchOnly || !(await exists(directory))) return 0;
+  const links = await readdir(join(directory, 'pg_tblspc')).catch((): string[] => []);
+  const places = [directory, join(directory, 'pg_wal'), ...links.map((link) => join(directory, 'pg_tblspc', link))];
+  const real = await Promise.all(places.map((place) => realpath(place).catch(() => undefined)));
+  // What lies below another one is counted with it.
+  const apart = [...new Set(real)]
+    .filter((one) => one !== undefined)
+    .filter((one, _, all) => !all.some((above) => one.startsWith(`${above}/`)));
+  return (await Promise.all(apart.map(treeBytes))).reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -16,6 +16,7 @@ import { readCatalog } from './checks.js';
 import { type Cluster, clusterOf, controlData, dataOwner, provenDataDirectory } from './cluster.js';
 import { one, withClient } from './connect.js';
 import { putFence } from './fence.js';
+import { noteInPlace } from './last-known.js';
 import { scratchOf } from './scratch.js';
 import { stopServer } from './server.js';
 
@@ -84,6 +85,7 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
     }
     await startClosed(cluster);
     await verifyInPlace(cluster, copy.timeline);
+    await noteInPlace(cluster);
     const bytes = await treeBytes(quarantine);
     return {
       summary: `in place and verified on timeline ${copy.timeline}; the damaged one is at ${quarantine}`,
@@ -220,6 +222,7 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
         return ` (it does not start: ${error.message})`;
       },
     );
+    await noteInPlace(cluster, { rolledBack: true });
     const kept = (await exists(aside)) ? aside : restored;
     const bytes = (await exists(kept)) ? await treeBytes(kept) : 0;
     return {

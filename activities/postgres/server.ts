@@ -121,7 +121,8 @@ export async function launch(cluster: Cluster, options: StartOptions = {}): Prom
   // A fresh log for each recovery beside: what it says is believed, so nothing of an earlier one may be in it. A copy that is recovered
   // already has said all it had to say, and may be started again.
   if (options.log) {
-    await (await open(log, (await exists(join(directory, 'recovery.signal'))) ? 'w' : 'a')).close();
+    const recovers = (await Promise.all(['recovery.signal', 'standby.signal'].map((name) => exists(join(directory, name))))).some(Boolean);
+    await (await open(log, recovers ? 'w' : 'a')).close();
     await ownFor(log, owner);
   }
   // A postgresql.conf outside of the data directory (Debian's) names production's directory, which would beat -D.

@@ -31,6 +31,8 @@ export interface Verification {
   rpoSeconds: number | null;
   /** What the plan's own rows and queries find wrong: a person decides, since only a person knows what was deleted on purpose. */
   doubts: string[];
+  /** What was committed and is known to be missing, where the WAL ended too early. */
+  missing?: string[];
   /** What could not be checked, or was mended. */
   warnings: string[];
   checks: string[];
@@ -53,10 +55,10 @@ export const verifyRestored = (context: HostContext): Capability<VerifyInput, Ve
 export async function verifyCopy(cluster: Cluster, { database, incident, target: text, declaredAt }: VerifyInput): Promise<Verification> {
   const scratch = scratchOf(cluster, incident);
   const target = parseTarget(text);
-  const { recoveredTo } = await demandRestored(scratch, incident);
+  const { recoveredTo, short } = await demandRestored(scratch, incident);
   await start(cluster, scratch);
   const wrong: string[] = [];
-  const doubts: string[] = [];
+  const doubts: string[] = short ? [short] : [];
   const warnings: string[] = [];
   const checks: string[] = [];
   const session = { socketDirectory: scratch.socketDirectory, statementTimeout: 0 };
@@ -130,6 +132,7 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
     rows: looked.rows,
     rpoSeconds,
     doubts,
+    ...(short ? { missing: [short] } : {}),
     warnings,
     checks,
     files: [file],

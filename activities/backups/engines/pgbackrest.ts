@@ -3,8 +3,8 @@ import { failure } from '../../errors.js';
 import { progress } from '../../capability.js';
 import type { Cluster } from '../../postgres/cluster.js';
 import { ledger } from '../../postgres/server.js';
-import type { Engine, EngineRestore, EngineTake } from '../engine.js';
-import { allOf, archiveCommand, home, pgbackrest, repo, restoreCommand, version, writeConfig } from './pgbackrest-config.js';
+import type { Engine, EngineRestore, EngineTake, FetchFrom } from '../engine.js';
+import { allOf, archiveCommand, home, pgbackrest, repo, repoNumber, restoreCommand, version, writeConfig } from './pgbackrest-config.js';
 import { info } from './pgbackrest-info.js';
 import { pushingMeanwhile } from './pgbackrest-push.js';
 import { prepare } from './pgbackrest-stanza.js';
@@ -167,8 +167,11 @@ async function archived(cluster: Cluster, location: string): ReturnType<Engine['
   };
 }
 
-async function fetch(cluster: Cluster, name: string, path: string): Promise<boolean> {
-  const got = await pgbackrest(cluster, ['--log-level-console=off', 'archive-get', name, path], { accept: [1] }).catch(() => undefined);
+async function fetch(cluster: Cluster, name: string, path: string, { location, directory }: FetchFrom = {}): Promise<boolean> {
+  const from = [...(location ? [await repo(cluster, location)] : []), ...(directory ? [`--pg1-path=${directory}`] : [])];
+  const got = await pgbackrest(cluster, [...from, '--log-level-console=off', 'archive-get', name, path], { accept: [1] }).catch(
+    () => undefined,
+  );
   return got?.code === 0;
 }
 
@@ -179,9 +182,12 @@ async function remove(cluster: Cluster, location: string, labels: string[]): Pro
   const there = backups
     .filter(({ label }) => labels.includes(label))
     .sort((a, b) => b.stoppedAt - a.stoppedAt || b.label.localeCompare(a.label));
+  // Of WAL nothing goes with it: pgBackRest would do that by the names of segments, which are in no order after a roll-back.
+  const option = `repo${repoNumber(cluster, location)}-retention`;
+  const keepWal = [`--${option}-full-type=time`, `--reset-${option}-archive`];
   // The newest first: an older one would take those that are based on it along.
   for (const { label } of there)
-    await pgbackrest(cluster, [await repo(cluster, location), `--set=${label}`, 'expire'], {
+    await pgbackrest(cluster, [await repo(cluster, location), ...keepWal, `--set=${label}`, 'expire'], {
       ledger: ledger(cluster, 'pgbackrest-expire'),
     });
 }

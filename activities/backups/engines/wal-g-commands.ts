@@ -20,14 +20,11 @@ export const isOurs = (cluster: Cluster, command: string): boolean =>
   /\bwal-g --config .* wal-push "%p"/.test(command) && command.includes(`/wal-g/${configPrefix(cluster)}`);
 
 /**
- * From whichever location has it. WAL-G ends with 74 when an archive does not have a file, and with 1 for everything else: then nobody knows whether there is more,
- * and with `strict` PostgreSQL is told to end the recovery (a code above 125) instead of taking it for the end of the WAL. A standby must not end
- * for that. Without prefetch: that leaves processes behind which write into the directory.
- * Source: PostgreSQL manual, restore_command; cmd/pg/wal_fetch.go of WAL-G 3.0.7.
+ * From whichever location has it. A copy that is recovered waits where it gets nothing more, so it is of no matter why one does not give it.
+ * Without prefetch: that leaves processes behind which write into the directory.
  */
-export function restoreCommand(cluster: Cluster, { locations = allOf(cluster), strict = false } = {}): string {
-  const unsure = strict ? '[ $? -eq 74 ] || code=126; ' : '';
+export function restoreCommand(cluster: Cluster, { locations = allOf(cluster) } = {}): string {
   const fetch = (location: string) =>
-    `rm -f "%p"; WALG_DOWNLOAD_CONCURRENCY=1 wal-g --config '${configFile(cluster, location)}' wal-fetch %f "%p" && exit 0; ${unsure}`;
-  return `code=1; ${locations.map(fetch).join('')}exit $code`;
+    `rm -f "%p"; WALG_DOWNLOAD_CONCURRENCY=1 wal-g --config '${configFile(cluster, location)}' wal-fetch %f "%p" && exit 0; `;
+  return `${locations.map(fetch).join('')}exit 1`;
 }

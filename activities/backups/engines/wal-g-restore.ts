@@ -48,7 +48,7 @@ export async function restore(cluster: Cluster, request: EngineRestore): Promise
   const { unreadable } = await info(cluster, all);
   const locations = all.filter((one) => !(one in unreadable) || one === location);
   await writeConfig(cluster, locations);
-  await writeRecovery(cluster, request, restoreCommand(cluster, { locations, strict: true }));
+  await writeRecovery(cluster, request, restoreCommand(cluster, { locations }));
 }
 
 async function writeRecovery(cluster: Cluster, { directory, target, timeline }: EngineRestore, command: string): Promise<void> {

@@ -5,7 +5,7 @@ import { failure } from '../../errors.js';
 import type { Cluster } from '../../postgres/cluster.js';
 import { one, withClient } from '../../postgres/connect.js';
 import { ledger } from '../../postgres/server.js';
-import type { Engine } from '../engine.js';
+import type { Engine, FetchFrom } from '../engine.js';
 import { archiveCommand, isOurs, restoreCommand } from './wal-g-commands.js';
 import { allOf, version, walg, writeConfig } from './wal-g-config.js';
 import { prepare } from './wal-g-prepare.js';
@@ -37,8 +37,8 @@ export const walG: Engine = {
   check,
 };
 
-async function fetch(cluster: Cluster, name: string, path: string): Promise<boolean> {
-  for (const location of allOf(cluster)) {
+async function fetch(cluster: Cluster, name: string, path: string, from: FetchFrom = {}): Promise<boolean> {
+  for (const location of from.location ? [from.location] : allOf(cluster)) {
     // What an earlier location broke off in the middle; WAL-G writes no file that is there.
     await rm(path, { force: true });
     const env = { WALG_DOWNLOAD_CONCURRENCY: '1' };

@@ -1,0 +1,44 @@
+import { timelineOf } from '../backups/wal.js';
+import { endOfArchive } from '../backups/known-end.js';
+import { reaches } from '../backups/lsn.js';
+import { readCanary } from './canary.js';
+import type { Cluster } from './cluster.js';
+import { one, withClient } from './connect.js';
+import { isBehind, readLastKnown } from './last-known.js';
+
+/**
+ * Whether production has all that it is known to have committed. A server that starts after a crash replays its WAL as far as it can read it, and opens: what
+ * comes after a damaged segment is gone, and no page tells. So where it stands is compared with its last canary, the archive and the slots of its
+ * standbys. Returns a line for each that knows of more; the server must run.
+ */
+export async function missingSince(cluster: Cluster): Promise<string[]> {
+  const last = await readLastKnown(cluster);
+  const archived = await endOfArchive(cluster).catch(() => []);
+  return withClient(cluster, { database: 'postgres' }, async (client) => {
+    if (await one<boolean>(client, 'select pg_is_in_recovery()')) return [];
+    const lsn = (await one<string>(client, 'select pg_current_wal_insert_lsn()::text'))!;
+    const timeline = timelineOf((await one<string>(client, 'select pg_walfile_name(pg_current_wal_lsn())'))!);
+    const system = await one<string>(client, 'select system_identifier::text from pg_control_system()');
+    const upSince = (await one<Date>(client, 'select pg_postmaster_start_time()'))!;
+    const slot = await one<string>(client, 'select max(restart_lsn)::text from pg_replication_slots');
+    const found: string[] = [];
+    if (last?.timeline === timeline && last.systemIdentifier === system) {
+      const canary = await withClient(cluster, {}, readCanary).catch(() => undefined);
+      const gone =
+        last.setBack ?? (isBehind({ lsn, seq: canary?.seq }, last, upSince) ? { ...last, goesOnFrom: canary?.lsn ?? lsn } : undefined);
+      if (gone)
+        found.push(
+          `the server came up with less than it had: it went on from about ${gone.goesOnFrom}, and had committed up to ${gone.lsn} at ${gone.at}. ` +
+            'What was committed in between is gone from it',
+        );
+    }
+    const segment = archived.filter((one) => one.timeline === timeline).find((one) => !reaches(lsn, one.lsn));
+    if (segment)
+      found.push(
+        `the archive has ${segment.segment} of its timeline, whole, and the server is at ${lsn}, before its end: what was in it is gone from it`,
+      );
+    if (slot && !reaches(lsn, slot))
+      found.push(`a standby has received WAL up to ${slot}, and the server is at ${lsn}: what lies between is gone from it`);
+    return found;
+  });
+}
