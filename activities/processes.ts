@@ -24,7 +24,7 @@ export async function startOf(pid: number): Promise<string> {
  * A process of several threads is a zombie as soon as its first one has ended: until the last one has, its files, locks and ports are still its.
  * Source: proc(5), /proc/PID/stat, of which these are the fields from the state on: the 18th is the number of threads.
  */
-export const isDead = (fields: string[]): boolean => fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
+const isDead = (fields: string[]): boolean => fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
 
 /** Whether this very process still lives; without its start nobody can tell, and it counts as gone. */
 export const isAlive = async (pid: number, start: string): Promise<boolean> => start !== '' && (await startOf(pid)) === start;

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
-import { isDead } from '../activities/processes.js';
 
 /** What the lab must know of processes. It imports nothing of the lab: the service, a script of its own, uses it too. */
 
@@ -25,6 +24,12 @@ export function startOf(pid: number): string | undefined {
     return undefined;
   }
 }
+
+/**
+ * A process of several threads is a zombie as soon as its first one has ended: until the last one has, its files and ports are still taken.
+ * Source: proc(5), /proc/PID/stat, of which these are the fields from the state on: the 18th is the number of threads.
+ */
+const isDead = (fields: string[]): boolean => fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
 
 /** `start` guards against a pid that the system has given to another process since. */
 export function isAlive(pid: number, start?: string): boolean {
