@@ -97,23 +97,39 @@ export interface StartOptions {
   directory?: string;
   /** Settings for this start only. */
   settings?: Record<string, string>;
-  /** Beside the real one: never through systemd, and with its log in this file. */
+  /** Beside the real one: never through systemd or Debian's own programs, and with its log in this file. */
   log?: string;
 }
 
-/** Where production writes its log when it is we who start it. */
-export const logFile = (cluster: Cluster): string => join(cluster.context.state, 'logs', `${cluster.database}.log`);
+/** Where production writes its log when it is we who start it; Debian's own way to start it has a place of its own. */
+export const logFile = (cluster: Cluster): string => {
+  const { debianCluster } = cluster.plan.postgres;
+  return debianCluster ? `/var/log/postgresql/postgresql-${debianCluster}.log` : join(cluster.context.state, 'logs', `${cluster.database}.log`);
+};
+
+/** Version and name, as pg_ctlcluster takes them: it knows the groups, the environment and the options that this cluster is started with. */
+const debian = ({ plan }: Cluster): [string, string] | undefined => {
+  const [, version, name] = /^([\d.]+)-(.*)$/.exec(plan.postgres.debianCluster ?? '') ?? [];
+  return version && name ? [version, name] : undefined;
+};
 
 /** Asks the server to start and returns at once; what is running already stays. Throws ServerFailed, with what its log says. */
 export async function launch(cluster: Cluster, options: StartOptions = {}): Promise<void> {
   const directory = options.directory ?? cluster.dataDirectory;
   if (await postmasterPid(directory)) return;
   const { systemd, configFile } = cluster.plan.postgres;
+  const debianCluster = debian(cluster);
   if (systemd && !options.log) {
     await run('systemctl', ['start', systemd], { ledger: ledger(cluster, 'systemctl-start') });
     return;
   }
   await clearStalePid(directory);
+  if (debianCluster && !options.log) {
+    // Code 2: somebody has started it meanwhile.
+    // It would wait a minute for the end of a recovery that may take hours; whoever waits for the server is untilReady.
+    await run('pg_ctlcluster', ['--skip-systemctl-redirect', ...debianCluster, 'start', '--', '-W'], { accept: [2], ledger: ledger(cluster, 'pg_ctlcluster-start') });
+    return;
+  }
   const owner = await dataOwner(cluster);
   const log = options.log ?? logFile(cluster);
   await mkdir(dirname(log), { recursive: true });
@@ -143,8 +159,16 @@ export async function stopServer(cluster: Cluster, directory = cluster.dataDirec
     return 'was stopped';
   }
   const { systemd } = cluster.plan.postgres;
-  if (systemd && directory === cluster.dataDirectory)
-    await run('systemctl', ['stop', systemd], { ledger: ledger(cluster, 'systemctl-stop') });
+  const debianCluster = debian(cluster);
+  if (directory === cluster.dataDirectory) {
+    if (systemd) await run('systemctl', ['stop', systemd], { ledger: ledger(cluster, 'systemctl-stop') });
+    // One that does not end by it (1), or does not run any more for Debian (2), is ended below.
+    else if (debianCluster)
+      await run('pg_ctlcluster', ['--skip-systemctl-redirect', '-m', 'fast', ...debianCluster, 'stop', '--', '-t', '120'], {
+        accept: [1, 2],
+        ledger: ledger(cluster, 'pg_ctlcluster-stop'),
+      });
+  }
   const owner = await dataOwner(cluster);
   for (const mode of ['fast', 'immediate'] as const) {
     if (!(await postmasterPid(directory))) return 'clean';
