@@ -70,7 +70,9 @@ function stopPostmasters(cluster: DebianCluster): void {
     const directory = join(home(cluster), each);
     if (!existsSync(join(directory, 'postmaster.pid'))) continue;
     try {
-      execFileSync('su', ['postgres', '-s', '/bin/sh', '-c', `${tool('pg_ctl')} -D ${directory} -m immediate -w stop`], { stdio: 'ignore' });
+      execFileSync('su', ['postgres', '-s', '/bin/sh', '-c', `${tool('pg_ctl')} -D ${directory} -m immediate -w stop`], {
+        stdio: 'ignore',
+      });
     } catch {
       // It does not run.
     }

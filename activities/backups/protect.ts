@@ -6,6 +6,7 @@ import { failure } from '../errors.js';
 import { beatOnce } from '../postgres/canary.js';
 import { type Cluster, clusterOf } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
+import { noteCluster } from '../postgres/note-cluster.js';
 import { currentTimeline } from '../postgres/standby.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 
@@ -14,6 +15,8 @@ import { engineOf, locationsOf, repositoryInfo } from './engines.js';
  * configured is left alone, and said; archive_mode needs a restart, which is not ours to do.
  */
 export async function ensureArchiving(cluster: Cluster): Promise<{ says: string; unusable: Record<string, string> }> {
+  // First: what is written for the locations has the data directory as the server says it.
+  await noteCluster(cluster);
   const unusable = await demandLocations(cluster);
   for (const [location, why] of Object.entries(unusable)) console.error(`${cluster.database}: location ${location}: ${why}`);
   return { says: await setArchiveCommand(cluster), unusable };

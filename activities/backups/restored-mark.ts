@@ -17,6 +17,8 @@ export interface Mark {
   /** `going`: it is being removed, and part of it may be gone. */
   stage: 'files' | 'fetched' | 'recovered' | 'placed' | 'going';
   restored?: Restored;
+  /** What was brought into it of production, and was not so in the backup: a line each. */
+  differences?: string[];
   /** A test of a backup that came to its end: what it found. Only the copy is left to remove. */
   tested?: { at: string; result: TestRestoreResult };
 }

@@ -2,7 +2,7 @@ import { type Capability, progress } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { isFailure } from '../errors.js';
 import { amcheck } from './amcheck.js';
-import { clusterOf, provenDataDirectory, type Cluster } from './cluster.js';
+import { clusterOf, provenDataDirectory, type Cluster, whatIsGone } from './cluster.js';
 import { compareRows, countRows, readCatalog, runQueries } from './checks.js';
 import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
 import { type EvidenceFile, keepEvidence } from './evidence.js';
@@ -46,6 +46,8 @@ export const assess = (context: HostContext): Capability<{ database: string; inc
   async execute({ database, incident, round }) {
     const cluster = clusterOf(context, database);
     const directory = await provenDataDirectory(cluster);
+    const gone = await whatIsGone(cluster);
+    if (gone) return verdict('not repairable', [gone], []);
     const down = await bringUp(cluster, directory);
     if (down) return verdict('not repairable', [`the server does not start: ${down}`], []);
     const checked = await amcheck(cluster, { install: true });

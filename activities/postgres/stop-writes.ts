@@ -6,6 +6,7 @@ import { one, tooDamagedToConnect, withClient } from './connect.js';
 import { hbaFile, isClosed, liftFence, putFence, reload } from './fence.js';
 import { openProbe, proveFence } from './fence-proof.js';
 import { claim } from './claim.js';
+import { mendConfiguration } from './configuration.js';
 import { endOrphans, postmasterPid, stopServer } from './server.js';
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -39,6 +40,7 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
     const cluster = clusterOf(context, database);
     const directory = await provenDataDirectory(cluster);
     await claim(cluster, incident);
+    await mendConfiguration(cluster);
     const running = (await postmasterPid(directory)) !== undefined;
     const probe = running && !(await isClosed(cluster)) ? await openProbe(cluster) : undefined;
     try {

@@ -66,7 +66,7 @@ export async function serviceIsHealthy(lab: Lab): Promise<boolean> {
   return response?.ok === true && response.headers.get('x-system-status') !== 'degraded';
 }
 
-export const isFenced = (cluster: Cluster): boolean => 
+export const isFenced = (cluster: Cluster): boolean =>
   existsSync(join(cluster.debian ? configurationOf(cluster.debian) : cluster.dataDirectory, 'pg_hba.conf.lifeboat-open'));
 export const claimOf = (cluster: Cluster): string =>
   join(dirname(cluster.dataDirectory), `.lifeboat-claim-${basename(cluster.dataDirectory)}`);
