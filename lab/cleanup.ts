@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { dropDebianClusters } from './debian.js';
 import { isAlive, processesOf, signal, startOf } from './processes.js';
 
 /** A lab leaves nothing behind, however the process that made it ends: in order, by a signal, or killed (then the next lab sweeps). */
@@ -41,6 +42,7 @@ export function makeLabDirectory(): string {
 export function destroyLab(directory: string, keep = false): void {
   endProcesses(directory);
   removeSharedMemory(directory);
+  dropDebianClusters(directory);
   // A kept one has no owner any more, so no sweep takes it.
   rmSync(keep ? join(directory, ownerFile) : directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   open.delete(directory);

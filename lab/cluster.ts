@@ -1,7 +1,8 @@
 import { appendFileSync, existsSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { startChild, tail } from './child.js';
+import { createDebianCluster, dataDirectoryOf, type DebianCluster, logOf, startDebianCluster } from './debian.js';
 import { databaseUser, makeDirectory, own, runAsDatabaseUser } from './os-user.js';
 import { freePort } from './ports.js';
 import { childrenOf, isAlive, signal } from './processes.js';
@@ -39,6 +40,8 @@ export interface Cluster {
   socketDirectory: string;
   port: number;
   log: string;
+  /** One that Debian's own programs made, and start. */
+  debian?: DebianCluster;
   passwords: Passwords;
   start(): Promise<void>;
   /** fast: as an administrator does it; immediate: without a checkpoint. */
@@ -88,6 +91,34 @@ export async function createPrimary(options: ClusterOptions): Promise<Cluster> {
   await cluster.sql(`CREATE ROLE app LOGIN PASSWORD '${cluster.passwords.app}'`, [], 'postgres');
   await cluster.sql(`CREATE ROLE replicator LOGIN REPLICATION PASSWORD '${cluster.passwords.replicator}'`, [], 'postgres');
   await cluster.sql(`CREATE DATABASE ${cluster.database} OWNER app`, [], 'postgres');
+  return cluster;
+}
+
+/**
+ * A primary as `pg_createcluster` makes it on a team's server: peer authentication, ssl with Debian's own key, no checksums, everything in
+ * Debian's places. Only archiving is turned on. As root alone. It goes with the lab of its directory.
+ */
+export async function createDebianPrimary(options: ClusterOptions): Promise<Cluster> {
+  const port = await freePort();
+  const debian = await createDebianCluster(dirname(options.directory), port);
+  const cluster = await describe(options, { ...debian, port });
+  const { superuser, app, replicator } = cluster.passwords;
+  await cluster.start();
+  const statements = [
+    `ALTER ROLE postgres PASSWORD '${superuser}'`,
+    `CREATE ROLE app LOGIN PASSWORD '${app}'`,
+    `CREATE ROLE replicator LOGIN REPLICATION PASSWORD '${replicator}'`,
+    `CREATE DATABASE ${cluster.database} OWNER app`,
+    `ALTER SYSTEM SET archive_mode = 'on'`,
+    ...(options.fast ? [`ALTER SYSTEM SET fsync = 'off'`] : []),
+  ];
+  for (const sql of statements)
+    await runAsDatabaseUser(
+      tool('psql'),
+      ['-X', '-q', '-h', cluster.socketDirectory, '-p', String(port), '-d', 'postgres', '-c', sql],
+      cluster.directory,
+    );
+  await cluster.restart();
   return cluster;
 }
 
@@ -177,13 +208,13 @@ function writeSettings(cluster: Cluster, fast: boolean): void {
   appendFileSync(join(cluster.dataDirectory, 'postgresql.conf'), `\n# ${cluster.host}\n${lines.join('\n')}\n`);
 }
 
-async function describe(options: ClusterOptions): Promise<Cluster> {
+async function describe(options: ClusterOptions, debian?: DebianCluster & { port: number }): Promise<Cluster> {
   const directory = makeDirectory(options.directory);
-  const dataDirectory = join(directory, 'data');
-  const socketDirectory = makeDirectory(join(directory, 'socket'));
-  const port = await freePort();
+  const dataDirectory = debian ? dataDirectoryOf(debian) : join(directory, 'data');
+  const socketDirectory = debian ? '/var/run/postgresql' : makeDirectory(join(directory, 'socket'));
+  const port = debian?.port ?? (await freePort());
   const database = options.database ?? 'shop';
-  const log = join(directory, 'postgres.log');
+  const log = debian ? logOf(debian) : join(directory, 'postgres.log');
   const { passwords } = options;
   // The child that we started may not be the server that runs now: Lifeboat stops and starts it, so its own pid file is asked.
   const postmaster = () => readPidFile(dataDirectory);
@@ -199,6 +230,7 @@ async function describe(options: ClusterOptions): Promise<Cluster> {
 
   const start = async (): Promise<void> => {
     if (isRunning()) return;
+    if (debian) return startDebianCluster(dirname(options.directory), debian);
     const child = await startChild({
       program: tool('postgres'),
       args: ['-D', dataDirectory],
@@ -236,6 +268,7 @@ async function describe(options: ClusterOptions): Promise<Cluster> {
     port,
     log,
     passwords,
+    ...(debian ? { debian: { version: debian.version, name: debian.name } } : {}),
     start,
     stop,
     isRunning,
@@ -254,12 +287,12 @@ async function describe(options: ClusterOptions): Promise<Cluster> {
     sql: (text, values = [], name = database) =>
       query(
         {
-          host: postmaster()?.socketDirectory ?? socketDirectory,
-          port,
-          user: 'postgres',
-          password: passwords.superuser,
-          database: name,
-          connectionTimeoutMillis: 5000,
+          // Over Debian's socket, the kernel says who calls.
+          host:
+            debian && !postmaster()?.socketDirectory?.includes('lifeboat')
+              ? '127.0.0.1'
+              : (postmaster()?.socketDirectory ?? socketDirectory),
+          ...{ port, user: 'postgres', password: passwords.superuser, database: name, connectionTimeoutMillis: 5000 },
         },
         text,
         values,

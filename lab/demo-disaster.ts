@@ -29,11 +29,13 @@ export async function destroyData(lab: Lab, tell: Telling, monitor: Monitor): Pr
     () => overwritePages(lab.primary, 'orders', blocks),
     () => `${blocks.length} pages of 8 kB are garbage: blocks ${blocks.join(', ')} of "orders"`,
   );
-  tell.say('Then somebody who tries to help drops the wrong table. The standby repeats it faithfully: a standby is no backup.');
+  tell.say(
+    `Then somebody who tries to help drops the wrong table.${lab.standby ? ' The standby repeats it faithfully: a standby is no backup.' : ''}`,
+  );
   const start = await position(lab);
   await dropTable(lab.primary, 'payments');
   const end = await position(lab);
-  tell.fact('DROP TABLE payments: done, on db1 and db2');
+  tell.fact(`DROP TABLE payments: done, on db1${lab.standby ? ' and db2' : ''}`);
   const lostCustomers = 3;
   await lab.primary.asApp(
     `INSERT INTO customers (name, email) SELECT 'late ' || n, 'late' || n || '@example.com' FROM generate_series(1, $1::int) n`,

@@ -48,7 +48,11 @@ export async function compare(
   judge(health.ok, `GET /health: ${health.says}`);
   const order = await ask(`${lab.serviceUrl}/orders`, 'POST');
   judge(order.ok, `POST /orders: ${order.says}`);
-  judge(await isStreaming(lab.primary, lab.standby!.host), `the standby on ${lab.standby!.host} was rebuilt, and streams`);
+  if (lab.standby) judge(await isStreaming(lab.primary, lab.standby.host), `the standby on ${lab.standby.host} was rebuilt, and streams`);
+  if (lab.primary.debian) {
+    const [row] = await lab.primary.sql<{ ssl: string }>(`SELECT current_setting('ssl') AS ssl`);
+    judge(row!.ssl === 'on', `it runs with Debian's own configuration: ssl is ${row!.ssl}`);
+  }
   const damaged = state.quarantine.find(({ host }) => host === lab.primary.host);
   tell.say(
     `What was lost: the ${lostCustomers} customers who registered after the moment that was restored. They are still in the quarantined copy, for whoever wants to fetch them.`,

@@ -10,8 +10,9 @@ import { until } from './wait.js';
 
 /** `npm run demo`: destroys a real database on this machine, and lets one command of Lifeboat bring it back. */
 
-const usage = `usage: npm run demo [-- --keep]
+const usage = `usage: npm run demo [-- [debian] [--keep]]
 
+  debian   the database is a cluster of Debian's own pg_createcluster, with its defaults (as root)
   --keep   when it is over, leave everything running until Ctrl-C, to look around`;
 
 async function main(): Promise<void> {
@@ -27,7 +28,7 @@ async function main(): Promise<void> {
   }
   let lab: Lab | undefined;
   try {
-    lab = await setUp(tell);
+    lab = await setUp(tell, options.debian);
     process.exitCode = (await tellStory(lab, tell)) ? 0 : 1;
     if (options.keep) await hold(lab, tell);
   } catch (error) {
@@ -42,10 +43,16 @@ async function main(): Promise<void> {
   tell.say('Everything that the demo started has ended, and its files are removed.');
 }
 
-function readArguments(): { keep: boolean } | undefined {
+function readArguments(): { keep: boolean; debian: boolean } | undefined {
   try {
-    const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } });
-    if (!values.help) return { keep: values.keep };
+    const { values, positionals } = parseArgs({
+      options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+      allowPositionals: true,
+    });
+    const unknown = positionals.filter((one, at) => one !== 'debian' || at > 0);
+    if (unknown.length > 0) throw new Error(`"${unknown[0]}" is not known`);
+    if (positionals.length > 0 && process.getuid?.() !== 0) throw new Error("Debian's clusters are made and started as root");
+    if (!values.help) return { keep: values.keep, debian: positionals.length > 0 };
     console.log(usage);
   } catch (error) {
     console.error(`${(error as Error).message}\n${usage}`);
@@ -57,20 +64,25 @@ function readArguments(): { keep: boolean } | undefined {
 let holding = false;
 let temporalUi = '';
 
-async function setUp(tell: Telling): Promise<Lab> {
+async function setUp(tell: Telling, debian: boolean): Promise<Lab> {
   tell.say(
     'Lifeboat recovers systems from disasters. This demo builds a small one on this machine, destroys its data for real, and recovers it ' +
       'with one command. It uses real programs, local ports and one temporary directory. Ctrl-C ends it at any time, and removes it all.',
   );
 
   tell.phase('A small shop');
-  tell.say('What a team has: a database, a standby that follows it, and a web service that customers use.');
+  tell.say(
+    debian
+      ? "What a team has: a database as Debian's pg_createcluster makes it, with its defaults, and a web service that customers use. Clusters " +
+          'that are on this machine already are left alone.'
+      : 'What a team has: a database, a standby that follows it, and a web service that customers use.',
+  );
   const lab = await tell.doing(
-    'starting PostgreSQL with a standby, filling it, starting the web service',
+    `starting PostgreSQL${debian ? ' by pg_ctlcluster' : ' with a standby'}, filling it, starting the web service`,
     () =>
       createLab({
         temporal: 'none',
-        standby: true,
+        ...(debian ? { debian } : { standby: true }),
         rows: 20_000,
         locations: 2,
         watch: '5s',
@@ -78,7 +90,9 @@ async function setUp(tell: Telling): Promise<Lab> {
         env: { LIFEBOAT_USER: 'ben' },
       }),
     ({ primary, standby }) =>
-      `PostgreSQL runs on "host" ${primary.host}, its standby on ${standby!.host}: two hosts played by this machine`,
+      standby
+        ? `PostgreSQL runs on "host" ${primary.host}, its standby on ${standby.host}: two hosts played by this machine`
+        : `PostgreSQL runs on "host" ${primary.host}: cluster ${primary.debian!.version}/${primary.debian!.name}, its data at ${primary.dataDirectory}`,
   );
   try {
     const [server] = await lab.primary.sql<{ version: string; size: string }>(
@@ -96,9 +110,9 @@ async function setUp(tell: Telling): Promise<Lab> {
     const uiPort = await freePort();
     temporalUi = `http://127.0.0.1:${uiPort}`;
     await tell.doing(
-      'starting Temporal, the control worker and three agents',
+      'starting Temporal, the control worker and the agents',
       () => lab.startUp(['--ui-port', String(uiPort)], { LIFEBOAT_TEMPORAL_UI: temporalUi }),
-      () => 'Temporal, the control worker, and the agents of db1, db2 and app1 are ready for work',
+      () => `Temporal, the control worker, and the agents of ${debian ? 'db1' : 'db1, db2'} and app1 are ready for work`,
     );
     tell.copy("Temporal's own UI, for as long as the demo runs:", temporalUi);
     return lab;

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { controlQueue, hostQueue } from '../plan/names.js';
 import type { PlanFile } from '../plan/schema.js';
+import { findOnThisMachine, starterPlan } from '../plan/starter.js';
 import { capture, type CliResult } from './capture.js';
 import { destroyLab, keepDirectory, makeLabDirectory } from './cleanup.js';
-import { createPrimary, createStandby, type Cluster } from './cluster.js';
+import { createDebianPrimary, createPrimary, createStandby, type Cluster } from './cluster.js';
 import { makeDirectory } from './os-user.js';
 import { defaultVerify, labPlan, locationNames, secretNames, type PlanParts } from './plan-file.js';
 import { freePort } from './ports.js';
@@ -25,6 +26,8 @@ export interface LabOptions {
   system?: string;
   /** A standby on host db2. */
   standby?: boolean;
+  /** The primary is a cluster that Debian's pg_createcluster makes, and the plan says of it what `lifeboat init` finds. As root alone. */
+  debian?: boolean;
   /** Orders in the shop. */
   rows?: number;
   /** How many directory locations: onsite, offsite, site3, ... */
@@ -111,7 +114,7 @@ async function assemble(directory: string, options: LabOptions): Promise<Lab> {
   const [temporal, [primary, standby]] = await Promise.all([
     options.temporal ? undefined : startTemporal({ directory: join(directory, 'temporal'), ui: options.ui ?? false, env: bare }),
     (async () => {
-      const first = await createPrimary(cluster('db1'));
+      const first = await (options.debian ? createDebianPrimary : createPrimary)(cluster('db1'));
       await createShop(first, options.rows ?? 1000);
       return [first, options.standby ? await createStandby(first, cluster('db2')) : undefined] as const;
     })(),
@@ -130,6 +133,7 @@ async function assemble(directory: string, options: LabOptions): Promise<Lab> {
     watch: options.watch ?? '2s',
     verify: options.verify ?? defaultVerify,
   });
+  if (options.debian) Object.assign(plan.databases['main']!.postgres, await asInitFinds(primary));
   options.plan?.(plan);
   const planPath = join(directory, 'lifeboat.yaml');
   writeFileSync(planPath, stringify(plan));
@@ -200,6 +204,14 @@ async function assemble(directory: string, options: LabOptions): Promise<Lab> {
     if (code !== 0) throw new Error(`the web service does not start: ${stderr}`);
   }
   return lab;
+}
+
+/** What `lifeboat init` writes of a database whose application's role it is told, on this very machine. */
+async function asInitFinds(primary: Cluster): Promise<PlanFile['databases'][string]['postgres']> {
+  const url = `postgres://app:${primary.passwords.app}@127.0.0.1:${primary.port}/${primary.database}`;
+  const found = parse(starterPlan(await findOnThisMachine({ ...process.env, DATABASE_URL: url }))) as PlanFile;
+  const none = { password: undefined, replication: undefined, socketDirectory: undefined };
+  return { ...none, ...found.databases['main']!.postgres, primary: primary.host };
 }
 
 /** The service's own settings, with its own password, as a service has them: it is not Lifeboat's business. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access } from 'node:fs/promises';
+import { access, realpath, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -24,6 +24,8 @@ export interface Findings {
     /** True when DATABASE_URL has a password; the password itself goes nowhere. */
     hasPassword?: boolean;
     systemd?: string;
+    /** Version and name, such as 15-main, where Debian's own programs start it and systemd does not. */
+    debianCluster?: string;
     /** The tables with most rows, as `schema.table` (`table` in public). */
     tables?: string[];
   };
@@ -44,7 +46,10 @@ export async function findOnThisMachine(env: NodeJS.ProcessEnv): Promise<Finding
     clusters.find((each) => each.port === (url?.port ?? each.port));
   if (url || cluster) {
     const server = env.DATABASE_URL && url ? await askServer(env.DATABASE_URL, findings.notes) : undefined;
-    findings.database = merge(url, server, cluster, local);
+    // On its port another server answers (one in a container): what the list says is not of that one.
+    const same = cluster && (!server?.dataDirectory || (await isSame(server.dataDirectory, cluster.dataDirectory)));
+    findings.database = merge(url, server, same ? cluster : undefined, local);
+    await noteLink(findings);
   } else {
     findings.notes.push('no DATABASE_URL and no local PostgreSQL cluster: the database in the plan is an example');
   }
@@ -64,10 +69,13 @@ interface Url {
   hasPassword: boolean;
 }
 
-/** What is known best comes first: the server's own answers, then Debian's list, then the URL. */
+/**
+ * What is known best comes first: the server's own answers, then Debian's list, then the URL. What the server may not tell an ordinary role
+ * (where its files are) is no answer: then the list has it.
+ */
 function merge(url: Url | undefined, server: ServerAnswers | undefined, cluster: DebianCluster | undefined, local: boolean): Found {
   const dataDirectory = server?.dataDirectory ?? cluster?.dataDirectory;
-  const configFile = server ? server.configFile : cluster?.configFile;
+  const configFile = server?.configFile ?? cluster?.configFile;
   const found: Found = { name: server?.database ?? url?.name ?? 'postgres' };
   if (url && !local) found.host = url.host;
   const port = server?.port ?? cluster?.port ?? url?.port;
@@ -76,6 +84,7 @@ function merge(url: Url | undefined, server: ServerAnswers | undefined, cluster:
   if (server?.socketDirectory) found.socketDirectory = server.socketDirectory;
   if (configFile && configFile !== `${dataDirectory}/postgresql.conf`) found.configFile = configFile;
   if (cluster?.systemd) found.systemd = cluster.systemd;
+  else if (cluster) found.debianCluster = cluster.name;
   // Lifeboat needs a superuser: that of the URL is taken unless the server says that it is none.
   if (url?.user && server?.superuser !== false) {
     found.user = url.user;
@@ -117,7 +126,21 @@ const isLocal = (host: string, own: string): boolean =>
   host === own ||
   host === own.split('.')[0];
 
+async function isSame(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([one, other].map((path) => stat(path).catch(() => undefined)));
+  return one === other || (a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino);
+}
+
+/** A data directory that is reached through a link stands in the plan as the server says it: pgBackRest compares the two as text. */
+async function noteLink({ database, notes }: Findings): Promise<void> {
+  const real = database?.dataDirectory && (await realpath(database.dataDirectory).catch(() => undefined));
+  if (real && real !== database.dataDirectory)
+    notes.push(`${database.dataDirectory} leads to ${real} by a link: the plan has it as the server says it, and copies go beside ${real}`);
+}
+
 interface DebianCluster {
+  /** Version and name, such as 15-main. */
+  name: string;
   port: number;
   online: boolean;
   dataDirectory: string;
@@ -134,7 +157,8 @@ async function listClusters(env: NodeJS.ProcessEnv, notes: string[]): Promise<De
   for (const line of output?.stdout.split('\n') ?? []) {
     const [version, name, port, status, , dataDirectory] = line.trim().split(/\s+/);
     if (!version || !name || !dataDirectory?.startsWith('/')) continue;
-    const cluster: DebianCluster = { port: Number(port), online: status?.startsWith('online') === true, dataDirectory };
+    const online = status?.startsWith('online') === true;
+    const cluster: DebianCluster = { name: `${version}-${name}`, port: Number(port), online, dataDirectory };
     if (!(await exists(`${dataDirectory}/postgresql.conf`))) cluster.configFile = `/etc/postgresql/${version}/${name}/postgresql.conf`;
     if (await exists('/run/systemd/system')) cluster.systemd = `postgresql@${version}-${name}`;
     clusters.push(cluster);

@@ -111,6 +111,11 @@ const postgres = z.strictObject({
     .optional()
     .describe('The role that standbys replicate as; the superuser by default'),
   systemd: z.string().min(1).optional().describe('The unit that starts and stops the server; pg_ctl by default'),
+  debianCluster: z
+    .string({ error: 'version and name of the cluster, such as 15-main' })
+    .regex(/^\d+(\.\d+)?-[\w.-]+$/)
+    .optional()
+    .describe('The cluster that pg_ctlcluster starts and stops, where there is no systemd (Debian): version and name, such as 15-main'),
 });
 
 const count = (of: string) => z.int().min(1).optional().describe(of);

@@ -53,7 +53,7 @@ databases:
       # standbys: [db2] # more hosts, each named below hosts too
       dataDirectory: ${text(dataDirectory)}${found?.dataDirectory ? '' : ' # EDIT: what SHOW data_directory says'}
       port: ${port}
-${optional('socketDirectory', found?.socketDirectory)}${optional('configFile', found?.configFile, ' # it is not in the data directory')}${access(found)}${unit(found?.systemd)}    backups:
+${optional('socketDirectory', found?.socketDirectory)}${optional('configFile', found?.configFile, ' # it is not in the data directory')}${access(found)}${unit(found)}    backups:
       physical:
         locations: [onsite]
         full: 0 2 * * 0 # Sundays at 02:00
@@ -150,7 +150,10 @@ function access(found: Findings['database']): string {
     : `${user}      # password: env:${passwordVariable} # without one: peer authentication\n`;
 }
 
-const unit = (systemd: string | undefined): string => (systemd ? `      systemd: ${text(systemd)} # starts and stops the server\n` : '');
+function unit(found: Findings['database']): string {
+  if (found?.systemd) return `      systemd: ${text(found.systemd)} # starts and stops the server\n`;
+  return found?.debianCluster ? `      debianCluster: ${text(found.debianCluster)} # pg_ctlcluster starts and stops the server\n` : '';
+}
 
 function verifyRows(tables: string[]): string {
   if (tables.length === 0) return '      rows: {} # EDIT: your critical tables, such as users: { maxDrop: 1% }\n';

@@ -30,11 +30,12 @@ const everyTool = [
     why: 'the databases of the demo and the tests',
     find: () => postgresDirectory() && findTool('postgres'),
     version: ['--version'],
-    packages: { apt: ['postgresql', 'postgresql-contrib'], brew: ['postgresql@17'] },
+    // ssl-cert: the key that Debian's own clusters are made with.
+    packages: { apt: ['postgresql', 'postgresql-contrib', 'ssl-cert'], brew: ['postgresql@17'] },
     install: installPackages,
     byHand: () =>
       `PostgreSQL ${oldestPostgres} or newer, server and contrib programs (missing: ${missingPostgresPrograms().join(', ')}).\n` +
-      '    Debian, Ubuntu: sudo apt-get install postgresql postgresql-contrib\n' +
+      '    Debian, Ubuntu: sudo apt-get install postgresql postgresql-contrib ssl-cert\n' +
       '    macOS:          brew install postgresql@17\n' +
       '    others:         https://www.postgresql.org/download/',
   },

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -79,6 +79,27 @@ test('it tells a true story from the backup to the report, and leaves nothing', 
   expect(left()).toEqual(nothing);
 });
 
+test.runIf(process.getuid?.() === 0)(
+  "with debian, on a cluster of Debian's own programs; those that were there are untouched (needs root)",
+  async () => {
+    const others = () =>
+      execFileSync('pg_lsclusters', ['--no-header'], { encoding: 'utf8' }).replace(/^.* lifeboat[0-9a-f]{12} .*\n/gm, '');
+    const before = others();
+    const demo = startDemo(['debian']);
+    const code = await demo.ended;
+    const said = demo.said();
+    expect(code, said).toBe(0);
+    const [, version, name] = /cluster (\d+)\/(lifeboat[0-9a-f]{12}), its data at/.exec(said)!;
+    expect(said).toMatch(/RTO .* \(objective 15m 00s: met\)/);
+    expect(said).toContain("it runs with Debian's own configuration: ssl is on");
+    for (const kind of ['html', 'md', 'json']) rmSync(join(checkout, /kept: (\S+)/.exec(said)![1]!.replace(/html$/, kind)));
+    expect(left()).toEqual(nothing);
+    for (const place of [`/etc/postgresql/${version}`, `/var/lib/postgresql/${version}`, '/var/log/postgresql'])
+      expect(readdirSync(place).filter((one) => one.includes(name!))).toEqual([]);
+    expect(others()).toBe(before);
+  },
+);
+
 test('it ends with a code of its own when the recovery does not work', async () => {
   const folder = join(temporary, 'bin');
   const real = tool('pgbackrest');
@@ -94,6 +115,13 @@ test('it ends with a code of its own when the recovery does not work', async () 
   rmSync(folder, { recursive: true });
   expect(code, demo.said()).toBe(1);
   expect(demo.said()).toMatch(/It did not recover: the incident is waiting\..*no\s+such\s+disk/s);
+  expect(left()).toEqual(nothing);
+});
+
+test('an argument that is not known is refused, and starts nothing', async () => {
+  const demo = startDemo(['fedora']);
+  expect(await demo.ended).toBe(2);
+  expect(demo.said()).toMatch(/"fedora" is not known[\s\S]*usage: npm run demo/);
   expect(left()).toEqual(nothing);
 });
 

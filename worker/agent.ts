@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { resolveDirectories } from '../activities/postgres/cluster.js';
 import { createHostActivities } from '../activities/host.js';
 import { hostState, type HostContext } from '../activities/context.js';
 import type { LoadedPlan } from '../plan/load.js';
@@ -15,6 +16,7 @@ export async function runAgent({ plan, digest, directory }: LoadedPlan, host: st
   const context: HostContext = { plan, planDirectory: directory, planDigest: digest, host, state: await hostState(plan.system, host) };
   const attempts = join(context.state, 'attempts');
   await onlyAgent(context);
+  await resolveDirectories(context);
   await clearLeftovers(context);
   const protecting = keepProtected(context, signal);
   await runWorker({

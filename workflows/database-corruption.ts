@@ -228,6 +228,7 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
   const { state } = incident;
   state.rows = verified.rows;
   state.doubts = verified.doubts;
+  state.differences = verified.differences;
   state.evidence.push(...verified.files);
   state.measured.rpoSeconds = verified.rpoSeconds;
   if (verified.rpoSeconds === null)
@@ -235,7 +236,7 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
       incident.form('scratch') === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
   else delete state.measured.rpoNote;
   state.lost = [...(verified.missing ?? []), ...lost(incident, verified.rpoSeconds)];
-  incident.warn(...verified.warnings, ...verified.doubts);
+  incident.warn(...verified.warnings, ...verified.differences, ...verified.doubts);
   const { commits } = await incident.host(incident.plan.primary, 'look').behindFence({ form: 'execute', ...names(incident) });
   if (commits) tellBehindFence(incident, commits);
   return verified;
@@ -273,6 +274,7 @@ async function approved(incident: Incident): Promise<boolean> {
       : `RPO reached ${formatDuration(rpoSeconds)}, objective ${formatDuration(state.objectives.rpoSeconds)}`,
     ...state.rows.map((row) => `${row.table}: ${row.found ?? 'missing'} rows, ${row.expected ?? 'unknown'} last known`),
     ...state.doubts.map((doubt) => `NOT AS IT SHOULD BE: ${doubt}`),
+    ...(state.differences ?? []).map((difference) => `not as in the backup: ${difference}`),
     `the damaged copy is kept, on ${incident.plan.primary}`,
   ];
   const decision = await incident.approve('Approve', 'Put the restored copy in place and resume the service on it?', facts, [
@@ -293,13 +295,15 @@ async function putInPlace(incident: Incident) {
   try {
     const placed = await agent.putInPlace({ form, ...names(incident), behind: incident.state.behindFence ?? 0 });
     if (form === 'execute') {
-      incident.state.quarantine.push({
-        host: placed.host,
-        path: placed.quarantine,
-        bytes: placed.bytes,
-        what: damagedDirectory,
-      });
-      incident.state.canRollBack = true;
+      if (placed.bytes > 0)
+        incident.state.quarantine.push({
+          host: placed.host,
+          path: placed.quarantine,
+          bytes: placed.bytes,
+          what: damagedDirectory,
+        });
+      incident.state.canRollBack = placed.canGoBack;
+      incident.warn(...placed.warnings);
     }
     return placed;
   } catch (error) {

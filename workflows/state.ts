@@ -121,6 +121,8 @@ export interface IncidentState {
   rows: RowCheck[];
   /** What the plan's own checks (rows, queries) found wrong with the restored copy: a person decides with them on screen. */
   doubts: string[];
+  /** What of the restored copy is not as in its backup, or not as production was: configuration, slots, places. */
+  differences?: string[];
   measured: Measured;
   /** Transactions that were committed in the damaged database after it was closed: they are in quarantine alone. */
   behindFence?: number;

@@ -7,6 +7,7 @@ import { beatOnce } from '../postgres/canary.js';
 import { type Cluster, clusterOf } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
 import { forgetSetBack } from '../postgres/last-known.js';
+import { noteCluster } from '../postgres/note-cluster.js';
 import { currentTimeline } from '../postgres/standby.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 import { endOfArchive } from './known-end.js';
@@ -18,6 +19,8 @@ import { timelineOf } from './wal.js';
  * configured is left alone, and said; archive_mode needs a restart, which is not ours to do.
  */
 export async function ensureArchiving(cluster: Cluster): Promise<{ says: string; unusable: Record<string, string> }> {
+  // First: what is written for the locations has the data directory as the server says it.
+  await noteCluster(cluster);
   const unusable = await demandLocations(cluster);
   for (const [location, why] of Object.entries(unusable)) console.error(`${cluster.database}: location ${location}: ${why}`);
   return { says: await setArchiveCommand(cluster), unusable };

@@ -10,6 +10,7 @@ import { failure, isFailure } from '../errors.js';
 import { exists, makeDirectory, ownFor, removeTree } from '../files.js';
 import { demandSpace } from '../postgres/check-request.js';
 import { clusterOf, type Cluster, dataOwner, provenDataDirectory } from '../postgres/cluster.js';
+import { proving } from '../postgres/proof.js';
 import { type Scratch, scratchOf } from '../postgres/scratch.js';
 import { stopServer } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
@@ -45,7 +46,10 @@ export const restoreBeside = (context: HostContext): Capability<RestoreInput, Re
     };
   },
 
-  execute: (input) => restoreCopy(clusterOf(context, input.database), input),
+  execute: (input) => {
+    const cluster = clusterOf(context, input.database);
+    return proving(cluster, () => restoreCopy(cluster, input));
+  },
 });
 
 /** Restores, or goes on with what an earlier attempt has left. */

@@ -8,13 +8,16 @@ import { formatBytes, formatDuration } from '../../plan/values.js';
 import { archiveCommand, engineOf, locationsOf, repositoryInfo } from '../backups/engines.js';
 import { leadsCheck } from '../backups/leads-to-now.js';
 import { looking } from '../capability.js';
+import { readable, recordsOf } from '../backups/physical-records.js';
 import { backupCheck } from './backup-check.js';
 import { type HostContext, secretOf } from '../context.js';
 import { freeBytes, treeBytes } from '../files.js';
 import { claimedBy } from '../postgres/claim.js';
-import { bin, type Cluster, clusterOf, controlData, provenDataDirectory } from '../postgres/cluster.js';
+import { bin, type Cluster, clusterOf, controlData, provenDataDirectory, whatIsGone } from '../postgres/cluster.js';
+import { configurationProblem, missingConfiguration } from '../postgres/configuration.js';
 import { one, withClient } from '../postgres/connect.js';
 import { isClosed } from '../postgres/fence.js';
+import { readProof } from '../postgres/proof.js';
 import { standbyStates } from '../postgres/standby.js';
 import { run } from '../run.js';
 import type { Check } from '../../workflows/messages.js';
@@ -59,7 +62,8 @@ export const hostFacts = (context: HostContext) =>
     for (const { database, role } of mine) {
       const cluster = clusterOf(context, database);
       const name = (what: string) => `${database} ${role}: ${what}`;
-      await check(name('data directory'), 'Correct dataDirectory in the plan.', async () => provenDataDirectory(cluster));
+      await check(name('data directory'), 'Correct dataDirectory in the plan.', () => directoryCheck(cluster));
+      await check(name('configuration'), 'Mend it before the server is restarted.', () => configurationCheck(cluster));
       await check(name('server'), 'Start it; or: lifeboat start database-corruption', () => serverCheck(cluster));
       if (role !== 'primary') continue;
       await check(name('open'), 'An incident closed it: lifeboat incidents', () => openCheck(cluster));
@@ -67,6 +71,7 @@ export const hostFacts = (context: HostContext) =>
         await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
         await check(name('backup age'), 'lifeboat backup create', () => backupAge(cluster));
         await check(name('backups lead to now'), 'lifeboat backup create --full', () => leadsCheck(cluster));
+        await check(name('restore'), 'lifeboat drill start database-corruption', () => restoreCheck(cluster));
       }
       await check(name('free space'), 'Free space beside the data directory.', async () => {
         const size = await treeBytes(cluster.dataDirectory);
@@ -112,6 +117,37 @@ async function readableSecrets(context: HostContext): Promise<string | Pick<Chec
   return missing.length === 0
     ? `${mine.length} can be read`
     : { result: 'fail', says: `cannot be read: ${missing.join(', ')}`, hint: 'Give the agent what they refer to, and start it again.' };
+}
+
+async function directoryCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  const directory = await provenDataDirectory(cluster);
+  const gone = await whatIsGone(cluster);
+  if (gone) return { result: 'fail', says: gone, hint: 'Restore it: lifeboat start database-corruption' };
+  return cluster.named === undefined ? directory : `${directory}, by the link ${cluster.named}`;
+}
+
+/** A server that runs says nothing of whether it would start again: its files may have changed since. */
+async function configurationCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  if (await whatIsGone(cluster)) return { result: 'warn', says: 'not checked: there is no data directory', hint: 'Look at that first.' };
+  const gone = await missingConfiguration(cluster);
+  if (gone)
+    return { result: 'fail', says: gone, hint: 'An incident does that (lifeboat start database-corruption); or put them back by hand.' };
+  const problem = await configurationProblem(cluster);
+  if (problem) throw new Error(`PostgreSQL would not start with it: ${problem}`);
+  return 'it is read, and what it names can be read by the owner of the data';
+}
+
+/** A plan that no restore works with looks as good as any other until one is tried: here, or by a test of a backup on any host. */
+async function restoreCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  const hint = 'lifeboat drill start database-corruption';
+  const proof = await readProof(cluster);
+  if (proof?.failed !== undefined)
+    return { result: 'fail', says: `the last one failed, at ${proof.at}: ${proof.failed}`, hint: `Mend that, then: ${hint}` };
+  const records = await recordsOf(cluster, locationsOf(cluster));
+  const tested = [...records.values()].flatMap((of) => [...of.values()]).flatMap((record) => readable(record)?.restored?.at ?? []);
+  const last = [...tested, ...(proof ? [proof.at] : [])].sort().at(-1);
+  if (last === undefined) return { result: 'warn', says: 'no backup was ever restored: nobody knows whether one can be', hint };
+  return `one held ${formatDuration((Date.now() - Date.parse(last)) / 1000)} ago`;
 }
 
 async function serverCheck(cluster: Cluster): Promise<string> {

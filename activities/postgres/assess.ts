@@ -4,7 +4,7 @@ import { isFailure } from '../errors.js';
 import { amcheck } from './amcheck.js';
 import { startClosed } from './closed-server.js';
 import { markClosing } from './closing.js';
-import { clusterOf, provenDataDirectory, type Cluster } from './cluster.js';
+import { clusterOf, provenDataDirectory, type Cluster, whatIsGone } from './cluster.js';
 import { compareRows, countRows, readCatalog, runQueries } from './checks.js';
 import { answers, one, withClient } from './connect.js';
 import { type EvidenceFile, keepEvidence } from './evidence.js';
@@ -47,6 +47,8 @@ export const assess = (context: HostContext): Capability<{ database: string; inc
   async execute({ database, incident, round }) {
     const cluster = clusterOf(context, database);
     await provenDataDirectory(cluster);
+    const gone = await whatIsGone(cluster);
+    if (gone) return verdict('not repairable', [gone], []);
     const down = await bringUp(cluster, incident);
     if (down) return verdict('not repairable', [`the server does not start: ${down}`], []);
     const checked = await amcheck(cluster, { install: true });

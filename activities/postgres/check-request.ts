@@ -10,8 +10,10 @@ import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import { exists, freeBytes, treeBytes } from '../files.js';
 import { claimedBy, claimFile } from './claim.js';
-import { bin, clusterOf, type Cluster, controlData, provenDataDirectory } from './cluster.js';
+import { bin, clusterOf, type Cluster, controlData, provenDataDirectory, whatIsGone } from './cluster.js';
+import { missingConfiguration } from './configuration.js';
 import { one, withClient } from './connect.js';
+import { readKnown } from './known.js';
 
 export interface CheckRequestInput {
   database: string;
@@ -45,7 +47,8 @@ export const checkRequest = (context: HostContext) =>
         `Close or abort that incident first: lifeboat incidents. If it no longer exists anywhere, remove ${claimFile(cluster)} on ${context.host}.`,
       );
     }
-    const warnings = await sameCluster(cluster, directory);
+    const warnings = [await whatIsGone(cluster), await missingConfiguration(cluster)].filter((line) => line !== undefined);
+    warnings.push(...(await sameCluster(cluster, directory)));
     await demandReachable(cluster, directory, target);
     const { candidates, passedOver } = await findCandidates(cluster, target, directory);
     const first = candidates[0];
@@ -78,15 +81,18 @@ function readTarget(text: string): Target {
 /** The cluster on disk must be the one that was backed up: the wrong host was wiped once (GitLab, 2017). */
 async function sameCluster(cluster: Cluster, directory: string): Promise<string[]> {
   const control = await controlData(cluster, directory).catch(() => undefined);
-  if (!control) return ['its control file cannot be read'];
+  // Of a directory that is gone, what the agent has seen there.
+  const known = await readKnown(cluster);
+  const found = control?.systemIdentifier ?? (known?.real === directory ? known.systemIdentifier : undefined);
   const { systemIdentifier } = await repositoryInfo(cluster);
-  if (systemIdentifier && systemIdentifier !== control.systemIdentifier) {
+  if (found && systemIdentifier && systemIdentifier !== found) {
     throw failure(
       'WrongTarget',
-      `${directory} is cluster ${control.systemIdentifier}, but the backups are of cluster ${systemIdentifier}`,
+      `${directory} is cluster ${found}, but the backups are of cluster ${systemIdentifier}`,
       'This is not the database that the plan protects: check hosts and dataDirectory in the plan.',
     );
   }
+  if (!control) return ['its control file cannot be read'];
   return control.checksums ? [] : ['data checksums are off: damaged pages may go unnoticed'];
 }
 

@@ -5,7 +5,7 @@ import { bin, type Cluster, dataOwner } from './cluster.js';
 import { closedSocket, closedSocketDirectory } from './closed-socket.js';
 import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
 import { privateDirectory } from './private-directory.js';
-import { launch, stopServer, untilReady } from './server.js';
+import { launch, ownLogFile, stopServer, untilReady } from './server.js';
 
 /**
  * A database that an incident has closed runs on a socket in a directory that its owner alone can enter, and listens nowhere else: whoever is no
@@ -35,7 +35,8 @@ export async function startClosed(cluster: Cluster): Promise<void> {
   const socketDirectory = closedSocketDirectory(cluster);
   await privateDirectory(socketDirectory, await dataOwner(cluster));
   await launch(cluster, { settings: settings(socketDirectory) });
-  await untilReady(cluster, { directory: cluster.dataDirectory, seconds: 600, what: 'starting it closed' }, async () => {
+  const log = ownLogFile(cluster);
+  await untilReady(cluster, { directory: cluster.dataDirectory, log, seconds: 600, what: 'starting it closed' }, async () => {
     if (await answers(cluster)) return true;
     const damage = await tooDamagedToConnect(cluster);
     if (damage) throw failure('ServerFailed', `it runs and lets nobody in: ${damage}`, 'Its catalog is damaged: it must be restored.');

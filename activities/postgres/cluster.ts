@@ -1,11 +1,13 @@
 import { constants } from 'node:fs';
-import { access, lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { access, lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { onHost } from '../../plan/access.js';
 import type { DatabasePlan } from '../../plan/schema.js';
 import { type HostContext, secretOf } from '../context.js';
 import { failure } from '../errors.js';
 import { ownerOf, run, type Owner } from '../run.js';
+import { type Known, readKnown } from './known.js';
+import { isMounted, mountOf } from './mounts.js';
 
 /** A database of the plan as it stands on one host. */
 export interface Cluster {
@@ -13,7 +15,10 @@ export interface Cluster {
   database: string;
   plan: DatabasePlan;
   context: HostContext;
+  /** With links resolved: it is renamed, copies go beside it, and an incident's hold on it is the same by whichever name it is reached. */
   dataDirectory: string;
+  /** As the plan names it, when that leads there by a link. */
+  named?: string;
   port: number;
   socketDirectory: string;
   /** pgBackRest's name for it. */
@@ -25,6 +30,29 @@ export interface Cluster {
    * copies beside it their names. Nothing that changes a database gets such a cluster ({@link clusterOf} gives none).
    */
   scratchOnly?: true;
+}
+
+/** Where the data directories of a plan really are. They are looked up once, when an agent begins: a name that leads elsewhere later is refused. */
+const directories = new Map<string, string>();
+
+/** Looks where the data directories of this host really are. What is not there, or does not answer, keeps its name. */
+export async function resolveDirectories({ plan, host }: Pick<HostContext, 'plan' | 'host'>): Promise<void> {
+  for (const { postgres } of Object.values(plan.databases)) {
+    if (postgres.dataDirectory === undefined || ![postgres.primary, ...postgres.standbys].includes(host)) continue;
+    const named = onHost(postgres.dataDirectory, host);
+    directories.set(named, await realDirectory(named).catch(() => named));
+  }
+}
+
+/** The directory behind a name, also where that directory is gone and the link to it is still there. */
+async function realDirectory(named: string): Promise<string> {
+  return realpath(named).catch(async () => {
+    const target = await readlink(named).then(
+      (to) => resolve(dirname(named), to),
+      () => named,
+    );
+    return join(await realpath(dirname(target)), basename(target));
+  });
 }
 
 /** Resolves a name out of the plan on this host. Throws BadRequest when the plan has no such database, or not on this host. */
@@ -53,11 +81,14 @@ export function clusterOf(context: HostContext, database: string): Cluster {
       'Restore one: lifeboat backup list, then lifeboat backup restore ID',
     );
   }
+  const named = onHost(dataDirectory, context.host);
+  const real = directories.get(named) ?? named;
   return {
     database,
     plan,
     context,
-    dataDirectory: onHost(dataDirectory, context.host),
+    dataDirectory: real,
+    ...(real === named ? {} : { named }),
     port: onHost(plan.postgres.port, context.host),
     socketDirectory: onHost(plan.postgres.socketDirectory, context.host),
     stanza: `${context.plan.system}-${database}`,
@@ -99,8 +130,8 @@ export function passwordOf(cluster: Cluster): Promise<string | undefined> {
 }
 
 /**
- * The data directory with links resolved, proven to be one. Throws WrongTarget when it is missing, is not a data directory, or is a link or a
- * mount point (which could never be renamed aside).
+ * The data directory with links resolved, proven to be one; or what is left of one, where the agent has seen this database run there. Throws
+ * WrongTarget when it is anything else, a mount point (which could never be renamed aside), or on a disk that is not mounted.
  */
 export async function provenDataDirectory(cluster: Cluster, directory = cluster.dataDirectory): Promise<string> {
   const where = `${directory} on ${cluster.context.host}`;
@@ -111,27 +142,23 @@ export async function provenDataDirectory(cluster: Cluster, directory = cluster.
       'Name the host of the database.',
     );
   }
-  const own = await lstat(directory).catch(() => {
-    throw failure(
-      'WrongTarget',
-      `there is no directory ${where}`,
-      'Correct dataDirectory in the plan; SHOW data_directory on the server says it.',
-    );
-  });
+  await demandSameName(cluster, directory);
+  const own = await lstat(directory).catch(() => undefined);
+  if (!own) {
+    await demandLivedHere(cluster, directory, `there is no directory ${where}`);
+    return directory;
+  }
   const real = await realpath(directory);
   if (own.isSymbolicLink()) {
     // Renaming the link would quarantine nothing, and two plans with two names for one directory would not see each other's hold on it.
-    throw failure('WrongTarget', `${where} is a link to ${real}`, `Name the directory itself as dataDirectory in the plan: ${real}`);
+    throw failure(
+      'WrongTarget',
+      `${where} is a link to ${real}`,
+      'It was none when the agent began. Start the agent again, and look: lifeboat doctor',
+    );
   }
-  for (const file of ['PG_VERSION', 'global/pg_control']) {
-    await access(join(real, file), constants.F_OK).catch(() => {
-      throw failure(
-        'WrongTarget',
-        `${where} is not a PostgreSQL data directory: it has no ${file}`,
-        'Correct dataDirectory in the plan; SHOW data_directory on the server says it.',
-      );
-    });
-  }
+  const missing = await missingOf(real);
+  if (missing) await demandLivedHere(cluster, directory, `${where} is not a PostgreSQL data directory: it has no ${missing}`);
   if (own.dev !== (await stat(dirname(real))).dev || (await isMounted(real))) {
     throw failure(
       'WrongTarget',
@@ -142,15 +169,62 @@ export async function provenDataDirectory(cluster: Cluster, directory = cluster.
   return real;
 }
 
-/** A directory that is mounted over another one of the same file system has no device of its own: only the list of mounts says so. */
-async function isMounted(real: string): Promise<boolean> {
-  const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
-  const escaped = real.replace(/[ \t\n\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
-  return mounts.split('\n').some((line) => line.split(' ')[4] === escaped);
+async function missingOf(directory: string): Promise<string | undefined> {
+  for (const file of ['PG_VERSION', 'global/pg_control']) if (!(await isThere(join(directory, file)))) return file;
+  return undefined;
+}
+
+const isThere = (path: string) =>
+  access(path, constants.F_OK).then(
+    () => true,
+    () => false,
+  );
+
+/** What is missing of the data directory, as on-call reads it; undefined when it could be one. */
+export async function whatIsGone({ dataDirectory }: Cluster): Promise<string | undefined> {
+  if (!(await isThere(dataDirectory))) return `the data directory is gone: ${dataDirectory}`;
+  const missing = await missingOf(dataDirectory);
+  if (!missing) return undefined;
+  const empty = (await readdir(dataDirectory)).length === 0;
+  return empty ? `the data directory is empty: ${dataDirectory}` : `the data directory has no ${missing} any more`;
+}
+
+/** The link in the plan must still lead where it led when the agent began. */
+async function demandSameName({ named, dataDirectory, context }: Cluster, directory: string): Promise<void> {
+  if (named === undefined || directory !== dataDirectory) return;
+  const now = await realDirectory(named).catch(() => named);
+  if (now === dataDirectory) return;
+  throw failure(
+    'WrongTarget',
+    `${named} on ${context.host} leads to ${now}, and led to ${dataDirectory} when the agent began`,
+    'If that is as it should be, start the agent again.',
+  );
+}
+
+/**
+ * A directory that is gone, or is none any more, is a disaster only where this database was seen to live: a wrong path in the plan and a disk
+ * that is not mounted look the same. Throws WrongTarget with what was found.
+ */
+async function demandLivedHere(cluster: Cluster, directory: string, found: string): Promise<Known> {
+  const known = await readKnown(cluster);
+  const correct = 'Correct dataDirectory in the plan; SHOW data_directory on the server says it.';
+  if (!known) throw failure('WrongTarget', found, `The agent of ${cluster.context.host} has never seen it run there. ${correct}`);
+  if (known.real !== directory) throw failure('WrongTarget', found, `It ran in ${known.real}. ${correct}`);
+  const parent = dirname(directory);
+  const mount = (await isThere(parent)) ? await mountOf(parent) : '';
+  if (mount !== known.mount)
+    throw failure(
+      'WrongTarget',
+      `${found}; it was on what is mounted at ${known.mount ?? parent}, and that is not there`,
+      `Mount its disk on ${cluster.context.host}, then look again: lifeboat doctor`,
+    );
+  return known;
 }
 
 /** Who owns the data: PostgreSQL's programs run as that user. While the directory is renamed, what lies beside it under its name says who. */
 export async function dataOwner(cluster: Cluster): Promise<Owner | undefined> {
+  const known = (await isThere(join(cluster.dataDirectory, 'PG_VERSION'))) ? undefined : await readKnown(cluster);
+  if (known && known.real === cluster.dataDirectory) return known.owner;
   return ownerOf(cluster.dataDirectory).catch(async () => {
     const parent = dirname(cluster.dataDirectory);
     // Of a scratch directory it is the directory itself that the plan's author gave to that user.
@@ -173,6 +247,7 @@ export async function bin(cluster: Cluster, program: string, directory = cluster
   let version = (await versionOf(directory)).trim();
   // Where there is no data directory, a copy says it.
   for (const beside of version ? [] : await besideOf(cluster).catch(() => [])) version ||= (await versionOf(beside)).trim();
+  version ||= (await readKnown(cluster))?.version ?? '';
   const places = [
     cluster.plan.postgres.binDirectory,
     version && `/usr/lib/postgresql/${version}/bin`,

@@ -1,8 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
-import { move, writeWhole } from '../files.js';
+import { exists, move, writeWhole } from '../files.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 import { one, withClient } from './connect.js';
@@ -25,17 +25,20 @@ export async function hbaFile(cluster: Cluster, directory = cluster.dataDirector
     const said = await withClient(cluster, { database: 'postgres' }, (client) =>
       one<string>(client, `select current_setting('hba_file')`),
     ).catch(() => undefined);
-    if (said) return said;
+    if (said) return fileBehind(said);
   }
   const { configFile } = cluster.plan.postgres;
   const { code, stdout } = await run(
     await bin(cluster, 'postgres', directory),
     ['-C', 'hba_file', '-D', directory, ...(configFile ? ['-c', `config_file=${configFile}`, '-c', `data_directory=${directory}`] : [])],
-    { owner: await dataOwner(cluster), accept: [1] },
+    { owner: await dataOwner(cluster), accept: [1, 2] },
   );
   const byDefault = join(configFile ? dirname(configFile) : directory, 'pg_hba.conf');
-  return code === 0 ? stdout.trim().split('\n').at(-1)! : byDefault;
+  return fileBehind(code === 0 ? stdout.trim().split('\n').at(-1)! : byDefault);
 }
+
+/** What is a link stays one: the file that it leads to is closed. */
+const fileBehind = (path: string) => realpath(path).catch(() => path);
 
 /** True while the file that lets nobody in is in its place. Somebody's configuration management may have written over it. */
 export async function isClosed(cluster: Cluster, directory = cluster.dataDirectory): Promise<boolean> {
@@ -44,12 +47,19 @@ export async function isClosed(cluster: Cluster, directory = cluster.dataDirecto
 
 const isFence = (text: string) => text.startsWith(heading);
 
+/** Of a pg_hba.conf that is closed, the file as it was before; undefined when it is not closed. */
+export async function keptOpen(hba: string, text: string): Promise<string | undefined> {
+  return isFence(text) ? readFile(openedName(hba), 'utf8') : undefined;
+}
+
 /**
  * Puts the closed pg_hba.conf in place; what was there is kept beside it. Done twice, it is done once. What is there and is no fence is the
  * current one, whatever an earlier incident kept: that is moved aside, and today's is what comes back.
  */
 export async function putFence(cluster: Cluster, incident: string, directory = cluster.dataDirectory): Promise<void> {
   const hba = await hbaFile(cluster, directory);
+  // Nothing of a data directory is there: nobody can start it.
+  if (hba.startsWith(`${directory}/`) && !(await exists(join(directory, 'PG_VERSION')))) return;
   const opened = openedName(hba);
   const owner = await dataOwner(cluster);
   const now = await readFile(hba, 'utf8');

@@ -1,24 +1,27 @@
 import { access, constants, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { quarantineDirectory } from '../../plan/names.js';
-import { demandRestored, markPlaced, markRecovered, wasPlaced } from '../backups/restored-mark.js';
+import { demandRestored, markPlaced, markRecovered, readMark, wasPlaced } from '../backups/restored-mark.js';
 import { endOf, history, lsnValue } from '../backups/wal.js';
 import type { Capability } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { failure, isFailure } from '../errors.js';
-import { exists, move, treeBytes, writeWhole } from '../files.js';
+import { exists, makeDirectory, move, treeBytes, writeWhole } from '../files.js';
 import { demandClaim } from './claim.js';
 import { proveClosed, startClosed } from './closed-server.js';
 import { commitsBehind } from './closing.js';
 import { readCanary } from './canary.js';
 import { readCatalog } from './checks.js';
 import { type Cluster, clusterOf, controlData, dataOwner, provenDataDirectory } from './cluster.js';
+import { ofRecovery } from './configuration.js';
 import { one, withClient } from './connect.js';
+import { bringProduction } from './differences.js';
 import { putFence } from './fence.js';
 import { noteInPlace } from './last-known.js';
 import { scratchOf } from './scratch.js';
 import { stopServer } from './server.js';
+import { recreateSlots } from './slots.js';
 
 export interface PlaceInput {
   database: string;
@@ -27,9 +30,13 @@ export interface PlaceInput {
 export interface Placed {
   summary: string;
   host: string;
-  /** Where the directory that was in place before now lies, and its size in bytes. */
+  /** Where the directory that was in place before now lies, and its size in bytes: 0 when nothing was left in it. */
   quarantine: string;
   bytes: number;
+  /** What is there could be put back: there was a database in place before, and not only what was left of one. */
+  canGoBack: boolean;
+  /** What did not come back with it. */
+  warnings: string[];
 }
 
 /** Production's data directory, with links resolved even while it is renamed away for a moment. */
@@ -51,7 +58,14 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
     const directory = await provenDataDirectory(cluster);
     await access(dirname(directory), constants.W_OK);
     const quarantine = quarantineDirectory(cluster.dataDirectory, incident);
-    return { summary: `could be renamed: ${dirname(directory)} is writable, on one file system`, host: context.host, quarantine, bytes: 0 };
+    return {
+      summary: `could be renamed: ${dirname(directory)} is writable, on one file system`,
+      host: context.host,
+      quarantine,
+      bytes: 0,
+      canGoBack: true,
+      warnings: [],
+    };
   },
 
   async execute({ database, incident, behind = 0 }) {
@@ -64,6 +78,8 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
       await move(aside, restored, 'taking the restored directory up again').then(() => markRecovered(scratchOf(cluster, incident)));
     if (await exists(restored)) {
       await stopServer(cluster, restored);
+      // One that is gone leaves an empty place, which goes aside like any other: so an attempt after a crash finds the same as always.
+      if (!(await exists(quarantine))) await makeDirectory(place, await dataOwner(cluster));
       if (await exists(place)) {
         await sameSystem(cluster, place, restored);
         // Closed for whoever starts it later; and what does not run cannot write, whatever was opened in the hours since.
@@ -86,12 +102,15 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
     await startClosed(cluster);
     await verifyInPlace(cluster, copy.timeline);
     await noteInPlace(cluster);
-    const bytes = await treeBytes(quarantine);
+    const lost = await recreateSlots(cluster, quarantine);
+    const canGoBack = await exists(join(quarantine, 'global/pg_control'));
     return {
-      summary: `in place and verified on timeline ${copy.timeline}; the damaged one is at ${quarantine}`,
+      summary: `in place and verified on timeline ${copy.timeline}; ${canGoBack ? 'the damaged one' : 'what was left of the old one'} is at ${quarantine}`,
       host: context.host,
       quarantine,
-      bytes,
+      bytes: (await readdir(quarantine)).length > 0 ? await treeBytes(quarantine) : 0,
+      canGoBack,
+      warnings: lost.map((slot) => `replication slot ${slot}`),
     };
   },
 });
@@ -121,10 +140,12 @@ async function sameSystem(cluster: Cluster, place: string, restored: string): Pr
 
 /** What a scratch copy has and production may not have: closed, with archiving as it was, and its new timeline archived from its beginning. */
 async function makeReady(cluster: Cluster, directory: string, incident: string, timeline: number): Promise<void> {
+  // Brought before the approval, unless nobody verified the copy.
+  if (!(await readMark(scratchOf(cluster, incident)))?.differences) await bringProduction(cluster, scratchOf(cluster, incident));
   await putFence(cluster, incident, directory);
   const file = join(directory, 'postgresql.auto.conf');
   const text = await readFile(file, 'utf8');
-  const kept = text.split('\n').filter((line) => !/^\s*(archive_mode\s*=\s*'?off|restore_command|recovery_target\w*)\b/.test(line));
+  const kept = text.split('\n').filter((line) => !ofRecovery.test(line));
   await writeWhole(file, kept.join('\n'), { owner: await dataOwner(cluster), mode: 0o600, what: 'taking the settings of recovery out' });
   // Archiving was off when this timeline began, so PostgreSQL has not marked its history: without it in the archive, the next restore
   // would follow the old timeline and drop what came since (cloudnative-pg#10817).
@@ -187,7 +208,7 @@ async function verifyInPlace(cluster: Cluster, timeline: number): Promise<void> 
 export const putBack = (context: HostContext): Capability<PlaceInput, Placed> => ({
   async rehearse({ database, incident }) {
     const { quarantine } = sides(clusterOf(context, database), incident);
-    return Promise.resolve({ summary: 'nothing was moved', host: context.host, quarantine, bytes: 0 });
+    return Promise.resolve({ summary: 'nothing was moved', host: context.host, quarantine, bytes: 0, canGoBack: false, warnings: [] });
   },
 
   async execute({ database, incident }) {
@@ -230,6 +251,8 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
       host: context.host,
       quarantine: kept,
       bytes,
+      canGoBack: false,
+      warnings: [],
     };
   },
 });

@@ -35,14 +35,14 @@ async function sameDirectory(a: string, b: string): Promise<boolean> {
 
 /**
  * Ends what a postmaster that died left behind: its backends live on until their statement is done, and may still commit it. Only programs
- * named postgres that work in this very directory are touched. Linux tells; elsewhere nothing is done. Returns how many there were.
+ * named postgres that work in this very directory, or in one that was removed from its place, are touched. Linux tells; elsewhere nothing is done. Returns how many there were.
  */
 export async function endOrphans(directory: string): Promise<number> {
   const own = await stat(directory).catch(() => undefined);
-  if (!own || (await postmasterPid(directory))) return 0;
+  if (await postmasterPid(directory)) return 0;
   const found = new Set<number>();
   for (let left = 100; left > 0; left -= 1) {
-    const alive = await postgresIn(own);
+    const alive = await postgresIn(directory, own);
     if (alive.length === 0) return found.size;
     for (const pid of alive) {
       found.add(pid);
@@ -61,14 +61,16 @@ export async function endOrphans(directory: string): Promise<number> {
   );
 }
 
-async function postgresIn(directory: { dev: number; ino: number }): Promise<number[]> {
+/** One whose directory was removed under its hands works on in it; the kernel says so of its path. */
+async function postgresIn(path: string, directory: { dev: number; ino: number } | undefined): Promise<number[]> {
   const pids = (await readdir('/proc').catch((): string[] => [])).filter((name) => /^\d+$/.test(name)).map(Number);
   const works = await Promise.all(
     pids.map(async (pid) => {
       const program = await readlink(`/proc/${pid}/exe`).catch(() => '');
       if (basename(program.replace(/ \(deleted\)$/, '')) !== 'postgres') return false;
       const cwd = await stat(`/proc/${pid}/cwd`).catch(() => undefined);
-      return cwd?.dev === directory.dev && cwd.ino === directory.ino;
+      if (directory && cwd?.dev === directory.dev && cwd.ino === directory.ino) return true;
+      return (await readlink(`/proc/${pid}/cwd`).catch(() => '')) === `${path} (deleted)`;
     }),
   );
   return pids.filter((_, at) => works[at]);
@@ -97,25 +99,47 @@ export interface StartOptions {
   directory?: string;
   /** Settings for this start only: never through systemd, which starts it as it is configured. */
   settings?: Record<string, string>;
-  /** Beside the real one: never through systemd, and with its log in this file. */
+  /** Beside the real one: never through systemd or Debian's own programs, and with its log in this file. */
   log?: string;
 }
 
-/** Where production writes its log when it is we who start it. */
-export const logFile = (cluster: Cluster): string => join(cluster.context.state, 'logs', `${cluster.database}.log`);
+/** Where production logs when it is pg_ctl that we start it with. */
+export const ownLogFile = (cluster: Cluster): string => join(cluster.context.state, 'logs', `${cluster.database}.log`);
+
+/** Where production writes its log when it is we who start it; Debian's own way to start it has a place of its own. */
+export const logFile = (cluster: Cluster): string => {
+  const { debianCluster } = cluster.plan.postgres;
+  return debianCluster ? `/var/log/postgresql/postgresql-${debianCluster}.log` : ownLogFile(cluster);
+};
+
+/** Version and name, as pg_ctlcluster takes them: it knows the groups, the environment and the options that this cluster is started with. */
+const debian = ({ plan }: Cluster): [string, string] | undefined => {
+  const [, version, name] = /^([\d.]+)-(.*)$/.exec(plan.postgres.debianCluster ?? '') ?? [];
+  return version && name ? [version, name] : undefined;
+};
 
 /** Asks the server to start and returns at once; what is running already stays. Throws ServerFailed, with what its log says. */
 export async function launch(cluster: Cluster, options: StartOptions = {}): Promise<void> {
   const directory = options.directory ?? cluster.dataDirectory;
   if (await postmasterPid(directory)) return;
   const { systemd, configFile } = cluster.plan.postgres;
+  const debianCluster = debian(cluster);
   if (systemd && !options.log && !options.settings) {
     await run('systemctl', ['start', systemd], { ledger: ledger(cluster, 'systemctl-start') });
     return;
   }
   await clearStalePid(directory);
+  if (debianCluster && !options.log && !options.settings) {
+    // Code 2: somebody has started it meanwhile.
+    // It would wait a minute for the end of a recovery that may take hours; whoever waits for the server is untilReady.
+    await run('pg_ctlcluster', ['--skip-systemctl-redirect', ...debianCluster, 'start', '--', '-W'], {
+      accept: [2],
+      ledger: ledger(cluster, 'pg_ctlcluster-start'),
+    });
+    return;
+  }
   const owner = await dataOwner(cluster);
-  const log = options.log ?? logFile(cluster);
+  const log = options.log ?? ownLogFile(cluster);
   await mkdir(dirname(log), { recursive: true });
   await ownFor(dirname(log), owner);
   // A fresh log for each recovery beside: what it says is believed, so nothing of an earlier one may be in it. A copy that is recovered
@@ -144,8 +168,16 @@ export async function stopServer(cluster: Cluster, directory = cluster.dataDirec
     return 'was stopped';
   }
   const { systemd } = cluster.plan.postgres;
-  if (systemd && directory === cluster.dataDirectory)
-    await run('systemctl', ['stop', systemd], { ledger: ledger(cluster, 'systemctl-stop') });
+  const debianCluster = debian(cluster);
+  if (directory === cluster.dataDirectory) {
+    if (systemd) await run('systemctl', ['stop', systemd], { ledger: ledger(cluster, 'systemctl-stop') });
+    // One that does not end by it (1), or does not run any more for Debian (2), is ended below.
+    else if (debianCluster)
+      await run('pg_ctlcluster', ['--skip-systemctl-redirect', '-m', 'fast', ...debianCluster, 'stop', '--', '-t', '120'], {
+        accept: [1, 2],
+        ledger: ledger(cluster, 'pg_ctlcluster-stop'),
+      });
+  }
   const owner = await dataOwner(cluster);
   for (const mode of ['fast', 'immediate'] as const) {
     if (!(await postmasterPid(directory))) return 'clean';

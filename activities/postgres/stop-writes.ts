@@ -10,6 +10,7 @@ import { closedSocket } from './closed-socket.js';
 import { markClosing } from './closing.js';
 import { type Cluster, clusterOf, provenDataDirectory } from './cluster.js';
 import { type Client, one, tooDamagedToConnect, withClient } from './connect.js';
+import { mendConfiguration } from './configuration.js';
 import { noteServerLog } from './evidence.js';
 import { hbaFile, isClosed, liftFence, putFence, reload } from './fence.js';
 import { openProbe, proveFence, sessionWrites, stillWrites } from './fence-proof.js';
@@ -46,6 +47,7 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
     const directory = await provenDataDirectory(cluster);
     await claim(cluster, incident);
     if (await closedSocket(cluster)) return closed(cluster, incident, 0, []);
+    await mendConfiguration(cluster);
     const running = (await postmasterPid(directory)) !== undefined;
     await noteServerLog(cluster, incident);
     const probe = running && !(await isClosed(cluster)) ? await openProbe(cluster) : undefined;

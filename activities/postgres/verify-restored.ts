@@ -12,8 +12,11 @@ import { compareRows, countRows, readCatalog, runQueries } from './checks.js';
 import { bin, clusterOf, type Cluster, controlData, dataOwner } from './cluster.js';
 import { mendCollation } from './collation.js';
 import { one, withClient } from './connect.js';
+import { bringProduction } from './differences.js';
 import { type EvidenceFile, keepEvidence } from './evidence.js';
 import { type KnownRows, knownRowsAt } from './known-rows.js';
+import { proving } from './proof.js';
+import { proveStart } from './prove-start.js';
 import { scratchOf, scratchSettings, type Scratch } from './scratch.js';
 import { launch, ledger, postmasterPid, stopServer, untilReady } from './server.js';
 import { zeroPages } from './zero-pages.js';
@@ -33,6 +36,10 @@ export interface Verification {
   doubts: string[];
   /** What was committed and is known to be missing, where the WAL ended too early. */
   missing?: string[];
+  /** What is different from production as it was, and is not of the data: configuration, slots, places. For the person who approves. */
+  differences: string[];
+  /** Why it does not start with production's own configuration. */
+  doesNotStart?: string;
   /** What could not be checked, or was mended. */
   warnings: string[];
   checks: string[];
@@ -46,9 +53,15 @@ export interface Verification {
  */
 export const verifyRestored = (context: HostContext): Capability<VerifyInput, Verification> => ({
   rehearse: () =>
-    Promise.resolve({ summary: 'verified after the restore', rows: [], rpoSeconds: null, doubts: [], warnings: [], checks: [], files: [] }),
+    Promise.resolve({
+      ...{ summary: 'verified after the restore', rows: [], rpoSeconds: null, doubts: [], differences: [] },
+      ...{ warnings: [], checks: [], files: [] },
+    }),
 
-  execute: (input) => verifyCopy(clusterOf(context, input.database), input),
+  execute: (input) => {
+    const cluster = clusterOf(context, input.database);
+    return proving(cluster, () => verifyCopy(cluster, input), { doubt: ({ doesNotStart }) => doesNotStart });
+  },
 });
 
 /** The same, for a copy wherever it was restored. */
@@ -126,6 +139,8 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
       { findings: wrong.slice(0, 20) },
     );
   }
+  const { differences, doesNotStart } = await asProduction(cluster, scratch, checks);
+  if (doesNotStart) doubts.push(`it does not start with production's own configuration: ${doesNotStart}`);
   const rpoSeconds = looked.canary ? Math.max(0, (Date.parse(declaredAt) - Date.parse(looked.canary.ts)) / 1000) : null;
   return {
     summary: `sound: ${checks.join(', ')}${looked.canary ? `; canary of ${looked.canary.ts}` : ''}`,
@@ -133,10 +148,27 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
     rpoSeconds,
     doubts,
     ...(short ? { missing: [short] } : {}),
+    differences,
+    ...(doesNotStart === undefined ? {} : { doesNotStart }),
     warnings,
     checks,
     files: [file],
   };
+}
+
+/** What it will be in production's place: with today's configuration, and started with it once. A test of a location is of its backup alone. */
+async function asProduction(
+  cluster: Cluster,
+  scratch: Scratch,
+  checks: string[],
+): Promise<Pick<Verification, 'differences' | 'doesNotStart'>> {
+  if (cluster.scratchOnly || cluster.only) return { differences: [] };
+  progress({ what: "starting it with production's own configuration" });
+  const differences = await bringProduction(cluster, scratch);
+  const doesNotStart = await proveStart(cluster, scratch);
+  if (doesNotStart !== undefined) return { differences, doesNotStart };
+  checks.push("a start with production's own configuration");
+  return { differences };
 }
 
 async function start(cluster: Cluster, scratch: Scratch): Promise<void> {

@@ -66,6 +66,7 @@ export function register(program: Command): void {
         ...notes.map((note) => `  - ${note}`),
         `Now edit the lines marked EDIT: objectives, the location of the backups, services, and who is on call.`,
         'Next, type: lifeboat check',
+        'Then, with lifeboat up running: lifeboat backup create --full, and prove the plan by a restore: lifeboat drill start database-corruption',
       ];
       process.stdout.write(`${lines.join('\n')}\n`);
     });

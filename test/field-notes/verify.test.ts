@@ -50,6 +50,7 @@ describe('verifying a restored copy', { timeout: 300_000 }, () => {
         '4 row counts, 2 queries, the catalog',
         'pg_checksums',
         expect.stringContaining('no zero pages'),
+        "a start with production's own configuration",
       ]);
       expect(verified.rows).toContainEqual({ table: 'orders', expected: 2000, found: 2000, ok: true });
       expect(verified.warnings).toEqual([]);

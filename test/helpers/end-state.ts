@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } fro
 import { basename, dirname, join } from 'node:path';
 import { expect, vi } from 'vitest';
 import { type Cluster, isStreaming } from '../../lab/cluster.js';
+import { configurationOf } from '../../lab/debian.js';
 import type { Lab } from '../../lab/lab.js';
 import { isAlive, processes, signal, startOf } from '../../lab/processes.js';
 import { tables } from '../../lab/shop.js';
@@ -65,7 +66,8 @@ export async function serviceIsHealthy(lab: Lab): Promise<boolean> {
   return response?.ok === true && response.headers.get('x-system-status') !== 'degraded';
 }
 
-export const isFenced = (cluster: Cluster): boolean => existsSync(join(cluster.dataDirectory, 'pg_hba.conf.lifeboat-open'));
+export const isFenced = (cluster: Cluster): boolean =>
+  existsSync(join(cluster.debian ? configurationOf(cluster.debian) : cluster.dataDirectory, 'pg_hba.conf.lifeboat-open'));
 export const claimOf = (cluster: Cluster): string =>
   join(dirname(cluster.dataDirectory), `.lifeboat-claim-${basename(cluster.dataDirectory)}`);
 

@@ -4,7 +4,7 @@ import { backupPhysical } from '../../activities/backups/backup.js';
 import { listCandidates } from '../../activities/backups/list-candidates.js';
 import { restoreBeside } from '../../activities/backups/restore-beside.js';
 import { beatOnce } from '../../activities/postgres/canary.js';
-import { clusterOf, type Cluster as HostCluster } from '../../activities/postgres/cluster.js';
+import { clusterOf, type Cluster as HostCluster, resolveDirectories } from '../../activities/postgres/cluster.js';
 import { type Scratch, scratchOf } from '../../activities/postgres/scratch.js';
 import type { Cluster } from '../../lab/cluster.js';
 import type { Lab } from '../../lab/lab.js';
@@ -32,6 +32,7 @@ export async function hostOf(lab: Lab, name = 'db1'): Promise<Host> {
   const { plan, digest, directory } = await loadPlan(lab.planPath);
   const state = await hostState(plan.system, name);
   const context: HostContext = { plan, planDirectory: directory, planDigest: digest, host: name, state };
+  await resolveDirectories(context);
   const cluster = clusterOf(context, 'main');
   let runs = 0;
   const host: Host = {

@@ -3,6 +3,7 @@ import { physicalOf } from '../../../plan/access.js';
 import { secretOf } from '../../context.js';
 import { makeDirectory, ownFor, writeWhole } from '../../files.js';
 import { type Cluster, dataOwner, passwordOf } from '../../postgres/cluster.js';
+import { readKnown } from '../../postgres/known.js';
 import { inTurn } from '../../in-turn.js';
 import { run, type RunOptions, type RunResult } from '../../run.js';
 import { programOptionsFor } from '../../postgres/session.js';
@@ -74,7 +75,7 @@ async function write(cluster: Cluster, file: string, locations: string[]): Promi
     ...questions,
     ...(locations.length > 1 ? manyLocations : []),
     `[${cluster.stanza}]`,
-    `pg1-path=${cluster.dataDirectory}`,
+    `pg1-path=${await servedAs(cluster)}`,
     `pg1-port=${cluster.port}`,
     `pg1-socket-path=${cluster.socketDirectory}`,
     `pg1-user=${plan.postgres.user}`,
@@ -83,6 +84,12 @@ async function write(cluster: Cluster, file: string, locations: string[]): Promi
   ].join('\n');
   await writeWhole(file, text, { owner, mode: 0o600 });
   return file;
+}
+
+/** The data directory as its server says it: pgBackRest compares the two as text, and would refuse another name of the same directory. */
+async function servedAs(cluster: Cluster): Promise<string> {
+  const known = await readKnown(cluster);
+  return known?.real === cluster.dataDirectory ? known.dataDirectory : (cluster.named ?? cluster.dataDirectory);
 }
 
 export const allOf = (cluster: Cluster) => physicalOf(cluster.plan).locations.filter((name) => !cluster.only || name === cluster.only);
