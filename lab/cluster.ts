@@ -219,6 +219,8 @@ async function describe(options: ClusterOptions, debian?: DebianCluster & { port
   // The child that we started may not be the server that runs now: Lifeboat stops and starts it, so its own pid file is asked.
   const postmaster = () => readPidFile(dataDirectory);
   const isRunning = (): boolean => postmaster() !== undefined;
+  /** Where it listens now: closed by an incident, on a socket of its own. */
+  const at = (): string => postmaster()?.socketDirectory ?? socketDirectory;
   const appConnection = (): pg.ClientConfig => ({
     host: '127.0.0.1',
     port,
@@ -288,10 +290,7 @@ async function describe(options: ClusterOptions, debian?: DebianCluster & { port
       query(
         {
           // Over Debian's socket, the kernel says who calls.
-          host:
-            debian && !postmaster()?.socketDirectory?.includes('lifeboat')
-              ? '127.0.0.1'
-              : (postmaster()?.socketDirectory ?? socketDirectory),
+          host: debian && at() === socketDirectory ? '127.0.0.1' : at(),
           ...{ port, user: 'postgres', password: passwords.superuser, database: name, connectionTimeoutMillis: 5000 },
         },
         text,

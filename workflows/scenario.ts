@@ -51,9 +51,9 @@ async function begin(incident: Incident, recover: Scenario['recover']): Promise<
     return { how: 'roll-back' };
   }
   if (carried) {
-    let closed = true;
-    const waited = await attempt(incident, async () => void (closed = await incident.untilClosed()));
-    return closed ? waited : 'elsewhere';
+    const wait = { closed: true };
+    const waited = await attempt(incident, async () => void (wait.closed = await incident.untilClosed()));
+    return wait.closed ? waited : 'elsewhere';
   }
   const outcome = await attempt(incident, () => recover(incident));
   if (outcome.how !== 'done' || !incident.real) return outcome;
