@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeWhole } from '../files.js';
+import { writeWhole, readFile } from '../files.js';
 import type { Cluster } from './cluster.js';
 
 /** Where a database stood when an incident closed it: what is in its WAL after that is nobody's acknowledged work. */

@@ -1,8 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
-import { move, writeWhole } from '../files.js';
+import { move, writeWhole, readFile } from '../files.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 import { one, withClient } from './connect.js';
@@ -31,7 +31,7 @@ export async function hbaFile(cluster: Cluster, directory = cluster.dataDirector
   const { code, stdout } = await run(
     await bin(cluster, 'postgres', directory),
     ['-C', 'hba_file', '-D', directory, ...(configFile ? ['-c', `config_file=${configFile}`, '-c', `data_directory=${directory}`] : [])],
-    { owner: await dataOwner(cluster), accept: [1] },
+    { owner: await dataOwner(cluster), accept: [1], timeout: 60_000 },
   );
   const byDefault = join(configFile ? dirname(configFile) : directory, 'pg_hba.conf');
   return code === 0 ? stdout.trim().split('\n').at(-1)! : byDefault;

@@ -1,9 +1,10 @@
-import { mkdir, open, readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, readdir, readlink, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { cancelled } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
-import { exists, ownFor } from '../files.js';
+import { exists, openRegular, ownFor, readFile } from '../files.js';
 import { run, tail } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 
@@ -121,7 +122,8 @@ export async function launch(cluster: Cluster, options: StartOptions = {}): Prom
   // A fresh log for each recovery beside: what it says is believed, so nothing of an earlier one may be in it. A copy that is recovered
   // already has said all it had to say, and may be started again.
   if (options.log) {
-    await (await open(log, (await exists(join(directory, 'recovery.signal'))) ? 'w' : 'a')).close();
+    const again = (await exists(join(directory, 'recovery.signal'))) ? constants.O_TRUNC : constants.O_APPEND;
+    await (await openRegular(log, constants.O_WRONLY | constants.O_CREAT | again)).close();
     await ownFor(log, owner);
   }
   // A postgresql.conf outside of the data directory (Debian's) names production's directory, which would beat -D.
