@@ -60,6 +60,24 @@ export default tseslint.config(
     },
   },
   {
+    // What lies in a data directory was made by somebody else: a FIFO there would keep a thread of the agent for ever.
+    files: ['activities/postgres/**/*.ts', 'activities/backups/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: 'node:fs/promises',
+              importNames: ['readFile', 'open', 'copyFile', 'cp'],
+              message: 'Use openRegular, readFile or copyFile of activities/files.ts.',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['test/**/*.ts', 'lab/**/*.ts'],
     rules: {
       // A test may look into what it was given.

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Plan } from '../plan/schema.js';
@@ -25,6 +25,11 @@ export function stateRoot(env: NodeJS.ProcessEnv = process.env): string {
 export async function hostState(system: string, host: string): Promise<string> {
   const directory = join(stateRoot(), system, host);
   await mkdir(directory, { recursive: true, mode: 0o755 });
+  // The owner of the data, who need not be ourselves, reads and makes files in it; it may have been made under another umask.
+  for (const path of process.getuid?.() === 0 ? [stateRoot(), join(stateRoot(), system), directory] : []) {
+    const { mode } = await stat(path);
+    if ((mode & 0o011) !== 0o011) await chmod(path, (mode & 0o7777) | 0o011);
+  }
   return directory;
 }
 

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { access, chown, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chown, copyFile as copyWhatever, type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { checkpoint } from './checkpoint.js';
+import { failure } from './errors.js';
 import { inTurn } from './in-turn.js';
 import type { Owner } from './run.js';
 import { run } from './run.js';
@@ -13,6 +14,49 @@ export const exists = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+/**
+ * Opens a file that somebody else may have made. A FIFO that nobody writes to would be waited for, and four such waits are all the threads that this
+ * process reads files by. Throws CommandFailed for what is no regular file. Source: open(2), O_NONBLOCK.
+ */
+export async function openRegular(path: string, flags = constants.O_RDONLY): Promise<FileHandle> {
+  const file = await open(path, flags | constants.O_NONBLOCK).catch((error: unknown) => {
+    // A FIFO that nobody reads, or a socket.
+    throw (error as NodeJS.ErrnoException).code === 'ENXIO' ? notRegular(path) : error;
+  });
+  try {
+    const found = await file.stat();
+    if (!found.isFile())
+      throw found.isDirectory() ? Object.assign(new Error(`${path} is a directory`), { code: 'EISDIR' }) : notRegular(path);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+const notRegular = (path: string) =>
+  failure(
+    'CommandFailed',
+    `${path} is no regular file`,
+    `Look what it is on the host (ls -l ${path}), put a file in its place, then retry.`,
+  );
+
+/** Node's own, for a file that somebody else may have made: see {@link openRegular}. */
+export async function readFile(path: string, encoding: BufferEncoding): Promise<string> {
+  const file = await openRegular(path);
+  try {
+    return await file.readFile(encoding);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The same. */
+export async function copyFile(from: string, to: string): Promise<void> {
+  await (await openRegular(from)).close();
+  await copyWhatever(from, to);
+}
 
 export async function ownFor(path: string, owner: Owner | undefined): Promise<void> {
   if (owner) await chown(path, owner.uid, owner.gid);
@@ -73,7 +117,7 @@ export async function removeTree(path: string): Promise<void> {
 
 export async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
+  await pipeline((await openRegular(path)).createReadStream(), hash);
   return hash.digest('hex');
 }
 

@@ -94,7 +94,16 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   });
   const lines: string[] = [];
   const stdout: string[] = [];
-  const end = () => endGroup(child.pid);
+  let isStuck: (error: Error) => void = () => undefined;
+  const stuck = new Promise<never>((_, reject) => (isStuck = reject));
+  stuck.catch(() => undefined);
+  let grace: NodeJS.Timeout | undefined;
+  const end = () => {
+    endGroup(child.pid);
+    // Killed, and it does not end: it waits in the kernel, and whoever waits for it would wait as long.
+    grace ??= setTimeout(() => isStuck(hanging(what)), graceMilliseconds);
+  };
+  const time = { up: false };
   const keep = (line: string, out: boolean) => {
     lines.push(line);
     if (lines.length > 2000) lines.shift();
@@ -106,7 +115,11 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   createInterface({ input: child.stdout! }).on('line', (line) => keep(line, true));
   createInterface({ input: child.stderr! }).on('line', (line) => keep(line, false));
   signal?.addEventListener('abort', end);
-  const timer = options.timeout ? setTimeout(end, options.timeout) : undefined;
+  const timeUp = () => {
+    time.up = true;
+    end();
+  };
+  const timer = options.timeout ? setTimeout(timeUp, options.timeout) : undefined;
   const silence = options.ledger && !options.quiet ? setTimeout(end, silenceMilliseconds) : undefined;
   const closed = new Promise<number>((resolve, reject) => {
     child.on('error', (error: NodeJS.ErrnoException) => {
@@ -126,10 +139,16 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
       begin.on('error', () => undefined).end('begin\n');
       await checkpoint(`during ${point}`);
     }
-    const code = await closed;
+    const code = await Promise.race([closed, stuck]);
     if (options.ledger) await rm(ledgerFile(options.ledger), { force: true });
     signal?.throwIfAborted();
     if (as.command !== command && code === 127 && lines.length === 0) throw missing(command);
+    if (time.up && code === 137)
+      throw failure(
+        'CommandFailed',
+        `${what} did not end within ${options.timeout! / 1000} s`,
+        'Look on the host what it waits for; then retry.',
+      );
     if (code !== 0 && !options.accept?.includes(code)) {
       const said = options.private ? 'what it printed is in the log of the agent' : tail(lines);
       if (options.private) console.error(`${what} printed:\n${lines.slice(-20).join('\n')}`);
@@ -142,6 +161,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   } finally {
     clearTimeout(timer);
     clearTimeout(silence);
+    clearTimeout(grace);
     signal?.removeEventListener('abort', end);
   }
 }
@@ -162,7 +182,10 @@ async function writeLedger(ledger: Ledger, pid: number): Promise<void> {
 /** Ends everything that a killed agent left running. For the agent that comes next, before it does anything itself. */
 export async function endLeftovers(directory: string): Promise<void> {
   const names = await readdir(directory).catch(() => []);
-  await Promise.all(names.filter((name) => name.endsWith('.running')).map((name) => endLeftover(join(directory, name))));
+  const running = names.filter((name) => name.endsWith('.running'));
+  // One that does not end stays written down: it is only in the way of who wants to run the same.
+  for (const ended of await Promise.allSettled(running.map((name) => endLeftover(join(directory, name)))))
+    if (ended.status === 'rejected') console.error((ended.reason as Error).message);
 }
 
 /** The same for one program, before anything is changed under its hands. */
@@ -178,8 +201,19 @@ async function endLeftover(file: string): Promise<void> {
     endGroup(pid);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+  if (await isAlive(pid, then)) throw hanging(`what an earlier attempt left running (process ${pid})`);
   await rm(file, { force: true });
 }
+
+/** Milliseconds after which what was killed is believed to hang. */
+const graceMilliseconds = 30_000;
+
+const hanging = (what: string) =>
+  failure(
+    'CommandFailed',
+    `${what} was killed and does not end: it hangs on a disk or a mount`,
+    'Look at both on the host (dmesg, mount); then retry.',
+  );
 
 const missing = (command: string) =>
   failure('ToolMissing', `${basename(command)} is not on this host`, `Install it, then retry. Looked for ${command}.`);

@@ -10,14 +10,18 @@ import { keepSecretsOut } from './keep-secrets-out.js';
 import { failPredecessors, noteTasks } from './predecessor.js';
 import { clearLeftovers } from './leftovers.js';
 import { onlyAgent } from './only-agent.js';
+import { settleEnvironment } from './environment.js';
+import { watchOver } from './watchdog.js';
 
 /** The agent of a host: it does what a workflow asks of this host, and keeps its databases' canaries and archiving alive by itself. */
 export async function runAgent({ plan, digest, directory }: LoadedPlan, host: string, signal: AbortSignal): Promise<void> {
+  settleEnvironment(plan);
   const context: HostContext = { plan, planDirectory: directory, planDigest: digest, host, state: await hostState(plan.system, host) };
   const attempts = join(context.state, 'attempts');
   await onlyAgent(context);
   await resolveDirectories(context);
   await clearLeftovers(context);
+  watchOver(`agent of ${host}`, context.state);
   const protecting = keepProtected(context, signal);
   await runWorker({
     what: `agent of ${host}`,

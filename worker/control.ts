@@ -9,13 +9,17 @@ import { ensureSearchAttributes } from './search-attributes.js';
 import { connectionSettings } from './connect.js';
 import { keepAlerts } from './keep-alerts.js';
 import { keepSecretsOut } from './keep-secrets-out.js';
+import { settleEnvironment } from './environment.js';
+import { watchOver } from './watchdog.js';
 import { failPredecessors, noteTasks } from './predecessor.js';
 
 /** The control worker: it runs the workflows of a system, reads its plan for them, asks its services from outside and writes reports. */
 export async function runControl({ plan, digest, directory }: LoadedPlan, signal: AbortSignal): Promise<void> {
+  settleEnvironment(plan);
   const context = { plan, planDirectory: directory, planDigest: digest, state: join(stateRoot(), plan.system), ...temporalUi() };
   // Control workers in containers may share a directory; which of their processes is alive, each knows of its own only.
   const attempts = join(context.state, 'attempts', hostname());
+  watchOver('control worker', stateRoot());
   let keeping = new AbortController();
   await runWorker({
     what: 'control worker',

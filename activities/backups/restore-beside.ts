@@ -1,4 +1,4 @@
-import { copyFile, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { ApplicationFailure } from '@temporalio/common';
@@ -7,7 +7,7 @@ import { type Capability, progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { failure, isFailure } from '../errors.js';
-import { exists, makeDirectory, ownFor, removeTree } from '../files.js';
+import { exists, makeDirectory, ownFor, removeTree, copyFile } from '../files.js';
 import { demandSpace } from '../postgres/check-request.js';
 import { clusterOf, type Cluster, dataOwner, provenDataDirectory } from '../postgres/cluster.js';
 import { proving } from '../postgres/proof.js';

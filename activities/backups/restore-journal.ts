@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { lstat, readFile } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostContext } from '../context.js';
-import { writeWhole } from '../files.js';
+import { readFile, writeWhole } from '../files.js';
 
 interface Notes {
   /** What the old ones are called, the same in every attempt. */

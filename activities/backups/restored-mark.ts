@@ -1,8 +1,8 @@
-import { readFile, readdir, readlink } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
-import { exists, removeTree, writeWhole } from '../files.js';
+import { exists, removeTree, writeWhole, readFile } from '../files.js';
 import type { Cluster } from '../postgres/cluster.js';
 import type { Scratch } from '../postgres/scratch.js';
 import { stopServer } from '../postgres/server.js';

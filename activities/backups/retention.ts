@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { physicalOf } from '../../plan/access.js';
 import { kept } from '../../plan/keep.js';
@@ -14,6 +14,7 @@ import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 import { leadingToNow, walIsInOrder } from './leads-to-now.js';
 import { dropRecords, recordsAt } from './physical-records.js';
 import type { Mark } from './restored-mark.js';
+import { readFile } from '../files.js';
 
 /** Backups of one database are taken and removed one after the other on this host. */
 export const oneAtATime = <T>(cluster: Cluster, work: () => Promise<T>): Promise<T> =>

@@ -1,8 +1,8 @@
 import { endianness } from 'node:os';
 import { basename, join } from 'node:path';
-import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
-import { ownFor } from '../files.js';
+import { ownFor, readFile, openRegular } from '../files.js';
 import { run } from '../run.js';
 import { engineOf } from './engines.js';
 import { lsnValue } from './lsn.js';
@@ -112,7 +112,7 @@ export const fetchedPrefix = 'fetched-';
  */
 export async function isWritten(path: string): Promise<boolean> {
   const segment = basename(path);
-  const file = await open(path);
+  const file = await openRegular(path);
   try {
     const { size } = await file.stat();
     const { bytesRead, buffer } = await file.read(Buffer.alloc(16), 0, 16, 0);

@@ -1,8 +1,8 @@
-import { link, readFile, writeFile } from 'node:fs/promises';
+import { link, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
-import { removeTree } from '../files.js';
+import { removeTree, readFile } from '../files.js';
 import type { Cluster } from './cluster.js';
 
 /**

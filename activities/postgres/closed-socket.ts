@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { readFile } from '../files.js';
 import { socketDirectory } from '../socket-directory.js';
 import type { Cluster } from './cluster.js';
 import { postmasterPid } from './server.js';

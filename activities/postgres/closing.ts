@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { codeOf } from '../errors.js';
-import { removeTree, writeWhole } from '../files.js';
+import { readFile, removeTree, writeWhole } from '../files.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 import { closedSocket } from './closed-socket.js';

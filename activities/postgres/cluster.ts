@@ -1,11 +1,12 @@
 import { constants } from 'node:fs';
-import { access, lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { access, lstat, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { onHost } from '../../plan/access.js';
 import type { DatabasePlan } from '../../plan/schema.js';
 import { type HostContext, secretOf } from '../context.js';
 import { failure } from '../errors.js';
 import { ownerOf, run, type Owner } from '../run.js';
+import { readFile } from '../files.js';
 import { type Known, readKnown } from './known.js';
 import { isMounted, mountOf } from './mounts.js';
 
@@ -289,6 +290,7 @@ export interface ControlData {
 export async function controlData(cluster: Cluster, directory: string): Promise<ControlData> {
   const { stdout, lines } = await run(await bin(cluster, 'pg_controldata', directory), ['-D', directory], {
     owner: await dataOwner(cluster),
+    timeout: 60_000,
   });
   // It prints what it reads all the same: numbers of a damaged file, which would name another cluster and another timeline.
   if (lines.some((line) => /Calculated CRC checksum does not match/.test(line)))

@@ -1,7 +1,7 @@
-import { lstat, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
+import { lstat, mkdir, readdir, symlink } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
-import { exists, ownFor, removeTree, writeWhole } from '../files.js';
+import { exists, ownFor, readFile, removeTree, writeWhole } from '../files.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 import { type Known, type KnownFile, readKnown } from './known.js';

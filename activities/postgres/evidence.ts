@@ -1,9 +1,9 @@
-import { mkdir, open, readFile, readlink, writeFile } from 'node:fs/promises';
+import { mkdir, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Capability } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
-import { exists, fileBytes, freeBytes, removeTree, sha256, writeWhole } from '../files.js';
+import { exists, fileBytes, freeBytes, openRegular, readFile, removeTree, sha256, writeWhole } from '../files.js';
 import { clusterOf, type Cluster, controlData, provenDataDirectory } from './cluster.js';
 import { withClient } from './connect.js';
 import { logFile, postmasterPid } from './server.js';
@@ -112,7 +112,7 @@ async function findServerLog(cluster: Cluster): Promise<string | undefined> {
 async function lastBytes(path: string): Promise<Buffer> {
   const size = await fileBytes(path);
   const length = Math.min(size, logBytes);
-  const file = await open(path, 'r');
+  const file = await openRegular(path);
   try {
     const buffer = Buffer.alloc(length);
     await file.read(buffer, 0, length, size - length);

@@ -137,6 +137,7 @@ async function refused(cluster: Cluster, host: string): Promise<string> {
     password: 'not-needed-to-be-refused',
     database: cluster.plan.name,
     connectionTimeoutMillis: 3000,
+    ssl: false,
   });
   client.on('error', () => undefined);
   const where = overSocket ? 'over the socket' : 'over the network';
@@ -146,8 +147,10 @@ async function refused(cluster: Cluster, host: string): Promise<string> {
     const { code, message } = error as NodeJS.ErrnoException;
     // 28000 also says that the role does not exist, once pg_hba.conf would have let it in: only its own words are a refusal by the file.
     if (code === '28000' && /pg_hba\.conf/.test(message)) return `a new session is refused ${where}`;
-    if (!overSocket && (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EHOSTUNREACH'))
-      return 'it does not listen on the network';
+    if (!overSocket && code === 'ECONNREFUSED') return 'it does not listen on the network';
+    // No server has answered (every answer has an SQLSTATE): no route, no name, a firewall, a time-out. Nobody gets in there from here.
+    if (!overSocket && !/^(?!E)[0-9A-Z]{5}$/.test(code ?? ''))
+      return `it cannot be reached over the network from here (${code ?? message})`;
     throw failure(
       'FenceFailed',
       `a new session ${where} was not refused as it should be: ${message}`,

@@ -1,8 +1,8 @@
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
-import { exists, move, writeWhole } from '../files.js';
+import { exists, move, readFile, writeWhole } from '../files.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 import { one, withClient } from './connect.js';
@@ -31,7 +31,7 @@ export async function hbaFile(cluster: Cluster, directory = cluster.dataDirector
   const { code, stdout } = await run(
     await bin(cluster, 'postgres', directory),
     ['-C', 'hba_file', '-D', directory, ...(configFile ? ['-c', `config_file=${configFile}`, '-c', `data_directory=${directory}`] : [])],
-    { owner: await dataOwner(cluster), accept: [1, 2] },
+    { owner: await dataOwner(cluster), accept: [1, 2], timeout: 60_000 },
   );
   const byDefault = join(configFile ? dirname(configFile) : directory, 'pg_hba.conf');
   return fileBehind(code === 0 ? stdout.trim().split('\n').at(-1)! : byDefault);

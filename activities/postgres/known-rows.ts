@@ -1,10 +1,10 @@
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import type { Cluster } from './cluster.js';
 import { withClient } from './connect.js';
 import { countRows } from './checks.js';
-import { writeWhole } from '../files.js';
+import { writeWhole, readFile } from '../files.js';
 
 /**
  * The row counts that a restored copy is compared with. The agent takes them every quarter of an hour and with each backup, and keeps them

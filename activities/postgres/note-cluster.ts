@@ -1,4 +1,5 @@
-import { lstat, readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { readFile } from '../files.js';
+import { lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { failure } from '../errors.js';
 import { ownerOf } from '../run.js';

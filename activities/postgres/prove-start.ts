@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isFailure } from '../errors.js';
-import { removeTree } from '../files.js';
+import { readFile, removeTree } from '../files.js';
 import type { Cluster } from './cluster.js';
 import { type Scratch, scratchSettings } from './scratch.js';
 import { launch, serverLog, stopServer, untilReady } from './server.js';

@@ -1,4 +1,4 @@
-import { access, constants, readdir, readFile } from 'node:fs/promises';
+import { access, constants, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { quarantineDirectory } from '../../plan/names.js';
 import { demandRestored, markPlaced, markRecovered, readMark, wasPlaced } from '../backups/restored-mark.js';
@@ -7,7 +7,7 @@ import type { Capability } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { failure, isFailure } from '../errors.js';
-import { exists, makeDirectory, move, treeBytes, writeWhole } from '../files.js';
+import { exists, makeDirectory, move, readFile, treeBytes, writeWhole } from '../files.js';
 import { demandClaim } from './claim.js';
 import { proveClosed, startClosed } from './closed-server.js';
 import { commitsBehind } from './closing.js';

@@ -1,9 +1,10 @@
-import { mkdir, open, readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, readdir, readlink, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { cancelled } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
-import { exists, ownFor } from '../files.js';
+import { exists, openRegular, ownFor, readFile } from '../files.js';
 import { run, tail } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 
@@ -146,7 +147,7 @@ export async function launch(cluster: Cluster, options: StartOptions = {}): Prom
   // already has said all it had to say, and may be started again.
   if (options.log) {
     const recovers = (await Promise.all(['recovery.signal', 'standby.signal'].map((name) => exists(join(directory, name))))).some(Boolean);
-    await (await open(log, recovers ? 'w' : 'a')).close();
+    await (await openRegular(log, constants.O_WRONLY | constants.O_CREAT | (recovers ? constants.O_TRUNC : constants.O_APPEND))).close();
     await ownFor(log, owner);
   }
   // A postgresql.conf outside of the data directory (Debian's) names production's directory, which would beat -D.

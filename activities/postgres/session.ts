@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
+import { readFile } from '../files.js';
 
 /**
  * What each session of Lifeboat sets for itself, and each program of PostgreSQL that it runs. A server, a database and a role may be set up for an
@@ -137,7 +137,7 @@ export async function withTheirPath<T>(client: pg.Client, work: () => Promise<T>
 
 /**
  * A client of the driver, not connected yet, to whom nothing of this process's environment comes: of what is left out, the driver reads PGSSLMODE,
- * PGOPTIONS and the like.
+ * PGOPTIONS, PGPASSWORD and the like.
  */
 export function newClient(config: pg.ClientConfig & Limits): pg.Client {
   const { statementTimeout, lockTimeout, ...rest } = config;
@@ -150,6 +150,7 @@ export function newClient(config: pg.ClientConfig & Limits): pg.Client {
   });
   // A connection that is cut (we end sessions for a living) must not end this process.
   client.on('error', () => undefined);
+  if (config.password === undefined) (client as { password: unknown }).password = null;
   const said: Reported = {};
   reported.set(client, said);
   const { connection } = client as unknown as { connection: EventEmitter };

@@ -1,7 +1,7 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { writeWhole } from '../files.js';
+import { writeWhole, readFile } from '../files.js';
 import type { Cluster } from './cluster.js';
 import { withClient } from './connect.js';
 

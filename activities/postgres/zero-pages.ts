@@ -1,6 +1,7 @@
-import { open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { progress } from '../capability.js';
+import { openRegular } from '../files.js';
 
 const page = 8192;
 const zero = Buffer.alloc(page);
@@ -23,7 +24,7 @@ export async function zeroPages(dataDirectory: string, databaseOid: number, heap
 }
 
 async function holesIn(path: string): Promise<number> {
-  const file = await open(path, 'r');
+  const file = await openRegular(path);
   try {
     const chunk = Buffer.alloc(page * 128);
     let holes = 0;
