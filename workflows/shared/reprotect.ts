@@ -28,7 +28,8 @@ export async function reprotect(incident: Incident): Promise<void> {
   }
 }
 
-async function protectAgain(incident: Incident) {
+/** Throws what its activities fail with. `run`: a backup that this one took already is not taken again. */
+export async function protectAgain(incident: Incident, run = workflowInfo().runId) {
   const names = { database: incident.input.database, incident: incident.state.id };
   const form = incident.form('production');
   const agent = incident.host(incident.plan.primary, 'long');
@@ -38,7 +39,7 @@ async function protectAgain(incident: Incident) {
     component: incident.input.database,
     incident: incident.state.id,
     type: 'full',
-    run: workflowInfo().runId,
+    run,
   });
   incident.warn(...backup.failed.map((location) => `the new backup is missing at ${location}`));
   return { summary: `${archiving.summary}; ${backup.summary}` };
