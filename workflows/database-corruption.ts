@@ -8,7 +8,7 @@ import { scenario } from './scenario.js';
 import type { Choice, Problem } from './state.js';
 import { damagedDirectory, makeSafe, resumeService, rollBack, stopServices, watch } from './shared/service.js';
 import { reprotect } from './shared/reprotect.js';
-import { isFailureOf } from './shared/failures.js';
+import { findingsOf, isFailureOf } from './shared/failures.js';
 
 /** A database is corrupted, or its data is wrong. Steps and their order: plan/scenarios.ts. */
 export const databaseCorruption = scenario({ recover, makeSafe, rollBack });
@@ -184,9 +184,16 @@ async function restoreBeside(incident: Incident): Promise<void> {
   await incident.step('Verify the restored copy', () => verifyOrNext(incident, candidates), options);
 }
 
-/** Goes to the next backup when one turns out damaged; the last one's damage is the failure of the step. */
+/**
+ * Goes to the next backup when one turns out damaged; the last one's damage is the failure of the step. The same damage out of two backups is in what both
+ * share: the WAL, or they were taken after it. Then only the oldest one can tell, and what lies between is not tried: each is a restore of hours.
+ */
 async function firstThatHolds<T>(incident: Incident, candidates: Candidate[], work: (candidate: Candidate) => Promise<T>): Promise<T> {
+  const seen = new Map<string, string>();
+  const oldest = candidates.at(-1)?.label;
+  let shared: string | undefined;
   for (const [at, candidate] of candidates.entries()) {
+    if (shared !== undefined && candidate.label !== oldest) continue;
     try {
       const result = await work(candidate);
       incident.state.backup = { label: candidate.label, location: candidate.location, takenAt: candidate.takenAt };
@@ -195,7 +202,18 @@ async function firstThatHolds<T>(incident: Incident, candidates: Candidate[], wo
       const damaged = isFailureOf(error, 'BackupDamaged', 'VerificationFailed');
       if (!damaged) throw error;
       incident.warn(`${candidate.label} at ${candidate.location} was not used: ${damaged}`);
+      const findings = findingsOf(error);
+      if (shared !== undefined && findings.includes(shared)) {
+        incident.warn(`the oldest backup shows the same damage (${shared}): it is in the WAL, and an earlier target is needed`);
+        throw error;
+      }
       if (at === candidates.length - 1) throw error;
+      shared ??= findings.find((finding) => (seen.get(finding) ?? candidate.label) !== candidate.label);
+      if (shared !== undefined) {
+        if (candidate.label === oldest) throw error;
+        incident.warn(`${seen.get(shared)} and ${candidate.label} show the same damage (${shared}): only the oldest backup is tried yet`);
+      }
+      for (const finding of findings) if (!seen.has(finding)) seen.set(finding, candidate.label);
     }
   }
   throw ApplicationFailure.nonRetryable('no backup was listed', 'NoBackup');

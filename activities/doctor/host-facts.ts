@@ -16,6 +16,7 @@ import { claimedBy } from '../postgres/claim.js';
 import { bin, type Cluster, clusterOf, controlData, provenDataDirectory, whatIsGone } from '../postgres/cluster.js';
 import { configurationProblem, missingConfiguration } from '../postgres/configuration.js';
 import { one, withClient } from '../postgres/connect.js';
+import { missingSince } from '../postgres/end-of-recovery.js';
 import { isClosed } from '../postgres/fence.js';
 import { readProof } from '../postgres/proof.js';
 import { standbyStates } from '../postgres/standby.js';
@@ -66,6 +67,7 @@ export const hostFacts = (context: HostContext) =>
       await check(name('configuration'), 'Mend it before the server is restarted.', () => configurationCheck(cluster));
       await check(name('server'), 'Start it; or: lifeboat start database-corruption', () => serverCheck(cluster));
       if (role !== 'primary') continue;
+      await check(name('nothing was set back'), 'lifeboat start database-corruption --to latest', () => setBackCheck(cluster));
       await check(name('open'), 'An incident closed it: lifeboat incidents', () => openCheck(cluster));
       if (cluster.plan.backups.physical) {
         await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
@@ -159,6 +161,12 @@ async function serverCheck(cluster: Cluster): Promise<string> {
     if (!amcheck) throw new Error(`PostgreSQL ${version}, without the amcheck extension`);
     return `PostgreSQL ${version}, superuser ${String(await one<string>(client, `select current_setting('is_superuser')`))}`;
   });
+}
+
+async function setBackCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  const [first] = await missingSince(cluster);
+  if (first === undefined) return 'it has all that its canary, its archive and its standbys know of';
+  return { result: 'fail', says: first, hint: 'Restore what it had: lifeboat start database-corruption --to latest' };
 }
 
 async function openCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {

@@ -4,6 +4,7 @@ import { failure } from '../errors.js';
 import { run } from '../run.js';
 import type { RowCheck } from '../../workflows/state.js';
 import { parseTarget } from '../../plan/target.js';
+import { cleanerTarget } from '../backups/cleaner-target.js';
 import { demandRestored } from '../backups/restored-mark.js';
 import { repositoryInfo } from '../backups/engines.js';
 import { amcheck } from './amcheck.js';
@@ -132,10 +133,11 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
     [...checked.output, '', ...wrong, ...doubts].join('\n'),
   );
   if (wrong.length > 0) {
+    const earlier = await cleanerTarget(cluster, incident).catch(() => undefined);
     throw failure(
       'VerificationFailed',
       `the restored copy is not sound: ${wrong.slice(0, 5).join('; ')}`,
-      'The next backup is tried; all findings are in the evidence.',
+      `All findings are in the evidence. Where other backups show the same, the damage is in the WAL, and an earlier moment may be clean${earlier ? `: ${earlier}` : ': lifeboat decide restore --to TIME'}`,
       { findings: wrong.slice(0, 20) },
     );
   }

@@ -3,6 +3,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verifyRestored } from '../../activities/postgres/verify-restored.js';
+import { demandSpace } from '../../activities/postgres/check-request.js';
+import { treeBytes } from '../../activities/files.js';
+import { writeClosing } from '../../activities/postgres/closing.js';
 import { stopServer } from '../../activities/postgres/server.js';
 import { walSegments } from '../../lab/damage-backups.js';
 import { createLab, type Lab } from '../../lab/lab.js';
@@ -26,7 +29,7 @@ describe('the end of a recovery', { timeout: 300_000 }, () => {
   beforeAll(async () => {
     lab = await createLab({
       ...{ temporal: 'none', service: false, fast: true, rows: 200, locations: 2 },
-      plan: (plan) => Object.values(plan.locations).forEach((location) => delete location!.encryption),
+      plan: (plan) => Object.values(plan.locations).forEach((location) => delete location.encryption),
     });
     host = await hostOf(lab);
     await host.backup();
@@ -124,5 +127,47 @@ describe('the end of a recovery', { timeout: 300_000 }, () => {
       expect(await orders('earlier')).toBe(220);
       await end('earlier');
     });
+  });
+
+  test('a hole in the archive is none while production has that segment', async () => {
+    const hole = walSegments(lab.locations['onsite']!).at(-1)!.split('/').at(-1)!.slice(0, 24);
+    for (const location of Object.values(lab.locations)) rmSync(walSegments(location).find((file) => file.includes(hole))!);
+    await burst(lab.primary, 3);
+    const next = await switchSegment(lab.primary);
+    await until('the WAL behind the hole is archived', () => walSegments(lab.locations['onsite']!).some((file) => file.includes(next)));
+    await host.restore('hole');
+    expect(await orders('hole')).toBe(whole + 3);
+    await end('hole');
+  });
+
+  test('a recovery to the latest stops at the point where its incident closed the database', async () => {
+    await burst(lab.primary, 2);
+    const [closed] = await lab.primary.sql<{ lsn: string }>(`SELECT pg_create_restore_point('lifeboat-closed')::text AS lsn`);
+    const closedAt = await countOrders(lab.primary);
+    await burst(lab.primary, 9);
+    await switchSegment(lab.primary);
+    await writeClosing(host.cluster, 'closed', {
+      ...{ at: new Date().toISOString(), timeline: 1, lsn: closed!.lsn, restorePoint: 'lifeboat-closed' },
+    });
+    const restored = await host.restore('closed');
+    expect(restored.short).toBeUndefined();
+    expect(await orders('closed')).toBe(closedAt);
+    await end('closed');
+    // The canary knows of a commit behind it: somebody wrote through the fence.
+    await host.beat();
+    await writeClosing(host.cluster, 'written-behind', {
+      ...{ at: new Date().toISOString(), timeline: 1, lsn: closed!.lsn, restorePoint: 'lifeboat-closed' },
+    });
+    expect((await host.restore('written-behind')).short).toMatch(/^the copy ends at .*, and the canary knows of WAL up to /);
+    await end('written-behind');
+  });
+
+  test('room is made for what the database is now, and not for what it was when it was backed up', async () => {
+    const [candidate] = await host.candidates();
+    const today = (await treeBytes(lab.primary.dataDirectory)) * 1.1;
+    expect(candidate!.databaseBytes * 1.1).toBeLessThan(today);
+    const said = await demandSpace(host.cluster, lab.primary.dataDirectory, candidate!.databaseBytes);
+    const needed = Number(/^([\d.]+) (?:MB|MiB) needed/.exec(said)?.[1]);
+    expect(needed * 1e6).toBeGreaterThan(today);
   });
 });

@@ -164,6 +164,8 @@ describe('a server that came up with less than it had', { timeout: 300_000 }, ()
     const found = await assess(host.context).execute({ database, incident, round: 2 });
     expect(found.summary).toMatch(gone);
     expect(found.findings.join('\n')).toMatch(/the archive has [0-9A-F]{24} of its timeline, whole/);
+    const { checks } = await hostFacts(host.context).execute({});
+    expect(checks.find(({ what }) => what.endsWith('nothing was set back'))).toMatchObject({ result: 'fail' });
   });
 
   test('cannot be protected as it stands, and that is said at once', async () => {

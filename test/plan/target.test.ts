@@ -78,3 +78,9 @@ it('says a target as people read it', () => {
     ),
   ).toEqual(['latest', '2026-11-21 03:15:00 UTC', '2026-11-21 03:15:00.12 UTC', 'LSN 0/3000148', 'backup 20261121-031500F']);
 });
+
+it('the latest of a timeline, where a person knows which one served last', () => {
+  expect(parseTarget('timeline:2')).toEqual({ kind: 'latest', timeline: 2 });
+  expect(describeTarget(parseTarget('timeline:2'))).toBe('the latest of timeline 2');
+  for (const text of ['timeline:0', 'timeline:', 'timeline:x']) expect(() => parseTarget(text)).toThrow(TargetError);
+});

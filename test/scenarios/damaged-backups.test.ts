@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { damageBackup } from '../../lab/damage-backups.js';
-import { overwritePages } from '../../lab/damage.js';
+import { damageIndex, overwritePages } from '../../lab/damage.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { burst } from '../../lab/shop.js';
 import {
@@ -15,7 +15,19 @@ import {
   strays,
 } from '../helpers/end-state.js';
 import { expectNoSecrets, storeHistory } from '../helpers/histories.js';
-import { close, endLab, ended, lifeboatOf, noIncident, protect, ran, recover, untilPhase, untilQuestion } from '../helpers/incident.js';
+import {
+  close,
+  declare,
+  endLab,
+  ended,
+  lifeboatOf,
+  noIncident,
+  protect,
+  ran,
+  recover,
+  untilPhase,
+  untilQuestion,
+} from '../helpers/incident.js';
 
 /** A backup that turns out damaged is reported, and the next one used: another location, then an older one, and in the end a person is asked. */
 describe('damaged backups', { timeout: 300_000 }, () => {
@@ -68,6 +80,30 @@ describe('damaged backups', { timeout: 300_000 }, () => {
     await expectNothingBeside(lab);
     await close(lab);
     await storeHistory(lab, 'fall-back-to-an-older-backup');
+  });
+
+  test('damage that the WAL carries: said once two backups and the oldest show it, the others are not tried, and the earlier target that is named is sound', async () => {
+    for (let n = 0; n < 2; n += 1) await ran(lab, ['backup', 'create', '--full']);
+    const label = await newest('onsite');
+    // In disorder under a valid checksum, so that only amcheck sees it; the first change after a checkpoint writes the whole page into the WAL.
+    await damageIndex(lab.primary, 'orders_pkey', 'order');
+    await lab.primary.sql('CHECKPOINT');
+    await lab.primary.sql('UPDATE orders SET customer_id = customer_id % 9 + 1 WHERE id < 60');
+    const { backups } = await (await lifeboatOf(lab)).backups.list('main');
+    await declare(lab, { to: 'latest' });
+    const asked = await untilQuestion(lab, 'decision', 'Verify the restored copy');
+    expect(asked.question.problem).toMatchObject({ type: 'VerificationFailed' });
+    expect(asked.question.problem!.hint).toContain(`lifeboat decide restore --to ${label} `);
+    const said = asked.warnings.join('\n');
+    expect(said).toMatch(/show the same damage \(.*orders_pkey[^]*the oldest backup shows the same damage .*: it is in the WAL/);
+    expect(said.match(/was not used/g)!.length, 'not all are tried').toBeLessThan(backups.length);
+    await ran(lab, ['decide', 'restore', '--to', label, '--as', 'asha']);
+    await untilQuestion(lab, 'approval', 'Approve');
+    await ran(lab, ['approve', '--as', 'asha']);
+    const state = await untilPhase(lab, 'recovered');
+    expect(state.backup!.label).toBe(label);
+    await expectNothingBeside(lab);
+    await close(lab);
   });
 
   test('all of them: a person is asked, with writes stopped; abort leaves them stopped and says so; abort --resume reopens', async () => {

@@ -5,3 +5,10 @@ export function isFailureOf(error: unknown, ...kinds: string[]): string | undefi
   const cause = error instanceof ActivityFailure ? error.cause : error;
   return cause instanceof ApplicationFailure && kinds.includes(cause.type ?? '') ? cause.message : undefined;
 }
+
+/** What a verification found wrong, one line each, the same line for the same damage; empty for other failures. */
+export function findingsOf(error: unknown): string[] {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (!(cause instanceof ApplicationFailure) || cause.type !== 'VerificationFailed') return [];
+  return (cause.details?.[0] as { findings?: string[] } | undefined)?.findings ?? [];
+}

@@ -1,12 +1,20 @@
-import { workflowInfo } from '@temporalio/workflow';
 import type { Incident } from '../incident.js';
+import { protectAgain } from './protect-again.js';
 import { wasResumed } from './service.js';
 
 /** After a recovery: the canary and archiving run, a new full backup is taken on the new timeline, and every standby streams. */
 export async function reprotect(incident: Incident): Promise<void> {
   const { primary, standbys } = incident.plan;
   let attempts = 0;
-  await incident.step('Re-protect', () => protectAgain(incident, (attempts += 1)), {
+  const again = async () => {
+    attempts += 1;
+    const names = { database: incident.input.database, incident: incident.state.id };
+    // It may have died since: what was open is opened again, since nothing else would start it.
+    if (attempts > 1 && wasResumed(incident))
+      await incident.host(primary, 'change').openDatabase({ form: incident.form('production'), ...names });
+    return protectAgain(incident);
+  };
+  await incident.step('Re-protect', again, {
     host: primary,
     otherwise: () => ({ summary: 'the database is NOT protected until a backup is taken' }),
   });
@@ -28,24 +36,6 @@ export async function reprotect(incident: Incident): Promise<void> {
       otherwise: () => ({ summary: `${standby} does not protect anything until it is rebuilt` }),
     });
   }
-}
-
-async function protectAgain(incident: Incident, attempt: number) {
-  const names = { database: incident.input.database, incident: incident.state.id };
-  const form = incident.form('production');
-  const agent = incident.host(incident.plan.primary, 'long');
-  // It may have died since: what was open is opened again, since nothing else would start it.
-  if (attempt > 1 && wasResumed(incident)) await incident.host(incident.plan.primary, 'change').openDatabase({ form, ...names });
-  const archiving = await agent.protect({ form, ...names });
-  const backup = await agent.takeBackup({
-    form,
-    component: incident.input.database,
-    incident: incident.state.id,
-    type: 'full',
-    run: workflowInfo().runId,
-  });
-  incident.warn(...backup.failed.map((location) => `the new backup is missing at ${location}`));
-  return { summary: `${archiving.summary}; ${backup.summary}` };
 }
 
 async function rebuild(incident: Incident, standby: string) {

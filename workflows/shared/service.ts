@@ -1,6 +1,8 @@
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { Incident } from '../incident.js';
 import { problemOf } from '../problems.js';
+import { isFailureOf } from './failures.js';
+import { protectAgain } from './protect-again.js';
 
 /** What scenarios on a database do with its services: stop, resume, make safe, roll back. */
 
@@ -168,9 +170,25 @@ export async function rollBack(incident: Incident): Promise<void> {
     host: primary,
     otherwise: () => ({ summary: 'resumed by hand', verified: false }),
   });
+  await incident.step('Re-protect', () => backUpTheOldOne(incident), { host: primary, otherwise: () => ({ summary: 'not protected' }) });
   await incident.step('Release', () => agent().release({ form: 'execute', ...names(incident) }), {
     host: primary,
     otherwise: () => ({ summary: '', closed: false }),
   });
   incident.warn('the standbys followed the restored copy: rebuild them when you know which copy stays');
+}
+
+/**
+ * The newest backup is of the copy that was given up, and leads nowhere. What is in place now may be what was damaged: that it cannot be backed up holds up
+ * no roll-back, and is said.
+ */
+async function backUpTheOldOne(incident: Incident): Promise<{ summary: string }> {
+  try {
+    return await protectAgain(incident, `${workflowInfo().runId}-rolled-back`);
+  } catch (error) {
+    const why = isFailureOf(error, 'CommandFailed', 'BackupDamaged', 'BadRequest', 'LocationUnreachable', 'ServerFailed');
+    if (!why) throw error;
+    incident.warn(`no backup leads to the old copy as it is now, and none could be taken (${why}): lifeboat backup create --full`);
+    return { summary: `NOT protected: ${why}` };
+  }
 }
