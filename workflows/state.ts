@@ -121,6 +121,8 @@ export interface IncidentState {
   rows: RowCheck[];
   /** What the plan's own checks (rows, queries) found wrong with the restored copy: a person decides with them on screen. */
   doubts: string[];
+  /** What the verification could not check, what it mended, and what no restore brings back: nothing wrong, and to be known before an approval. */
+  cautions?: string[];
   measured: Measured;
   quarantine: Quarantine[];
   tasks: PostRecoveryTask[];

@@ -11,7 +11,7 @@ import { backupCheck } from './backup-check.js';
 import { type HostContext, secretOf } from '../context.js';
 import { freeBytes, treeBytes } from '../files.js';
 import { claimedBy } from '../postgres/claim.js';
-import { bin, type Cluster, clusterOf, controlData, provenDataDirectory } from '../postgres/cluster.js';
+import { type Cluster, clusterOf, controlData, provenDataDirectory } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
 import { isClosed } from '../postgres/fence.js';
 import { standbyStates } from '../postgres/standby.js';
@@ -113,7 +113,6 @@ async function readableSecrets(context: HostContext): Promise<string | Pick<Chec
 }
 
 async function serverCheck(cluster: Cluster): Promise<string> {
-  await bin(cluster, 'pg_amcheck');
   if (!(await postmasterPid(cluster.dataDirectory))) throw new Error('it does not run');
   return withClient(cluster, {}, async (client) => {
     const version = (await one<string>(client, `select current_setting('server_version')`))!;

@@ -35,7 +35,7 @@ export const checkRequest = (context: HostContext) =>
     const cluster = clusterOf(context, database);
     const target = readTarget(text ?? 'latest');
     const directory = await provenDataDirectory(cluster);
-    for (const tool of ['pg_ctl', 'pg_amcheck', 'pg_controldata', 'pg_waldump']) await bin(cluster, tool);
+    for (const tool of ['pg_ctl', 'pg_controldata', 'pg_waldump']) await bin(cluster, tool);
     const holder = await claimedBy(cluster);
     if (holder && holder !== incident) {
       throw failure(
