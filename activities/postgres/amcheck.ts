@@ -2,7 +2,6 @@ import { progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { CheckSession } from './check-session.js';
 import { type Client, one } from './connect.js';
-import { isCounted, rowsGone } from './index-count.js';
 import type { DatabaseName, Relation } from './relations.js';
 import { isDamage, isLocked, judge } from './sqlstate.js';
 
@@ -29,8 +28,8 @@ const sessions = 2;
 
 /**
  * Checks the structure of every relation of a database with amcheck's own functions: heaps with their TOAST; B-trees with every heap tuple looked up
- * in them, parents compared with children (which blocks writes: only where there are none) and each tuple searched from the root; rows counted by an
- * index and by the table; sequences are read.
+ * in them, parents compared with children (which blocks writes: only where there are none) and each tuple searched from the root; sequences are
+ * read.
  * What is damage is said by the SQLSTATE alone. Throws CannotLook when the host keeps us from looking.
  * Source: field-notes, "Verify a restored copy"; PostgreSQL manual, amcheck; pg_amcheck.c, which asks the same.
  */
@@ -69,6 +68,8 @@ export async function amcheck(session: CheckSession, database: DatabaseName, rel
     }
   };
   await Promise.all(Array.from({ length: sessions }, () => session(database.name, take))).catch((error: unknown) => {
+    // The other session ends with what it is at.
+    left.length = 0;
     const seen = judge(`the structure of ${where}`, error, host);
     if ('damage' in seen) found.damage.push({ database, relation: null, kind: 'other', says: `${where}: ${seen.damage}` });
     else throw error;
@@ -117,8 +118,7 @@ async function ask(client: Client, schema: Amcheck, relation: Relation): Promise
   try {
     const { rows } = await client.query<{ msg?: string; blkno?: string }>(text, values);
     const [first] = relation.kind === 'i' || relation.kind === 'S' ? [] : rows;
-    if (first) return `block ${first.blkno}: ${first.msg}`;
-    return isCounted(relation) ? await rowsGone(client, relation) : undefined;
+    return first && `block ${first.blkno}: ${first.msg}`;
   } catch (error) {
     // Parents are compared under a lock that others may keep us from; the rest is checked under the one of a reader.
     if (!isLocked(error) || relation.method !== 'btree') throw error;

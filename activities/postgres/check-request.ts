@@ -11,6 +11,7 @@ import { freeBytes } from '../files.js';
 import { claimedBy, claimFile } from './claim.js';
 import { bin, clusterOf, type Cluster, controlData, provenDataDirectory } from './cluster.js';
 import { one, withClient } from './connect.js';
+import { describePrepared, preparedTransactions } from './prepared.js';
 
 export interface CheckRequestInput {
   database: string;
@@ -60,10 +61,17 @@ export const checkRequest = (context: HostContext) =>
     const needed = await demandSpace(cluster, directory, first.databaseBytes);
     return {
       summary: `target ${describeTarget(target)}: ${candidates.length} ${candidates.length === 1 ? 'backup fits' : 'backups fit'}, the newest ${first.label} at ${first.location}; ${needed}`,
-      warnings: [...warnings, ...passedOver],
+      warnings: [...warnings, ...(await preparedIn(cluster)), ...passedOver],
       planDigest: context.planDigest,
     };
   });
+
+/** Prepared transactions hold their locks for ever, also in a restored copy. Of a server that is down nobody can ask. */
+const preparedIn = (cluster: Cluster): Promise<string[]> =>
+  withClient(cluster, { database: 'postgres' }, preparedTransactions).then(
+    (found) => found.map(describePrepared),
+    () => [],
+  );
 
 function readTarget(text: string): Target {
   try {

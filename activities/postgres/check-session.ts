@@ -11,7 +11,7 @@ export type CheckSession = <T>(database: string, work: (client: Client) => Promi
 const settings: Record<string, string> = {
   default_transaction_read_only: 'off',
   statement_timeout: '0',
-  lock_timeout: '10s',
+  lock_timeout: '3s',
   idle_in_transaction_session_timeout: '0',
   idle_session_timeout: '0',
   transaction_timeout: '0',

@@ -13,7 +13,13 @@ export interface Layout {
   segmentPages: number;
 }
 
-export type Suspect = Damage & { what: 'zero pages' | 'short' };
+export type Suspect = Damage & {
+  relation: Relation;
+  what: 'zero pages' | 'short';
+  /** The zero pages; of very many, the first. */ blocks: number[];
+};
+
+const blocksKept = 10_000;
 
 export interface FilesChecked {
   damage: Damage[];
@@ -51,7 +57,9 @@ export async function checkFiles(dataDirectory: string, databases: InDatabase[],
     if (!folders.has(folder)) folders.set(folder, filesOf(join(dataDirectory, folder)));
     const names = (await folders.get(folder)!).get(basename(path)) ?? [];
     const say = (to: Damage[], says: string) => to.push({ database, relation, kind: kindOf(relation), says });
-    const suspect = (what: Suspect['what'], says: string) => found.suspect.push({ database, relation, kind: kindOf(relation), says, what });
+    const blocks: number[] = [];
+    const suspect = (what: Suspect['what'], says: string) =>
+      found.suspect.push({ database, relation, kind: kindOf(relation), says, what, blocks });
     const main = names.filter((name) => !name.includes('_')).sort((a, b) => segmentOf(a) - segmentOf(b));
     const gap = main.findIndex((name, place) => segmentOf(name) !== place);
     if (main.length === 0 || gap >= 0) {
@@ -76,7 +84,8 @@ export async function checkFiles(dataDirectory: string, databases: InDatabase[],
       if (segmentOf(name) === 0 && ['i', 'S'].includes(relation.kind) && read.firstIsZero)
         say(found.damage, `${file}: its first page is zero`);
       pages += whole;
-      holes += read.holes;
+      holes += read.holes.length;
+      blocks.push(...read.holes.slice(0, blocksKept - blocks.length));
     }
     if (holes > 0 && mayNotHaveHoles(relation)) suspect('zero pages', `${path}: ${holes} zero ${holes === 1 ? 'page' : 'pages'}`);
     if (pages < relation.pages && !relation.unlogged)
@@ -117,15 +126,15 @@ interface Read {
   bytes: number;
   bad: Bad[];
   /** Zero pages that have written ones after them: at the end they are ordinary, a relation is extended before it is written. */
-  holes: number;
+  holes: number[];
   firstIsZero: boolean;
 }
 
 async function readPages(path: string, firstBlock: number, { checksums, pageBytes }: Layout, chunk: Buffer): Promise<Read> {
-  const read: Read = { bytes: 0, bad: [], holes: 0, firstIsZero: false };
+  const read: Read = { bytes: 0, bad: [], holes: [], firstIsZero: false };
   const file = await open(path, 'r');
   try {
-    let pending = 0;
+    let pending: number[] = [];
     for (;;) {
       const { bytesRead } = await file.read(chunk, 0, chunk.length, read.bytes);
       for (let at = 0; at + pageBytes <= bytesRead; at += pageBytes) {
@@ -139,12 +148,14 @@ async function readPages(path: string, firstBlock: number, { checksums, pageByte
         }
         if (state === 'zero') {
           if (block === 0) read.firstIsZero = true;
-          pending += 1;
+          pending.push(block);
           continue;
         }
         if (state !== 'sound') read.bad.push({ block, state });
-        read.holes += pending;
-        pending = 0;
+        if (pending.length > 0) {
+          read.holes = read.holes.concat(pending);
+          pending = [];
+        }
       }
       read.bytes += bytesRead;
       if (bytesRead < chunk.length) return read;

@@ -24,6 +24,9 @@ export interface Relation {
   pages: number;
   /** Of an index: built, valid and kept up to date. */
   usable: boolean;
+  /** Of an index: the OID of its table, and that it is over all of its rows. */
+  table: number | null;
+  whole: boolean;
 }
 
 export interface Databases {
@@ -58,6 +61,7 @@ export async function relationsOf(client: Client): Promise<Relation[]> {
     `select c.oid, format('%I.%I', coalesce(n.nspname, c.relnamespace::text), c.relname) as quoted, c.relkind::text as kind,
             a.amname as method, c.relpersistence = 'u' as unlogged, pg_relation_filepath(c.oid) as path, c.relpages as pages,
             coalesce(i.indisready and i.indisvalid and i.indislive, true) as usable,
+            i.indrelid as table, i.indpred is null as whole,
             case when p.oid is not null then format('%I.%I', pn.nspname, p.relname) end as of
      from pg_class c left join pg_namespace n on n.oid = c.relnamespace left join pg_am a on a.oid = c.relam
        left join pg_index i on i.indexrelid = c.oid

@@ -13,6 +13,7 @@ import { bin, clusterOf, type Cluster, controlData, dataOwner } from './cluster.
 import { mendCollation } from './collation.js';
 import { one, withClient } from './connect.js';
 import { type EvidenceFile, keepEvidence } from './evidence.js';
+import { countByIndex } from './index-count.js';
 import { type KnownRows, knownRowsAt } from './known-rows.js';
 import { describePrepared, preparedTransactions } from './prepared.js';
 import { checkFiles } from './relation-files.js';
@@ -83,8 +84,10 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
   progress({ what: 'amcheck' });
   const listed = await listCluster(session, host);
   const structure = await checkStructure(session, listed, host);
-  wrong.push(...byRelation([...listed.damage, ...structure.damage]).map((one) => describeDamage(one, home)));
-  doubts.push(...[...listed.notChecked, ...structure.notChecked].map((line) => `not checked: ${line}`));
+  const counted = await countByIndex(session, listed.databases, [...listed.damage, ...structure.damage], host);
+  wrong.push(...byRelation([...listed.damage, ...structure.damage, ...counted.damage]).map((one) => describeDamage(one, home)));
+  doubts.push(...counted.gone.map((one) => describeDamage(one, home)));
+  doubts.push(...[...listed.notChecked, ...structure.notChecked, ...counted.notChecked].map((line) => `not checked: ${line}`));
   warnings.push(...listed.limits);
   checks.push('amcheck: heap and indexes of every database');
 
