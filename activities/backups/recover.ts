@@ -9,6 +9,7 @@ import { one, withClient } from '../postgres/connect.js';
 import { demandScratch, type Scratch, scratchSettings } from '../postgres/scratch.js';
 import { launch, serverLog, untilReady } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
+import { endedByItsFiles } from './ended.js';
 import type { Restored } from './restored-mark.js';
 import { timelineOf } from './wal.js';
 
@@ -111,7 +112,12 @@ async function why(cluster: Cluster, target: Target, scratch: Scratch, candidate
       'Choose an earlier target: lifeboat decide restore --to TIME',
     );
   }
-  return damaged(candidate, message);
+  if (endedByItsFiles(log.split('\n'))) return damaged(candidate, message);
+  return failure(
+    'CannotLook',
+    `${candidate.label} could not be recovered on ${cluster.context.host}: ${message}`,
+    'Nothing is said of the backup by that, so no other one is tried: mend what its log names, then: lifeboat decide retry',
+  );
 }
 
 export function damaged(candidate: Candidate, reason: string): ApplicationFailure {

@@ -14,6 +14,7 @@ import { claimedBy } from '../postgres/claim.js';
 import { type Cluster, clusterOf, controlData, provenDataDirectory } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
 import { isClosed } from '../postgres/fence.js';
+import { describePrepared, preparedTransactions } from '../postgres/prepared.js';
 import { standbyStates } from '../postgres/standby.js';
 import { run } from '../run.js';
 import type { Check } from '../../workflows/messages.js';
@@ -75,6 +76,7 @@ export const hostFacts = (context: HostContext) =>
           ? says
           : { result: 'fail', says, hint: `Free ${formatBytes(size * 1.1 - free)} beside ${cluster.dataDirectory}.` };
       });
+      await check(name('prepared transactions'), 'Look at pg_prepared_xacts.', () => preparedCheck(cluster));
       await check(name('replicas'), 'Look at pg_stat_replication; rebuild the standby.', () => replicaCheck(cluster));
       await check(name('checksums'), '', async () =>
         (await controlData(cluster, cluster.dataDirectory)).checksums
@@ -120,6 +122,17 @@ async function serverCheck(cluster: Cluster): Promise<string> {
     if (!amcheck) throw new Error(`PostgreSQL ${version}, without the amcheck extension`);
     return `PostgreSQL ${version}, superuser ${String(await one<string>(client, `select current_setting('is_superuser')`))}`;
   });
+}
+
+/** A prepared transaction keeps its locks, through every restart and restore, until somebody ends it: a check would only find them held. */
+async function preparedCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  const found = await withClient(cluster, { database: 'postgres' }, preparedTransactions);
+  if (found.length === 0) return 'none';
+  return {
+    result: 'warn',
+    says: found.map(describePrepared).join('; '),
+    hint: 'End those that nobody will: what they have locked cannot be checked in an incident, and a restored copy has them too.',
+  };
 }
 
 async function openCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {

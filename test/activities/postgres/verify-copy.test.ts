@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { discardCopy } from '../../../activities/backups/copies.js';
+import { hostFacts } from '../../../activities/doctor/host-facts.js';
 import { checkRequest } from '../../../activities/postgres/check-request.js';
 import { takeKnownRows } from '../../../activities/postgres/known-rows.js';
 import { verifyRestored } from '../../../activities/postgres/verify-restored.js';
@@ -57,8 +58,28 @@ describe('what a person must know of a sound copy', { timeout: 300_000 }, () => 
     await discard('known');
   });
 
-  test('the check of a request lists the prepared transactions before anything is stopped', async () => {
+  test('a copy whose server this host cannot start: the backup is not blamed, and nothing is noted against it', async () => {
+    await lab.primary.sql(`ALTER SYSTEM SET shared_preload_libraries = 'nowhere'`);
+    await host.backup();
+    await lab.primary.sql('ALTER SYSTEM RESET shared_preload_libraries');
+    await expect(host.restore('unstartable')).rejects.toMatchObject({
+      type: 'CannotLook',
+      nonRetryable: false,
+      message: expect.stringMatching(/could not be recovered on db1: .*nowhere/),
+    });
+    await discard('unstartable');
+  });
+
+  test('the check of a request and doctor list the prepared transactions before anything is stopped', async () => {
     const checked = await checkRequest(host.context).execute({ database: 'main', incident: 'another' });
     expect(checked.warnings.filter((line) => line.startsWith('prepared transaction'))).toHaveLength(1);
+    const { checks } = await hostFacts(host.context).execute({});
+    expect(checks).toContainEqual(
+      expect.objectContaining({
+        what: 'main primary: prepared transactions',
+        result: 'warn',
+        says: expect.stringMatching(/^prepared transaction/),
+      }),
+    );
   });
 });
