@@ -23,6 +23,8 @@ const kinds = {
   BackupDamaged: { retry: false },
   /** The restored copy is not what it should be. */
   VerificationFailed: { retry: false },
+  /** A check could not look: a setting, a lock, the host. It says nothing of what was to be looked at. */
+  CannotLook: { retry: true },
   /** Writes could not be proven stopped. */
   FenceFailed: { retry: true },
   /** Somebody wrote to a database after it was closed, and nobody has decided about that yet. */

@@ -96,6 +96,7 @@ async function repaired(incident: Incident, found: Assessment): Promise<boolean>
   }
   if (damage.classification === 'not repairable' || damage.classification === 'repairable') return false;
   if (damage.classification === 'healthy' && found.classification === 'repairable') {
+    incident.warn(...notCheckedIn(damage));
     incident.state.measured.rpoSeconds = 0;
     incident.state.measured.rpoNote = 'repaired in place: no row was lost';
     return true;
@@ -115,18 +116,20 @@ async function repair(incident: Incident, { damagedIndexes }: Assessment): Promi
   return { ...after, summary: `${done.summary}; then ${after.summary}` };
 }
 
+const notCheckedIn = ({ notChecked = [] }: Assessment): string[] => notChecked.map((what) => `not checked: ${what}`);
+
 /** Nothing is damaged, or only a person knows to which moment the data was right. */
 async function askWhatIsWrong(incident: Incident, damage: Assessment): Promise<boolean> {
   const text =
     damage.classification === 'healthy'
-      ? 'No damage was found. Restore to an earlier moment, or resume on the database as it is?'
-      : 'The pages are sound, but the data is wrong. To which moment shall it go back?';
+      ? 'No damage was found in what was checked. Restore (--to latest: all that was committed; or to an earlier moment), or resume on it as it is?'
+      : 'What was checked of the pages is sound, but the data is not as it should be. To which moment shall it go back (--to latest: all that was committed)?';
   const choices: Choice[] = [
-    { name: 'restore', meaning: 'restore to a moment before the damage', needs: ['target'] },
+    { name: 'restore', meaning: 'restore to the latest moment, or to one before the damage', needs: ['target'] },
     { name: 'keep', meaning: 'resume on the database as it is', needs: ['reason'] },
   ];
   if (!incident.real) return false;
-  const decision = await incident.approve('Choose the target', text, damage.findings, choices);
+  const decision = await incident.approve('Choose the target', text, [...damage.findings, ...notCheckedIn(damage)], choices);
   if (decision.choice === 'keep') {
     incident.state.measured.rpoNote = 'nothing was restored: a person kept the database as it is';
     return true;
@@ -247,6 +250,7 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
   state.rows = verified.rows;
   state.doubts = verified.doubts;
   state.differences = verified.differences;
+  state.cautions = verified.warnings;
   state.evidence.push(...verified.files);
   state.measured.rpoSeconds = verified.rpoSeconds;
   if (verified.rpoSeconds === null)
@@ -293,6 +297,7 @@ async function approved(incident: Incident): Promise<boolean> {
     ...state.rows.map((row) => `${row.table}: ${row.found ?? 'missing'} rows, ${row.expected ?? 'unknown'} last known`),
     ...state.doubts.map((doubt) => `NOT AS IT SHOULD BE: ${doubt}`),
     ...(state.differences ?? []).map((difference) => `not as in the backup: ${difference}`),
+    ...(state.cautions ?? []).map((caution) => `to know: ${caution}`),
     `the damaged copy is kept, on ${incident.plan.primary}`,
   ];
   const decision = await incident.approve('Approve', 'Put the restored copy in place and resume the service on it?', facts, [

@@ -123,6 +123,8 @@ export interface IncidentState {
   doubts: string[];
   /** What of the restored copy is not as in its backup, or not as production was: configuration, slots, places. */
   differences?: string[];
+  /** What the verification could not check, what it mended, and what no restore brings back: nothing wrong, and to be known before an approval. */
+  cautions?: string[];
   measured: Measured;
   /** Transactions that were committed in the damaged database after it was closed: they are in quarantine alone. */
   behindFence?: number;

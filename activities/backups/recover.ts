@@ -10,6 +10,7 @@ import { demandScratch, type Scratch, scratchSettings } from '../postgres/scratc
 import { launch, serverLog, stopServer, untilReady } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
 import { damaged } from './damaged.js';
+import { endedByItsFiles } from './ended.js';
 import { canaryKnows, endsShort, endsThere, type Recovery } from './end-of-wal.js';
 import { reaches } from './lsn.js';
 import { waitAtTheEnd, type Waiting, waitsFor } from './replay.js';
@@ -140,5 +141,10 @@ async function why(cluster: Cluster, scratch: Scratch, candidate: Candidate, mes
       `Free some on ${cluster.context.host}, then: lifeboat decide retry`,
     );
   }
-  return damaged(candidate, message);
+  if (endedByItsFiles(log.split('\n'))) return damaged(candidate, message);
+  return failure(
+    'CannotLook',
+    `${candidate.label} could not be recovered on ${cluster.context.host}: ${message}`,
+    'Nothing is said of the backup by that, so no other one is tried: mend what its log names, then: lifeboat decide retry',
+  );
 }

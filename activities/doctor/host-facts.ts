@@ -13,11 +13,12 @@ import { backupCheck } from './backup-check.js';
 import { type HostContext, secretOf } from '../context.js';
 import { freeBytes, treeBytes } from '../files.js';
 import { claimedBy } from '../postgres/claim.js';
-import { bin, type Cluster, clusterOf, controlData, provenDataDirectory, whatIsGone } from '../postgres/cluster.js';
+import { type Cluster, clusterOf, controlData, provenDataDirectory, whatIsGone } from '../postgres/cluster.js';
 import { configurationProblem, missingConfiguration } from '../postgres/configuration.js';
 import { one, withClient } from '../postgres/connect.js';
 import { missingSince } from '../postgres/end-of-recovery.js';
 import { isClosed } from '../postgres/fence.js';
+import { describePrepared, preparedTransactions } from '../postgres/prepared.js';
 import { readProof } from '../postgres/proof.js';
 import { standbyStates } from '../postgres/standby.js';
 import { run } from '../run.js';
@@ -84,6 +85,7 @@ export const hostFacts = (context: HostContext) =>
           ? says
           : { result: 'fail', says, hint: `Free ${formatBytes(size * 1.1 - free)} beside ${cluster.dataDirectory}.` };
       });
+      await check(name('prepared transactions'), 'Look at pg_prepared_xacts.', () => preparedCheck(cluster));
       await check(name('replicas'), 'Look at pg_stat_replication; rebuild the standby.', () => replicaCheck(cluster));
       await check(name('checksums'), '', async () =>
         (await controlData(cluster, cluster.dataDirectory)).checksums
@@ -153,7 +155,6 @@ async function restoreCheck(cluster: Cluster): Promise<string | Pick<Check, 'res
 }
 
 async function serverCheck(cluster: Cluster): Promise<string> {
-  await bin(cluster, 'pg_amcheck');
   if (!(await postmasterPid(cluster.dataDirectory))) throw new Error('it does not run');
   return withClient(cluster, {}, async (client) => {
     const version = (await one<string>(client, `select current_setting('server_version')`))!;
@@ -167,6 +168,17 @@ async function setBackCheck(cluster: Cluster): Promise<string | Pick<Check, 'res
   const [first] = await missingSince(cluster);
   if (first === undefined) return 'it has all that its canary, its archive and its standbys know of';
   return { result: 'fail', says: first, hint: 'Restore what it had: lifeboat start database-corruption --to latest' };
+}
+
+/** A prepared transaction keeps its locks, through every restart and restore, until somebody ends it: a check would only find them held. */
+async function preparedCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
+  const found = await withClient(cluster, { database: 'postgres' }, preparedTransactions);
+  if (found.length === 0) return 'none';
+  return {
+    result: 'warn',
+    says: found.map(describePrepared).join('; '),
+    hint: 'End those that nobody will: what they have locked cannot be checked in an incident, and a restored copy has them too.',
+  };
 }
 
 async function openCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {

@@ -1,15 +1,14 @@
-import { type Capability, progress } from '../capability.js';
+import type { Capability } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { isFailure } from '../errors.js';
-import { amcheck } from './amcheck.js';
 import { startClosed } from './closed-server.js';
-import { markClosing } from './closing.js';
+import { markClosing, noteOwnWrites } from './closing.js';
 import { clusterOf, provenDataDirectory, type Cluster, whatIsGone } from './cluster.js';
-import { compareRows, countRows, readCatalog, runQueries } from './checks.js';
 import { answers, one, withClient } from './connect.js';
-import { type EvidenceFile, keepEvidence } from './evidence.js';
 import { missingSince } from './end-of-recovery.js';
-import { knownRowsAt } from './known-rows.js';
+import { type EvidenceFile, keepEvidence } from './evidence.js';
+import { lookForDamage } from './look-for-damage.js';
+import type { DamagedIndex } from './repair.js';
 
 export type Classification = 'healthy' | 'repairable' | 'not repairable' | 'logically wrong';
 
@@ -17,14 +16,17 @@ export interface Assessment {
   summary: string;
   classification: Classification;
   findings: string[];
-  /** `database: "schema"."index"`, for REINDEX. */
-  damagedIndexes: { database: string; index: string }[];
+  /** For REINDEX. */
+  damagedIndexes: DamagedIndex[];
+  /** What nothing is said of, in sentences. */
+  notChecked?: string[];
   files: EvidenceFile[];
 }
 
 /**
- * Looks at the damaged database and says what it is. Index damage alone is repairable; a heap, a catalog or a server that will not start
- * is not; sound pages with missing or wrong rows are logically wrong, and only a restore to a moment before brings them back.
+ * Looks at the damaged database and says what it is, and what could not be looked at. Damage of indexes alone, of whichever kind, is repairable; of a table, a
+ * sequence, a catalog or a server that will not start it is not; sound pages with missing or wrong rows are logically wrong, and only a restore
+ * brings them back. Throws CannotLook when the host keeps us from looking, which is no damage.
  */
 export const assess = (context: HostContext): Capability<{ database: string; incident: string; round: number }, Assessment> => ({
   async rehearse({ database }) {
@@ -46,56 +48,46 @@ export const assess = (context: HostContext): Capability<{ database: string; inc
 
   async execute({ database, incident, round }) {
     const cluster = clusterOf(context, database);
-    await provenDataDirectory(cluster);
+    const directory = await provenDataDirectory(cluster);
     const gone = await whatIsGone(cluster);
     if (gone) return verdict('not repairable', [gone], []);
     const down = await bringUp(cluster, incident);
     if (down) return verdict('not repairable', [`the server does not start: ${down}`], []);
-    const checked = await amcheck(cluster, { install: true });
-    progress({ what: 'catalog, rows and queries' });
-    const physical = checked.damage.filter((one) => one.kind !== 'index').map((one) => `${one.relation || 'cluster'}: ${one.says}`);
-    physical.push(...(await missingSince(cluster).catch(() => [])));
-    const indexes = checked.damage.filter((one) => one.kind === 'index');
-    const logical: string[] = [];
-    await withClient(cluster, { statementTimeout: 600_000 }, async (client) => {
-      physical.push(...(await readCatalog(client)));
-      const { counts, errors } = await countRows(cluster, client);
-      const known = await knownRowsAt(cluster, new Date());
-      for (const row of compareRows(cluster, counts, known?.counts)) {
-        if (row.ok) continue;
-        const error = errors[row.table];
-        const says = error ? `${row.table}: ${error}` : `${row.table} has ${row.found} rows, ${row.expected} were last known`;
-        if (error && !/does not exist/.test(error)) physical.push(says);
-        else logical.push(says);
-      }
-      logical.push(...(await runQueries(cluster, client)));
-    }).catch((error: unknown) => physical.push(`it cannot be read: ${(error as Error).message}`));
+    const found = await lookForDamage(cluster, directory).finally(() => noteOwnWrites(cluster, incident));
+    found.physical.push(...(await missingSince(cluster).catch(() => [])));
     const file = await keepEvidence(
       context,
       incident,
       `${database}-amcheck-${round}.txt`,
-      [...checked.output, '', ...physical, ...logical].join('\n'),
+      [
+        ...found.did,
+        '',
+        ...[...found.physical, ...found.damaged, ...found.logical],
+        '',
+        ...found.notChecked.map((line) => `not checked: ${line}`),
+      ].join('\n'),
     );
-    const damaged = indexes.map((one) => `index ${one.relation}: ${one.says}`);
-    if (physical.length > 0) return verdict('not repairable', [...physical, ...damaged, ...logical], [file]);
-    if (indexes.length > 0) {
-      return {
-        ...verdict('repairable', [...damaged, ...logical], [file]),
-        damagedIndexes: indexes.map((one) => ({ database: one.database, index: one.relation })),
-      };
-    }
-    return verdict(logical.length > 0 ? 'logically wrong' : 'healthy', logical, [file]);
+    const { physical, damaged, logical, damagedIndexes, notChecked } = found;
+    if (physical.length > 0) return verdict('not repairable', [...physical, ...damaged, ...logical], [file], notChecked);
+    if (damagedIndexes.length > 0) return { ...verdict('repairable', [...damaged, ...logical], [file], notChecked), damagedIndexes };
+    return verdict(logical.length > 0 ? 'logically wrong' : 'healthy', logical, [file], notChecked);
   },
 });
 
-function verdict(classification: Classification, findings: string[], files: EvidenceFile[]): Assessment {
+function verdict(classification: Classification, findings: string[], files: EvidenceFile[], notChecked: string[] = []): Assessment {
   const first = findings[0];
   const more = findings.length > 1 ? ` (and ${findings.length - 1} more)` : '';
+  const nothing = notChecked.length > 0 ? 'nothing wrong was found in what could be checked' : 'nothing wrong was found';
+  const left =
+    notChecked[0] === undefined
+      ? ''
+      : `; not checked: ${notChecked[0]}${notChecked.length > 1 ? ` (and ${notChecked.length - 1} more)` : ''}`;
   return {
-    summary: first ? `${classification}: ${first}${more}` : `${classification}: nothing wrong was found`,
+    summary: `${classification}: ${first ? `${first}${more}` : nothing}${left}`,
     classification,
     findings: findings.slice(0, 50),
     damagedIndexes: [],
+    notChecked: notChecked.slice(0, 50),
     files,
   };
 }

@@ -14,6 +14,7 @@ import { bin, clusterOf, type Cluster, controlData, provenDataDirectory, whatIsG
 import { missingConfiguration } from './configuration.js';
 import { one, withClient } from './connect.js';
 import { readKnown } from './known.js';
+import { describePrepared, preparedTransactions } from './prepared.js';
 
 export interface CheckRequestInput {
   database: string;
@@ -38,7 +39,7 @@ export const checkRequest = (context: HostContext) =>
     const cluster = clusterOf(context, database);
     const target = readTarget(text ?? 'latest');
     const directory = await provenDataDirectory(cluster);
-    for (const tool of ['pg_ctl', 'pg_amcheck', 'pg_controldata', 'pg_waldump']) await bin(cluster, tool);
+    for (const tool of ['pg_ctl', 'pg_controldata', 'pg_waldump']) await bin(cluster, tool);
     const holder = await claimedBy(cluster);
     if (holder && holder !== incident) {
       throw failure(
@@ -64,10 +65,17 @@ export const checkRequest = (context: HostContext) =>
     const needed = await demandSpace(cluster, directory, first.databaseBytes);
     return {
       summary: `target ${describeTarget(target)}: ${candidates.length} ${candidates.length === 1 ? 'backup fits' : 'backups fit'}, the newest ${first.label} at ${first.location}; ${needed}`,
-      warnings: [...warnings, ...passedOver],
+      warnings: [...warnings, ...(await preparedIn(cluster)), ...passedOver],
       planDigest: context.planDigest,
     };
   });
+
+/** Prepared transactions hold their locks for ever, also in a restored copy. Of a server that is down nobody can ask. */
+const preparedIn = (cluster: Cluster): Promise<string[]> =>
+  withClient(cluster, { database: 'postgres' }, preparedTransactions).then(
+    (found) => found.map(describePrepared),
+    () => [],
+  );
 
 function readTarget(text: string): Target {
   try {

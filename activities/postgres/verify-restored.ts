@@ -1,26 +1,31 @@
 import { type Capability, progress } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
-import { run } from '../run.js';
+import { run, tail } from '../run.js';
 import type { RowCheck } from '../../workflows/state.js';
 import { parseTarget } from '../../plan/target.js';
 import { cleanerTarget } from '../backups/cleaner-target.js';
 import { demandRestored } from '../backups/restored-mark.js';
 import { repositoryInfo } from '../backups/engines.js';
-import { amcheck } from './amcheck.js';
 import { readCanary } from './canary.js';
-import { compareRows, countRows, readCatalog, runQueries } from './checks.js';
+import { checkSession } from './check-session.js';
+import { askQueries, compareRows, countRows, readCatalog } from './checks.js';
 import { bin, clusterOf, type Cluster, controlData, dataOwner } from './cluster.js';
 import { mendCollation } from './collation.js';
 import { one, withClient } from './connect.js';
 import { bringProduction } from './differences.js';
 import { type EvidenceFile, keepEvidence } from './evidence.js';
+import { countByIndex } from './index-count.js';
 import { type KnownRows, knownRowsAt } from './known-rows.js';
+import { describePrepared, preparedTransactions } from './prepared.js';
 import { proving } from './proof.js';
 import { proveStart } from './prove-start.js';
+import { checkFiles } from './relation-files.js';
+import { databasesOf } from './relations.js';
 import { scratchOf, scratchSettings, type Scratch } from './scratch.js';
 import { launch, ledger, postmasterPid, stopServer, untilReady } from './server.js';
-import { zeroPages } from './zero-pages.js';
+import { cannotLook, isMissing, isNoDatabase, judge } from './sqlstate.js';
+import { byRelation, checkStructure, describeDamage, listCluster, type Listed } from './structure.js';
 
 export interface VerifyInput {
   database: string;
@@ -75,62 +80,83 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
   const doubts: string[] = short ? [short] : [];
   const warnings: string[] = [];
   const checks: string[] = [];
-  const session = { socketDirectory: scratch.socketDirectory, statementTimeout: 0 };
+  const session = checkSession(cluster, { socketDirectory: scratch.socketDirectory });
 
+  const { host } = cluster.context;
+  const { name: home } = cluster.plan;
+  doubts.push(...(await session('postgres', preparedTransactions)).map(describePrepared));
   progress({ what: 'collation versions' });
-  const databases = await withClient(cluster, session, (client) =>
-    client.query<{ name: string }>('select datname as name from pg_database where datallowconn order by 1'),
-  );
-  for (const { name } of databases.rows) {
-    const mended = await withClient(cluster, { ...session, database: name }, (client) => mendCollation(client, name));
+  for (const { name } of (await session('postgres', databasesOf)).open) {
+    // Judged below, where it is looked into.
+    const mended = await session(name, (client) => mendCollation(client, name)).catch((error: unknown) => {
+      const seen = judge(`the collation of ${name}`, error, host);
+      doubts.push(
+        `collation versions of ${name} may differ from this host, and its indexes were not rebuilt: ${Object.values(seen).join('')}`,
+      );
+      return undefined;
+    });
     if (mended) warnings.push(mended);
   }
-  progress({ what: 'pg_amcheck' });
-  const checked = await amcheck(cluster, { socketDirectory: scratch.socketDirectory, directory: scratch.directory, install: true });
-  wrong.push(...checked.damage.map((one) => `${one.relation || 'cluster'}: ${one.says}`));
-  checks.push('pg_amcheck: heap and indexes of every database');
+  progress({ what: 'amcheck' });
+  const listed = await listCluster(session, host);
+  const structure = await checkStructure(session, listed, host);
+  const counted = await countByIndex(session, listed.databases, [...listed.damage, ...structure.damage], host);
+  wrong.push(...byRelation([...listed.damage, ...structure.damage, ...counted.damage]).map((one) => describeDamage(one, home)));
+  doubts.push(...counted.gone.map((one) => describeDamage(one, home)));
+  doubts.push(...[...listed.notChecked, ...structure.notChecked, ...counted.notChecked].map((line) => `not checked: ${line}`));
+  warnings.push(...listed.limits);
+  checks.push('amcheck: heap and indexes of every database');
 
   progress({ what: 'catalog, rows and queries' });
   // Rows are compared with what they were at the moment that was recovered to, not with what came after it.
   const moment = new Date(target.kind === 'time' ? target.iso : target.kind === 'latest' ? declaredAt : (recoveredTo ?? declaredAt));
   const known = await knownRowsBefore(cluster, moment);
-  const looked = await withClient(cluster, session, async (client) => {
+  const looked = await session(home, async (client) => {
     wrong.push(...(await readCatalog(client)));
     const { counts, errors } = await countRows(cluster, client);
-    doubts.push(...(await runQueries(cluster, client)));
-    const heap = await client.query<{ file: string }>(
-      `select pg_relation_filenode(c.oid)::text as file from pg_class c where relkind in ('r', 'm', 't') and pg_relation_filenode(c.oid) is not null
-           and relpersistence = 'p' and reltablespace = 0`,
-    );
-    return {
-      rows: compareRows(cluster, counts, known?.counts),
-      errors,
-      canary: await readCanary(client),
-      oid: (await one<number>(client, 'select oid from pg_database where datname = current_database()'))!,
-      heap: new Set(heap.rows.map((row) => row.file)),
-    };
+    const queries = await askQueries(cluster, client);
+    doubts.push(...queries.wrong);
+    return { rows: compareRows(cluster, counts, known?.counts), errors, failed: queries.failed, canary: await readCanary(client) };
+  }).catch((error: unknown) => {
+    // One that is not there was dropped before the target.
+    const seen = isNoDatabase(error) ? undefined : judge(`database ${home}`, error, host);
+    if (!seen) doubts.push(`there is no database ${home}`);
+    else if ('damage' in seen) wrong.push(`database ${home}: ${seen.damage}`);
+    else doubts.push(`not checked: database ${home}: ${seen.notChecked}`);
+    return { rows: [], errors: {}, failed: [], canary: undefined };
   });
+  const sort = (what: string, error: unknown) => {
+    const seen = isMissing(error) ? { missing: (error as Error).message } : judge(what, error, host);
+    if ('damage' in seen) wrong.push(`${what}: ${seen.damage}`);
+    else doubts.push('missing' in seen ? `${what}: ${seen.missing}` : `not checked: ${what}: ${seen.notChecked}`);
+  };
+  for (const { says, error } of looked.failed) sort(says, error);
   for (const { table, found, expected } of looked.rows.filter(({ ok }) => !ok)) {
-    const error = looked.errors[table];
-    if (error && !/does not exist|statement timeout/.test(error)) wrong.push(`${table}: ${error}`);
-    else doubts.push(error ? `${table}: ${error}` : `${table} has ${found} rows, ${expected} were last known`);
+    if (table in looked.errors) sort(table, (looked.errors as Record<string, unknown>)[table]);
+    else doubts.push(`${table} has ${found} rows, ${expected} were last known`);
   }
   for (const row of looked.rows.filter(({ expected }) => expected === null))
     warnings.push(`no earlier row count of ${row.table} is known: ${row.found} rows cannot be judged`);
+  warnings.push(...emptied(listed, home, known?.counts ?? {}));
   checks.push(`${looked.rows.length} row counts, ${cluster.plan.verify.queries.length} queries, the catalog`);
   if (!looked.canary) warnings.push('there is no canary in the copy: the RPO cannot be measured');
 
   await stopServer(cluster, scratch.directory);
-  wrong.push(...(await checksums(cluster, scratch, warnings, checks)));
-  const holes = await zeroPages(scratch.directory, looked.oid, looked.heap);
-  wrong.push(...holes);
-  checks.push('no zero pages inside a table');
+  // Checksums are PostgreSQL's own program's to compare; here it is what that does not look at.
+  const files = await checkFiles(scratch.directory, listed.databases, { ...listed.layout, checksums: false });
+  wrong.push(...byRelation(files.damage).map((one) => describeDamage(one, home)));
+  for (const one of files.suspect) {
+    if (one.kind !== 'index' && one.what === 'zero pages') wrong.push(one.says);
+    else doubts.push(describeDamage(one, home));
+  }
+  wrong.push(...(await checksums(cluster, scratch, checks)));
+  checks.push('headers and lengths of all files, no zero pages inside a table');
 
   const file = await keepEvidence(
     cluster.context,
     incident,
     `${database}-restored-amcheck.txt`,
-    [...checked.output, '', ...wrong, ...doubts].join('\n'),
+    [...checks, '', ...wrong, ...doubts, '', ...warnings].join('\n'),
   );
   if (wrong.length > 0) {
     const earlier = await cleanerTarget(cluster, incident).catch(() => undefined);
@@ -185,11 +211,9 @@ async function start(cluster: Cluster, scratch: Scratch): Promise<void> {
   );
 }
 
-async function checksums(cluster: Cluster, scratch: Scratch, warnings: string[], checks: string[]): Promise<string[]> {
-  if (!(await controlData(cluster, scratch.directory)).checksums) {
-    warnings.push('data checksums are off: damaged pages may go unnoticed');
-    return [];
-  }
+/** Of the pages of every file of the copy, which is cleanly stopped. Throws CannotLook when the program could not look. */
+async function checksums(cluster: Cluster, scratch: Scratch, checks: string[]): Promise<string[]> {
+  if (!(await controlData(cluster, scratch.directory)).checksums) return [];
   progress({ what: 'pg_checksums' });
   const result = await run(await bin(cluster, 'pg_checksums', scratch.directory), ['--check', '--progress', '-D', scratch.directory], {
     owner: await dataOwner(cluster),
@@ -198,9 +222,31 @@ async function checksums(cluster: Cluster, scratch: Scratch, warnings: string[],
   });
   checks.push('pg_checksums');
   if (result.code === 0) return [];
-  const failures = result.lines.filter((line) => /checksum verification failed|error/i.test(line)).slice(0, 10);
-  return failures.length > 0 ? failures : [`pg_checksums ended with code ${result.code}`];
+  // A program that we run speaks English: `run` sees to it.
+  const failures = result.lines.filter((line) => line.includes('checksum verification failed')).slice(0, 10);
+  if (failures.length > 0) return failures;
+  throw cannotLook('checksums of the copy', new Error(tail(result.lines)), cluster.context.host);
 }
+
+/** Unlogged tables and sequences have no WAL: PostgreSQL empties them at the end of each recovery, and a restore is one. */
+function emptied({ databases }: Listed, home: string, counts: KnownRows['counts']): string[] {
+  const names = databases.flatMap(({ database, relations }) =>
+    relations
+      .filter(({ unlogged, kind }) => unlogged && ['r', 'm', 'S'].includes(kind))
+      .map(({ quoted, kind }) => {
+        const last = Object.entries(counts).find(([table]) => database.name === home && plain(table) === quoted)?.[1];
+        const rows = typeof last === 'number' ? ` (${last} rows were last known)` : '';
+        return `${kind === 'S' ? 'sequence ' : ''}${quoted}${database.name === home ? '' : ` in database ${database.name}`}${rows}`;
+      }),
+  );
+  if (names.length === 0) return [];
+  return [
+    `unlogged, and so empty after any restore: ${names.slice(0, 20).join(', ')}${names.length > 20 ? ` and ${names.length - 20} more` : ''}`,
+  ];
+}
+
+/** As the catalog quotes it, for names that need no quotes. */
+const plain = (table: string) => (table.includes('.') ? table : `public.${table}`);
 
 /** From this host's own notes; else from what the newest backup before that moment was annotated with. */
 async function knownRowsBefore(cluster: Cluster, moment: Date): Promise<KnownRows | undefined> {

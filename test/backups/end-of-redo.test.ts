@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verifyRestored } from '../../activities/postgres/verify-restored.js';
 import { demandSpace } from '../../activities/postgres/check-request.js';
 import { treeBytes } from '../../activities/files.js';
-import { writeClosing } from '../../activities/postgres/closing.js';
+import { markClosing } from '../../activities/postgres/closing.js';
 import { stopServer } from '../../activities/postgres/server.js';
 import { walSegments } from '../../lab/damage-backups.js';
 import { createLab, type Lab } from '../../lab/lab.js';
@@ -142,22 +142,17 @@ describe('the end of a recovery', { timeout: 300_000 }, () => {
 
   test('a recovery to the latest stops at the point where its incident closed the database', async () => {
     await burst(lab.primary, 2);
-    const [closed] = await lab.primary.sql<{ lsn: string }>(`SELECT pg_create_restore_point('lifeboat-closed')::text AS lsn`);
+    await markClosing(host.cluster, 'closed');
     const closedAt = await countOrders(lab.primary);
     await burst(lab.primary, 9);
     await switchSegment(lab.primary);
-    await writeClosing(host.cluster, 'closed', {
-      ...{ at: new Date().toISOString(), timeline: 1, lsn: closed!.lsn, restorePoint: 'lifeboat-closed' },
-    });
     const restored = await host.restore('closed');
     expect(restored.short).toBeUndefined();
     expect(await orders('closed')).toBe(closedAt);
     await end('closed');
     // The canary knows of a commit behind it: somebody wrote through the fence.
+    await markClosing(host.cluster, 'written-behind');
     await host.beat();
-    await writeClosing(host.cluster, 'written-behind', {
-      ...{ at: new Date().toISOString(), timeline: 1, lsn: closed!.lsn, restorePoint: 'lifeboat-closed' },
-    });
     expect((await host.restore('written-behind')).short).toMatch(/^the copy ends at .*, and the canary knows of WAL up to /);
     await end('written-behind');
   });

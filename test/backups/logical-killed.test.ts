@@ -88,7 +88,7 @@ describe('killed at every point', () => {
     const { id } = await dumps.take();
     const input = { component: 'main', id, location: 'offsite', run: 'walked test' };
     // Before and after a program, what it works in is there or not, as it is between others: it is killed while each of them runs.
-    const programs = ['initdb main-test-initdb', 'pg_ctl main-test-start', 'pg_restore main-test-load', 'pg_amcheck main-test-amcheck'];
+    const programs = ['initdb main-test-initdb', 'pg_ctl main-test-start', 'pg_restore main-test-load', 'amcheck'];
     const looked = programs.flatMap((program) => [`agent: before ${program}`, `agent: after ${program}`]);
     const { result } = await walk(dumps.lab, { what: 'testRestore', input }, 'test', () => Promise.resolve(), looked);
     expect((result as TestRestoreResult).doubts).toEqual([]);

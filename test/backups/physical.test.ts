@@ -142,7 +142,7 @@ describe('physical backups at every kind of location', { timeout: 300_000 }, () 
       const [newest] = await labelsAt(location);
       const tested = await physical.testRestore(other).execute({ component: 'main', id: newest!, location, run: `dr-${location}` });
       expect(tested, tested.summary).toMatchObject({ id: newest, location, doubts: [] });
-      expect(tested.summary).toMatch(/sound: pg_amcheck/);
+      expect(tested.summary).toMatch(/sound: amcheck/);
       expect(readdirSync(scratch)).toEqual([]);
       const record = (await listed()).find((one) => one.location === location && one.id === newest)!;
       expect(record.restored).toMatchObject({ host: 'dr1', seconds: tested.seconds });

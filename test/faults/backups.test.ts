@@ -13,7 +13,7 @@ import { expectVisited, startWalk, type Walk } from './walk.js';
  * read can be killed without any trace.
  */
 const elsewhere = [
-  ...['initdb main-test-initdb', 'pg_ctl main-test-start', 'pg_amcheck main-test-amcheck'].flatMap((program) =>
+  ...['initdb main-test-initdb', 'pg_ctl main-test-start'].flatMap((program) =>
     ['before', 'during', 'after'].map((when) => `testRestore: ${when} ${program}`),
   ),
   ...['dumping the', 'reading back', 'copying from'].map((what) => `takeBackup: midway, ${what}`),

@@ -17,7 +17,7 @@ export const untilAssessed = {
     'after ending the sessions',
   ],
   saveEvidence: ['after keeping evidence'],
-  assess: [...whole('pg_amcheck'), 'midway, pg_amcheck', 'after keeping evidence'],
+  assess: ['midway, looking for', ...renamed('amcheck'), 'midway, running amcheck', 'after keeping evidence'],
 };
 
 export const repair = { repair: ['before reindex', 'after reindex'] };
@@ -37,8 +37,8 @@ export const untilVerified = {
   ],
   verifyRestored: [
     ...program('pg_ctl main-pg_ctl-start-scratch'),
-    ...whole('pg_amcheck main-pg_amcheck-scratch'),
-    'midway, pg_amcheck',
+    ...renamed('amcheck'),
+    'midway, running amcheck',
     ...program('pg_ctl main-pg_ctl-stop-fast'),
     ...whole('pg_checksums'),
     'midway, looking for',

@@ -46,7 +46,7 @@ describe('verifying a restored copy', { timeout: 300_000 }, () => {
       const verified = await verify('sound');
       expect(verified.summary).toMatch(/^sound: /);
       expect(verified.checks).toEqual([
-        'pg_amcheck: heap and indexes of every database',
+        'amcheck: heap and indexes of every database',
         '4 row counts, 2 queries, the catalog',
         'pg_checksums',
         expect.stringContaining('no zero pages'),

@@ -14,7 +14,6 @@ import {
   expectReports,
   isFenced,
   quietMoment,
-  scratchSocket,
   serviceIsHealthy,
   strays,
   timelineOf,
@@ -116,12 +115,12 @@ describe('an incident that does not go straight on', { timeout: 300_000 }, () =>
   });
 
   test('abort --resume while the copy is verified: the copy is stopped, and the service runs again at once', async () => {
-    const { id } = await declare(lab, { to: await quietMoment(lab.primary) });
-    const running = await caught(lab, /pg_amcheck/, scratchSocket(lab, id));
+    await declare(lab, { to: await quietMoment(lab.primary) });
+    const running = await caught(lab, /pg_checksums/);
     await ran(lab, ['abort', '--resume', '--reason', 'a false alarm', '--as', 'asha']);
     const state = await untilPhase(lab, 'aborted');
     await ended(lab);
-    expect(running.isAlive(), 'pg_amcheck is gone').toBe(false);
+    expect(running.isAlive(), 'pg_checksums is gone').toBe(false);
     expect(state.ending).toMatch(/open, and takes writes.*web runs/);
     await expectInService(lab, 2);
     await expectNothingBeside(lab, { copyKept: true });

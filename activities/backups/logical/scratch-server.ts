@@ -2,16 +2,19 @@ import { execFile } from 'node:child_process';
 import { lstat, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type pg from 'pg';
 import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';
 import { failure } from '../../errors.js';
 import { ownFor, removeTree } from '../../files.js';
-import { amcheckArguments, findings } from '../../postgres/amcheck.js';
+import { amcheck } from '../../postgres/amcheck.js';
+import { type CheckSession, prepareSession } from '../../postgres/check-session.js';
+import { one } from '../../postgres/connect.js';
 import type { Programs } from '../../postgres/programs.js';
+import { relationsOf } from '../../postgres/relations.js';
 import { endOrphans, postmasterPid } from '../../postgres/server.js';
 import { programOptions } from '../../postgres/session.js';
-import { conninfo, openSession, type Source } from '../../postgres/source.js';
+import { openSession, type Source, withSource } from '../../postgres/source.js';
+import { byRelation, describeDamage } from '../../postgres/structure.js';
 import { socketDirectory as socketDirectoryOf } from '../../socket-directory.js';
 import { endLeftoverOf, type Ledger, type Owner, ownerOf, run, tail } from '../../run.js';
 
@@ -68,7 +71,7 @@ export async function scratchServer(context: HostContext, component: string, pur
 
 /** Stops it and removes all of it; what a killed attempt left too. */
 export async function removeScratch({ directory, socketDirectory, ledger }: ScratchServer): Promise<void> {
-  for (const name of ['initdb', 'start', 'load', 'amcheck']) await endLeftoverOf(ledger(name));
+  for (const name of ['initdb', 'start', 'load']) await endLeftoverOf(ledger(name));
   const data = join(directory, 'data');
   const pid = await postmasterPid(data);
   // SIGQUIT: it ends at once, and nothing of it is needed any more.
@@ -152,22 +155,20 @@ export async function startScratch(server: ScratchServer, { directory: bin }: Pr
   await checkpoint('after starting the scratch server');
 }
 
-/** pg_amcheck over the restored database: heap and indexes. `doubts`: a sentence for each relation that is damaged; `notes`: why it was not looked. */
-export async function amcheckScratch(
-  { source, ledger }: ScratchServer,
-  { directory: bin }: Programs,
-  database: string,
-  client: pg.Client,
-): Promise<{ doubts: string[]; notes: string[] }> {
-  const { rowCount } = await client.query(`select 1 from pg_available_extensions where name = 'amcheck'`);
-  if (!rowCount) return { doubts: [], notes: ['indexes were not checked: this host has no amcheck extension'] };
-  const result = await run(join(bin, 'pg_amcheck'), [...amcheckArguments, '--install-missing', '--no-password', conninfo(database)], {
-    owner: source.owner,
-    // What is set on the database itself must keep it neither from adding the extension nor from reading for long.
-    env: { ...source.env, PGOPTIONS: programOptions({ superuser: true }) },
-    accept: [1, 2],
-    ledger: ledger('amcheck'),
-  });
-  const found = findings(result.lines).map(({ relation, says }) => `${relation || database}: ${says}`);
-  return { doubts: result.code !== 0 && found.length === 0 ? [`pg_amcheck: ${tail(result.lines)}`] : found, notes: [] };
+/** amcheck over the restored database: heap and indexes. `doubts`: a sentence for each relation that is damaged; `notes`: why it was not looked. */
+export async function amcheckScratch({ source }: ScratchServer, database: string): Promise<{ doubts: string[]; notes: string[] }> {
+  const session: CheckSession = (name, work) =>
+    withSource(source, name, async (client) => {
+      await prepareSession(client);
+      return work(client);
+    });
+  const [oid, relations] = await session(database, async (client) => [
+    await one<number>(client, 'select oid from pg_database where datname = current_database()'),
+    await relationsOf(client),
+  ]);
+  const found = await amcheck(session, { oid: oid!, name: database }, relations, source.context.host);
+  return {
+    doubts: byRelation(found.damage).map((damage) => describeDamage(damage, database)),
+    notes: found.notChecked.map((line) => `not checked: ${line}`),
+  };
 }

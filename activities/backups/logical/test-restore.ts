@@ -78,7 +78,7 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
     progress({ what: 'verifying rows, queries and indexes' });
     const wrong = await judge(source, database, archive);
     if (record.made) for (const statement of dressStatements(database, record.made, await rolesOf(admin))) await admin.query(statement);
-    const checked = await amcheckScratch(server, programs, database, admin);
+    const checked = await amcheckScratch(server, database);
     return { doubts: [...wrong, ...checked.doubts], notes: [...notes, ...checked.notes] };
   });
   const seconds = Math.round((Date.now() - began) / 100) / 10;
