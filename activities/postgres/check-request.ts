@@ -11,6 +11,7 @@ import { freeBytes } from '../files.js';
 import { claimedBy, claimFile } from './claim.js';
 import { bin, clusterOf, type Cluster, controlData, provenDataDirectory } from './cluster.js';
 import { one, withClient } from './connect.js';
+import { neighbourInWords, neighboursOf } from './neighbours.js';
 
 export interface CheckRequestInput {
   database: string;
@@ -60,10 +61,18 @@ export const checkRequest = (context: HostContext) =>
     const needed = await demandSpace(cluster, directory, first.databaseBytes);
     return {
       summary: `target ${describeTarget(target)}: ${candidates.length} ${candidates.length === 1 ? 'backup fits' : 'backups fit'}, the newest ${first.label} at ${first.location}; ${needed}`,
-      warnings: [...warnings, ...passedOver],
+      warnings: [...warnings, ...(await goBackToo(cluster, text ?? 'latest')), ...passedOver],
       planDigest: context.planDigest,
     };
   });
+
+/** A restore is of the whole cluster. Of a server that is down nobody knows what else is in it. */
+async function goBackToo(cluster: Cluster, target: string): Promise<string[]> {
+  const others = await withClient(cluster, { database: 'postgres' }, (client) => neighboursOf(cluster, client, target)).catch(() => []);
+  if (others.length === 0) return [];
+  const how = parseTarget(target).kind === 'latest' ? 'is restored with it' : 'goes back with it, too';
+  return [`every other database of the cluster ${how}: ${others.map(neighbourInWords).join('; ')}`];
+}
 
 function readTarget(text: string): Target {
   try {

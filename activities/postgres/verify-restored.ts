@@ -54,7 +54,7 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
   const scratch = scratchOf(cluster, incident);
   const target = parseTarget(text);
   const { recoveredTo } = await demandRestored(scratch, incident);
-  await start(cluster, scratch);
+  await startCopy(cluster, scratch);
   const wrong: string[] = [];
   const doubts: string[] = [];
   const warnings: string[] = [];
@@ -136,7 +136,8 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
   };
 }
 
-async function start(cluster: Cluster, scratch: Scratch): Promise<void> {
+/** Starts the copy of an incident, unless it runs. Throws ServerFailed. */
+export async function startCopy(cluster: Cluster, scratch: Scratch): Promise<void> {
   if (!(await postmasterPid(scratch.directory))) {
     await launch(cluster, { directory: scratch.directory, settings: await scratchSettings(cluster, scratch), log: scratch.log });
   }

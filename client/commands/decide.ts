@@ -3,7 +3,17 @@ import { Expected, printJson, printLine } from '../output.js';
 import { withLifeboat } from '../session.js';
 import type { Choice } from '../../workflows/state.js';
 
-const choices = ['retry', 'skip', 'done', 'restore', 'keep', 'roll-back', 'approve', 'abort'] as const satisfies readonly Choice['name'][];
+const choices = [
+  'retry',
+  'skip',
+  'done',
+  'restore',
+  'keep',
+  'only',
+  'roll-back',
+  'approve',
+  'abort',
+] as const satisfies readonly Choice['name'][];
 
 /** `lifeboat decide <choice>`: a person answers the question that the open incident asks. */
 export function register(program: Command): void {

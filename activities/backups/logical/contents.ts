@@ -19,10 +19,14 @@ export interface Entry {
   needs: string[];
 }
 
-/** What is in a dump, in its order. Source: PostgreSQL manual, pg_restore -l, --verbose; pg_backup_archiver.c, PrintTOCSummary. */
-export async function contentsOf(source: Source, { directory }: Programs, path: string, ...only: string[]): Promise<Entry[]> {
+/** What is in a dump, in its order; or one section of it, without what its entries need: `--verbose` lists all, whatever is asked for. Source: PostgreSQL manual, pg_restore -l, --verbose; pg_backup_archiver.c, PrintTOCSummary. */
+export async function contentsOf(source: Source, { directory }: Programs, path: string, section?: string): Promise<Entry[]> {
   const options = { ...source.owner, cwd: '/', env: { PATH: process.env['PATH'], LC_ALL: 'C' }, maxBuffer: 2 ** 30 };
-  const { stdout } = await execFileAsync(join(directory, 'pg_restore'), ['--list', '--verbose', ...only, path], options);
+  const { stdout } = await execFileAsync(
+    join(directory, 'pg_restore'),
+    ['--list', section === undefined ? '--verbose' : `--section=${section}`, path],
+    options,
+  );
   const entries: Entry[] = [];
   // pg_restore writes no line end within a name; other characters that end a line for some are no end here.
   for (const line of stdout.split('\n')) {

@@ -235,7 +235,7 @@ async function common({ admin, archive, database }: Loading): Promise<string[]> 
  */
 async function listOf({ source, archive, programs }: Loading, rest: boolean, out: Entry[]): Promise<string> {
   const all = await contentsOf(source, programs, archive.path);
-  const indexes = new Set(rest ? (await contentsOf(source, programs, archive.path, '--section=post-data')).map(({ id }) => id) : []);
+  const indexes = new Set(rest ? (await contentsOf(source, programs, archive.path, 'post-data')).map(({ id }) => id) : []);
   const left = new Set(out.map(({ id }) => id));
   const wanted = all.filter(({ id, kind }) => (rest ? indexes.has(id) || kind === 'ACL' : !left.has(id)));
   const path = `${archive.path}.list`;
