@@ -247,9 +247,7 @@ function lost(incident: Incident, rpoSeconds: number | null): string[] {
 /** On-call sees the figures and approves all of the copy or the one database out of it, or restores again to another target. */
 async function approved(incident: Incident): Promise<'all' | 'only'> {
   const { state } = incident;
-  const others = await incident
-    .host(incident.plan.primary, 'look')
-    .lookAtNeighbours({ form: 'execute', ...names(incident), target: state.target });
+  const others = await incident.host(incident.plan.primary, 'look').lookAtNeighbours({ form: 'execute', ...names(incident) });
   const { rpoSeconds } = state.measured;
   const facts = [
     `backup ${state.backup?.label ?? '?'} from ${state.backup?.location ?? '?'}, taken ${state.backup?.takenAt ?? '?'}; target ${state.target}`,

@@ -68,7 +68,7 @@ export const checkRequest = (context: HostContext) =>
 
 /** A restore is of the whole cluster. Of a server that is down nobody knows what else is in it. */
 async function goBackToo(cluster: Cluster, target: string): Promise<string[]> {
-  const others = await withClient(cluster, { database: 'postgres' }, (client) => neighboursOf(cluster, client, target)).catch(() => []);
+  const others = await withClient(cluster, { database: 'postgres' }, (client) => neighboursOf(cluster, client)).catch(() => []);
   if (others.length === 0) return [];
   const how = parseTarget(target).kind === 'latest' ? 'is restored with it' : 'goes back with it, too';
   return [`every other database of the cluster ${how}: ${others.map(neighbourInWords).join('; ')}`];
