@@ -30,7 +30,7 @@ export async function contentsOf(source: Source, { directory }: Programs, path: 
   const entries: Entry[] = [];
   // pg_restore writes no line end within a name; other characters that end a line for some are no end here.
   for (const line of stdout.split('\n')) {
-    const [, id, what] = /^(\d+); \d+ \d+ (.*)$/.exec(line) ?? [];
+    const [, id, what] = /^(\d+); \d+ \d+ ([^]*)$/.exec(line) ?? [];
     if (id !== undefined) entries.push({ id, kind: what!.split(' ')[0]!, what: what!, needs: [] });
     const needs = /^;\tdepends on:((?: \d+)+)$/.exec(line)?.[1];
     if (needs) entries.at(-1)?.needs.push(...needs.trim().split(' '));

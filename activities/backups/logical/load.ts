@@ -137,7 +137,7 @@ export async function loadSchema(loading: Loading): Promise<Failed[]> {
 /** Nothing but objects, and parameters that the server does not know, failed. Returns these. Throws CommandFailed. */
 async function demandEnded(admin: pg.Client, code: number, lines: string[], { ended, others, refused }: Said): Promise<string[]> {
   const unknown = await unknownTo(admin, refused);
-  if (code === 0 || (ended && others <= 0 && refused.every((name) => unknown.includes(name)))) return unknown;
+  if (code === 0 || (ended && others === 0 && refused.every((name) => unknown.includes(name)))) return unknown;
   throw failure('CommandFailed', `pg_restore ended with code ${code}: ${tail(lines)}`, 'Read what it said; then retry, or do it by hand.', {
     code,
   });
