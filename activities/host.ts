@@ -4,6 +4,7 @@ import { listBackups, restoreBackup, takeBackup, testRestore, verifyBackups } fr
 import { listCandidates } from './backups/list-candidates.js';
 import { protect } from './backups/protect.js';
 import { discardCopy, stopCopy } from './backups/copies.js';
+import { putOneAway, putOneBack, settleOne } from './backups/logical/one-database.js';
 import { restoreBeside } from './backups/restore-beside.js';
 import { activity } from './capability.js';
 import type { HostContext } from './context.js';
@@ -12,6 +13,7 @@ import { assess } from './postgres/assess.js';
 import { behindFence } from './postgres/behind-fence.js';
 import { checkRequest } from './postgres/check-request.js';
 import { saveEvidence } from './postgres/evidence.js';
+import { lookAtNeighbours } from './postgres/neighbours.js';
 import { openDatabase, release } from './postgres/open.js';
 import { putBack, putInPlace, settlePlace } from './postgres/put-in-place.js';
 import { repair } from './postgres/repair.js';
@@ -38,6 +40,10 @@ export function createHostActivities(context: HostContext) {
     listCandidates: activity(listCandidates(context)),
     restoreBeside: activity(restoreBeside(context)),
     verifyRestored: activity(verifyRestored(context)),
+    lookAtNeighbours: activity(lookAtNeighbours(context)),
+    putOneBack: activity(putOneBack(context)),
+    putOneAway: activity(putOneAway(context)),
+    settleOne: activity(settleOne(context)),
     putInPlace: activity(putInPlace(context)),
     putBack: activity(putBack(context)),
     openDatabase: activity(openDatabase(context)),

@@ -52,6 +52,11 @@ export const databaseCorruptionSteps = [
   },
   { name: 'Approve', does: 'A person sees these figures and approves, or does not.', when: 'restored' },
   {
+    name: 'Put the one database back',
+    does: 'Where the cluster has other databases, which a restore would take back with it: the one database is dumped out of the restored copy, loaded beside, compared, and given its name; the old one is renamed aside, and all others stay as they are.',
+    when: 'a person chose only this database',
+  },
+  {
     name: 'Put it in place',
     does: 'The damaged data directory is renamed aside (quarantined), the restored one takes its place, starts, and is verified again; if it does not, the old one is put back.',
     when: 'restored',

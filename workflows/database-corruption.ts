@@ -6,7 +6,7 @@ import { formatDuration } from '../plan/values.js';
 import { Chosen, type Incident } from './incident.js';
 import { scenario } from './scenario.js';
 import type { Choice, Problem } from './state.js';
-import { damagedDirectory, makeSafe, resumeService, rollBack, stopServices, watch } from './shared/service.js';
+import { damagedDirectory, makeSafe, resumeService, rollBack, setAsideDatabase, stopServices, watch } from './shared/service.js';
 import { reprotect } from './shared/reprotect.js';
 import { findingsOf, isFailureOf } from './shared/failures.js';
 
@@ -144,7 +144,12 @@ async function restoreAndPutInPlace(incident: Incident): Promise<void> {
   for (;;) {
     try {
       await restoreBeside(incident);
-      while (await approved(incident)) if (await placed(incident)) return;
+      while ((await approved(incident)) === 'all') if (await placed(incident)) return;
+      await incident.step('Put the one database back', () => putOneBack(incident), {
+        host: incident.plan.primary,
+        choices: [anotherTarget],
+      });
+      return;
     } catch (error) {
       // A step's question was answered with another target: once more from the choice of the backup.
       if (!(error instanceof Chosen) || error.decision.choice !== 'restore') throw error;
@@ -285,9 +290,10 @@ function lost(incident: Incident, rpoSeconds: number | null): string[] {
   return [`${exact ? '' : 'at most '}what was committed after ${new Date(since).toISOString()} (${before})`];
 }
 
-/** On-call sees the figures and approves, or restores again to another target. */
-async function approved(incident: Incident): Promise<boolean> {
+/** On-call sees the figures and approves all of the copy or the one database out of it, or restores again to another target. */
+async function approved(incident: Incident): Promise<'all' | 'only'> {
   const { state } = incident;
+  const others = await incident.host(incident.plan.primary, 'look').lookAtNeighbours({ form: 'execute', ...names(incident) });
   const { rpoSeconds } = state.measured;
   const facts = [
     `backup ${state.backup?.label ?? '?'} from ${state.backup?.location ?? '?'}, taken ${state.backup?.takenAt ?? '?'}; target ${state.target}`,
@@ -298,18 +304,43 @@ async function approved(incident: Incident): Promise<boolean> {
     ...state.doubts.map((doubt) => `NOT AS IT SHOULD BE: ${doubt}`),
     ...(state.differences ?? []).map((difference) => `not as in the backup: ${difference}`),
     ...(state.cautions ?? []).map((caution) => `to know: ${caution}`),
+    ...others.lines.map((line) => `NOT ONLY ${state.database}: it takes back the database ${line}`),
+    ...(others.lines.length > 0 && others.notAlone !== null ? [`${state.database} cannot go back alone: ${others.notAlone}`] : []),
     `the damaged copy is kept, on ${incident.plan.primary}`,
   ];
+  const alone: Choice[] = others.lines.length > 0 && others.notAlone === null ? [onlyThis(state.doubts.length > 0)] : [];
   const decision = await incident.approve('Approve', 'Put the restored copy in place and resume the service on it?', facts, [
     {
       name: 'approve',
       meaning: state.doubts.length > 0 ? 'put it in place although not all is as it should be' : 'put it in place',
       needs: state.doubts.length > 0 ? ['reason'] : [],
     },
+    ...alone,
     anotherTarget,
   ]);
-  if (decision.choice === 'approve') return true;
+  if (decision.choice === 'approve') return 'all';
+  if (decision.choice === 'only') return 'only';
   throw new Chosen(decision);
+}
+
+const onlyThis = (doubtful: boolean): Choice => ({
+  name: 'only',
+  meaning: 'put back this one database out of the copy; the others stay as they are',
+  needs: doubtful ? ['reason'] : [],
+});
+
+/** Out of the copy, which is not needed any more then; the server and its timeline stay. */
+async function putOneBack(incident: Incident) {
+  const { primary } = incident.plan;
+  const { state } = incident;
+  const placed = await incident.host(primary, 'long').putOneBack({ form: incident.form('production'), ...names(incident) });
+  state.quarantine.push(
+    { host: placed.host, path: placed.aside, bytes: placed.bytes, what: setAsideDatabase },
+    { host: placed.host, path: placed.copy, bytes: 0, what: 'the restored copy of the whole cluster, not in use' },
+  );
+  state.lost = state.lost.map((lost) => `${lost}, of ${state.database} alone`);
+  state.canRollBack = true;
+  return placed;
 }
 
 async function putInPlace(incident: Incident) {

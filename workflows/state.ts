@@ -43,7 +43,7 @@ export interface StepRecord {
 }
 
 export interface Choice {
-  name: 'retry' | 'skip' | 'done' | 'abort' | 'approve' | 'reject' | 'restore' | 'resume' | 'roll-back' | 'keep';
+  name: 'retry' | 'skip' | 'done' | 'abort' | 'approve' | 'reject' | 'restore' | 'resume' | 'roll-back' | 'keep' | 'only';
   meaning: string;
   needs: ('reason' | 'target')[];
 }

@@ -14,6 +14,7 @@ import { bin, clusterOf, type Cluster, controlData, provenDataDirectory, whatIsG
 import { missingConfiguration } from './configuration.js';
 import { one, withClient } from './connect.js';
 import { readKnown } from './known.js';
+import { neighbourInWords, neighboursOf } from './neighbours.js';
 import { describePrepared, preparedTransactions } from './prepared.js';
 
 export interface CheckRequestInput {
@@ -65,7 +66,7 @@ export const checkRequest = (context: HostContext) =>
     const needed = await demandSpace(cluster, directory, first.databaseBytes);
     return {
       summary: `target ${describeTarget(target)}: ${candidates.length} ${candidates.length === 1 ? 'backup fits' : 'backups fit'}, the newest ${first.label} at ${first.location}; ${needed}`,
-      warnings: [...warnings, ...(await preparedIn(cluster)), ...passedOver],
+      warnings: [...warnings, ...(await preparedIn(cluster)), ...(await goBackToo(cluster, text ?? 'latest')), ...passedOver],
       planDigest: context.planDigest,
     };
   });
@@ -76,6 +77,14 @@ const preparedIn = (cluster: Cluster): Promise<string[]> =>
     (found) => found.map(describePrepared),
     () => [],
   );
+
+/** A restore is of the whole cluster. Of a server that is down nobody knows what else is in it. */
+async function goBackToo(cluster: Cluster, target: string): Promise<string[]> {
+  const others = await withClient(cluster, { database: 'postgres' }, (client) => neighboursOf(cluster, client)).catch(() => []);
+  if (others.length === 0) return [];
+  const how = parseTarget(target).kind === 'latest' ? 'is restored with it' : 'goes back with it, too';
+  return [`every other database of the cluster ${how}: ${others.map(neighbourInWords).join('; ')}`];
+}
 
 function readTarget(text: string): Target {
   try {

@@ -75,7 +75,7 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
   const scratch = scratchOf(cluster, incident);
   const target = parseTarget(text);
   const { recoveredTo, short } = await demandRestored(scratch, incident);
-  await start(cluster, scratch);
+  await startCopy(cluster, scratch);
   const wrong: string[] = [];
   const doubts: string[] = short ? [short] : [];
   const warnings: string[] = [];
@@ -199,7 +199,8 @@ async function asProduction(
   return { differences };
 }
 
-async function start(cluster: Cluster, scratch: Scratch): Promise<void> {
+/** Starts the copy of an incident, unless it runs. Throws ServerFailed. */
+export async function startCopy(cluster: Cluster, scratch: Scratch): Promise<void> {
   if (!(await postmasterPid(scratch.directory))) {
     await launch(cluster, { directory: scratch.directory, settings: await scratchSettings(cluster, scratch), log: scratch.log });
   }

@@ -4,7 +4,17 @@ import { questionSeen } from '../answer.js';
 import { withLifeboat } from '../session.js';
 import type { Choice } from '../../workflows/state.js';
 
-const choices = ['retry', 'skip', 'done', 'restore', 'keep', 'roll-back', 'approve', 'abort'] as const satisfies readonly Choice['name'][];
+const choices = [
+  'retry',
+  'skip',
+  'done',
+  'restore',
+  'keep',
+  'only',
+  'roll-back',
+  'approve',
+  'abort',
+] as const satisfies readonly Choice['name'][];
 
 interface Answer {
   reason?: string;

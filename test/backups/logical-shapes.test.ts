@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { logical } from '../../activities/backups/logical/provider.js';
-import { noteRestored } from '../../activities/backups/logical/verify.js';
+import { noteRestored } from '../../activities/backups/logical/notes.js';
 import { tool } from '../../lab/tools.js';
 import type { BackupRecord } from '../../workflows/messages.js';
 import { createDumps, type Dumps, namesOf, tamper } from '../helpers/dumps.js';

@@ -102,6 +102,12 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
       () => recordPlace(incident),
       `which directory is in place on ${primary} could not be seen: look there before you do anything`,
     );
+    if (incident.state.steps.some(({ name }) => name === 'Put the one database back')) {
+      await attempt(
+        async () => (await agent.settleOne({ form: 'execute', ...names(incident) })).summary,
+        `which database of the name is in place on ${primary} could not be seen: look there before you do anything`,
+      );
+    }
     if (resume) {
       await attempt(
         async () => (await resumeService(incident)).summary,
@@ -137,6 +143,7 @@ async function recordPlace(incident: Incident): Promise<string> {
 const wasPlaced = ({ state }: Incident): boolean => state.quarantine.some(({ what }) => what === damagedDirectory);
 
 export const damagedDirectory = 'the damaged data directory';
+export const setAsideDatabase = 'the old database, renamed aside in the server';
 
 /** Puts the quarantined copy back and resumes on it. What was in place meanwhile is kept aside. */
 export async function rollBack(incident: Incident): Promise<void> {
@@ -144,6 +151,7 @@ export async function rollBack(incident: Incident): Promise<void> {
   const agent = () => incident.host(primary, 'change');
   // Once is enough: a second one would end the first in its middle.
   incident.state.canRollBack = false;
+  const whole = !incident.state.quarantine.some(({ what }) => what === setAsideDatabase);
   await incident.step(
     'Stop the service again',
     async () => {
@@ -156,6 +164,7 @@ export async function rollBack(incident: Incident): Promise<void> {
   await incident.step(
     'Put the old copy back',
     async () => {
+      if (!whole) return renameBack(incident);
       const back = await agent().putBack({ form: 'execute', ...names(incident) });
       incident.state.quarantine = [
         ...incident.state.quarantine.filter(({ host, what }) => host !== primary || what !== damagedDirectory),
@@ -175,7 +184,18 @@ export async function rollBack(incident: Incident): Promise<void> {
     host: primary,
     otherwise: () => ({ summary: '', closed: false }),
   });
-  incident.warn('the standbys followed the restored copy: rebuild them when you know which copy stays');
+  if (whole) incident.warn('the standbys followed the restored copy: rebuild them when you know which copy stays');
+}
+
+/** Only one database was put back: it has its old one again, in the same server. */
+async function renameBack(incident: Incident) {
+  const { state, plan } = incident;
+  const back = await incident.host(plan.primary, 'change').putOneAway({ form: 'execute', ...names(incident) });
+  state.quarantine = [
+    ...state.quarantine.filter(({ what }) => what !== setAsideDatabase),
+    { host: back.host, path: back.aside, bytes: back.bytes, what: 'the database that was rolled back, renamed aside in the server' },
+  ];
+  return back;
 }
 
 /**

@@ -20,15 +20,19 @@ export interface Entry {
   needs: string[];
 }
 
-/** What is in a dump, in its order. Source: PostgreSQL manual, pg_restore -l, --verbose; pg_backup_archiver.c, PrintTOCSummary. */
-export async function contentsOf(source: Source, { directory }: Programs, path: string, ...only: string[]): Promise<Entry[]> {
-  const as = asOwner(source.owner, join(directory, 'pg_restore'), ['--list', '--verbose', ...only, path]);
+/**
+ * What is in a dump, in its order; or one section of it, without what its entries need: `--verbose` lists all, whatever is asked for.
+ * Source: PostgreSQL manual, pg_restore -l, --verbose; pg_backup_archiver.c, PrintTOCSummary.
+ */
+export async function contentsOf(source: Source, { directory }: Programs, path: string, section?: string): Promise<Entry[]> {
+  const asked = ['--list', section === undefined ? '--verbose' : `--section=${section}`, path];
+  const as = asOwner(source.owner, join(directory, 'pg_restore'), asked);
   const options = { ...as.identity, cwd: '/', env: { PATH: process.env['PATH'], LC_ALL: 'C' }, maxBuffer: 2 ** 30 };
   const { stdout } = await execFileAsync(as.command, as.args, options);
   const entries: Entry[] = [];
   // pg_restore writes no line end within a name; other characters that end a line for some are no end here.
   for (const line of stdout.split('\n')) {
-    const [, id, what] = /^(\d+); \d+ \d+ (.*)$/.exec(line) ?? [];
+    const [, id, what] = /^(\d+); \d+ \d+ ([^]*)$/.exec(line) ?? [];
     if (id !== undefined) entries.push({ id, kind: what!.split(' ')[0]!, what: what!, needs: [] });
     const needs = /^;\tdepends on:((?: \d+)+)$/.exec(line)?.[1];
     if (needs) entries.at(-1)?.needs.push(...needs.trim().split(' '));

@@ -14,7 +14,7 @@ import { meter } from './dump.js';
 import { listLogical } from './places.js';
 import { both } from './program.js';
 import { isDump, readWhole } from './read-back.js';
-import { keepNote } from './verify.js';
+import { keepNote } from './notes.js';
 
 /** A dump as a file on this host: pg_restore -j reads its parts from several places at once. */
 export interface Archive {

@@ -137,7 +137,7 @@ export async function loadSchema(loading: Loading): Promise<Failed[]> {
 /** Nothing but objects, and parameters that the server does not know, failed. Returns these. Throws CommandFailed. */
 async function demandEnded(admin: pg.Client, code: number, lines: string[], { ended, others, refused }: Said): Promise<string[]> {
   const unknown = await unknownTo(admin, refused);
-  if (code === 0 || (ended && others <= 0 && refused.every((name) => unknown.includes(name)))) return unknown;
+  if (code === 0 || (ended && others === 0 && refused.every((name) => unknown.includes(name)))) return unknown;
   throw failure('CommandFailed', `pg_restore ended with code ${code}: ${tail(lines)}`, 'Read what it said; then retry, or do it by hand.', {
     code,
   });
@@ -235,7 +235,7 @@ async function common({ admin, archive, database }: Loading): Promise<string[]> 
  */
 async function listOf({ source, archive, programs }: Loading, rest: boolean, out: Entry[]): Promise<string> {
   const all = await contentsOf(source, programs, archive.path);
-  const indexes = new Set(rest ? (await contentsOf(source, programs, archive.path, '--section=post-data')).map(({ id }) => id) : []);
+  const indexes = new Set(rest ? (await contentsOf(source, programs, archive.path, 'post-data')).map(({ id }) => id) : []);
   const left = new Set(out.map(({ id }) => id));
   const wanted = all.filter(({ id, kind }) => (rest ? indexes.has(id) || kind === 'ACL' : !left.has(id)));
   const path = `${archive.path}.list`;

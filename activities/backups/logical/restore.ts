@@ -22,7 +22,7 @@ import { afresh, demandRenamable, givePlace, maintenance, openStatement, type Pl
 import { restorerForRecord } from './restorer.js';
 import { rolesOf } from './roles.js';
 import type { Failed } from './said.js';
-import { noteRestored } from './verify.js';
+import { noteRestored } from './notes.js';
 
 /**
  * Restores a dump into a database of a temporary name, verifies it there, and gives it its name in one transaction: a new one (`into`), or that of

@@ -13,7 +13,7 @@ import { dressStatements } from './made.js';
 import { restorerForRecord } from './restorer.js';
 import { rolesOf } from './roles.js';
 import { amcheckScratch, removeScratch, type ScratchServer, scratchServer, startScratch } from './scratch-server.js';
-import { noteRestored } from './verify.js';
+import { noteRestored } from './notes.js';
 
 const needed = ['initdb', 'pg_ctl', 'postgres'];
 

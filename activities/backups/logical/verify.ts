@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import type { BackupRecord, VerifyRequest, VerifyResult } from '../../../workflows/messages.js';
 import { type Capability, cancelled } from '../../capability.js';
-import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';
 import { failure, isFailure } from '../../errors.js';
 import type { Location } from '../../locations/location.js';
 import { removeTree } from '../../files.js';
 import { withLocation } from '../../locations/open.js';
 import { programsFor } from '../../postgres/programs.js';
-import { readRecords, recordName, writeRecord } from '../record.js';
+import { recordName } from '../record.js';
 import { meter } from './dump.js';
+import { keepNote } from './notes.js';
 import { listLogical } from './places.js';
 import { laidDownPrefix, layDown } from './fetch.js';
 import { isProven, keptFolder, type Proof, proofInWords, proofOf, prove, readBackAndKeep } from './prove.js';
@@ -37,7 +37,7 @@ export const verifyLogical = (context: HostContext): Capability<VerifyRequest, V
     const damaged: Damage[] = [];
     let sound = 0;
     const notes: string[] = [];
-    // The copies of a dump are of one stream: what was loaded of one was loaded of all, once their digests hold.
+    // The copies of a dump are of one stream: what was loaded of one was loaded of all, once their digests hold; at its taking, as a rule.
     const proofs = new Map<string, Proof>();
     for (const record of chosen) {
       try {
@@ -91,7 +91,8 @@ async function verifyOne(
   const at = () => new Date().toISOString();
   const folder = join(layDown(context), `${laidDownPrefix}verified-${record.component}`);
   try {
-    const kept = proofs.has(record.id) ? undefined : await keptFolder(context, folder);
+    const known = record.schema?.failed ? { failed: record.schema.failed } : proofs.get(record.id);
+    const kept = known ? undefined : await keptFolder(context, folder);
     for (const file of record.files) {
       try {
         await readBackAndKeep(context, location, file, join(directory, 'pg_restore'), tell, kept);
@@ -102,9 +103,9 @@ async function verifyOne(
         return { id: record.id, location: location.name, file: file.name, why };
       }
     }
-    const proof = proofs.get(record.id) ?? (await prove(context, record, folder));
+    const proof = known ?? (await prove(context, record, folder));
     proofs.set(record.id, proof);
-    const healed = { ...record, verified: { at: at() }, schema: proofOf(proof) };
+    const healed = { ...record, verified: { at: at() }, schema: record.schema?.failed ? record.schema : proofOf(proof) };
     delete healed.damaged;
     const { verified: _, ...unproven } = healed;
     if (note) await keepNote(location, isProven(proof, record) ? healed : unproven);
@@ -112,24 +113,6 @@ async function verifyOne(
   } finally {
     await removeTree(folder);
   }
-}
-
-/** The record is replaced whole. One that was removed meanwhile is not brought back. */
-export async function keepNote(location: Location, record: BackupRecord): Promise<void> {
-  if (!(await location.find(recordName(record)))) return;
-  await checkpoint('before noting in a record');
-  await writeRecord(location, record);
-  await checkpoint('after noting in a record');
-}
-
-/** It was restored for real and verified, on this host: what `backup list` shows as its proof. `began`: in milliseconds since 1970. */
-export async function noteRestored(context: HostContext, record: BackupRecord, began: number): Promise<void> {
-  const restored = { at: new Date().toISOString(), seconds: Math.round((Date.now() - began) / 100) / 10, host: context.host };
-  await withLocation(context, record.location, async (location) => {
-    // As it is now: it may have been found damaged, or been removed, while it was restored.
-    const now = (await readRecords(location, record.system, record.kind, record.component)).find(({ id }) => id === record.id);
-    if (now && now.type !== 'unknown') await keepNote(location, { ...now, restored });
-  });
 }
 
 const binOf = ({ plan }: HostContext, { component }: BackupRecord) => plan.databases[component]?.postgres.binDirectory;
