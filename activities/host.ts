@@ -10,6 +10,7 @@ import type { HostContext } from './context.js';
 import { hostFacts } from './doctor/host-facts.js';
 import { assess } from './postgres/assess.js';
 import { checkRequest } from './postgres/check-request.js';
+import { copyFigures } from './postgres/copy-figures.js';
 import { saveEvidence } from './postgres/evidence.js';
 import { openDatabase, release } from './postgres/open.js';
 import { putBack, putInPlace, settlePlace } from './postgres/put-in-place.js';
@@ -38,6 +39,7 @@ export function createHostActivities(context: HostContext) {
     verifyRestored: activity(verifyRestored(context)),
     putInPlace: activity(putInPlace(context)),
     putBack: activity(putBack(context)),
+    copyFigures: activity(copyFigures(context)),
     openDatabase: activity(openDatabase(context)),
     protect: activity(protect(context)),
     rebuildStandby: activity(rebuildStandby(context)),

@@ -33,7 +33,10 @@ async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Sce
     incident.resumed();
     outcome = await attempt(incident, () => rollBack(incident));
     if (outcome.how === 'done') {
-      incident.settle('rolled back', 'the quarantined copy is in place again, and the service resumed on it');
+      incident.settle(
+        'rolled back',
+        'the quarantined copy is in place again, with what it held before the recovery, and the service resumed on it',
+      );
       await report(incident);
       return;
     }

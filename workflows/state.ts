@@ -3,6 +3,8 @@
  * Names, sizes, times and digests only: no secret and no command is ever in it. Times are ISO 8601 in UTC, durations seconds.
  */
 
+import type { CopyFigures } from '../activities/postgres/copy-figures.js';
+
 export type StepStatus = 'running' | 'done' | 'failed' | 'skipped' | 'by hand';
 
 /** `drill`: the real scenario on scratch targets. `dry-run`: nothing is changed, everything is proven possible. */
@@ -111,6 +113,8 @@ export interface IncidentState {
   target: string;
   objectives: { rtoSeconds: number; rpoSeconds: number };
   approvals: number;
+  /** The copy that was put in place, as it was then: a roll-back says what was written to it since. */
+  placed?: CopyFigures;
   /** Names of the scenario's steps that have not been reached. */
   ahead: string[];
   steps: StepRecord[];

@@ -57,6 +57,9 @@ const going: Record<string, (input: never) => unknown> = {
   settlePlace: () => ({ summary: 'as it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
   openDatabase: () => ({ summary: 'open' }),
   checkHealth: () => ({ summary: 'healthy' }),
+  copyFigures: () => ({
+    ...{ summary: 'timeline 2', at: new Date().toISOString(), timeline: 2, transaction: '1000', beats: 10, lastCommit: null, rows: {} },
+  }),
   watchDatabase: () => ({ summary: 'takes writes' }),
   watchServices: () => ({ summary: 'healthy for 1 s' }),
   protect: () => ({ summary: 'archiving' }),
@@ -135,7 +138,7 @@ export async function scripted({ directory, temporal }: { directory: string; tem
     };
   };
   const control = process_(controlQueue(system), { workflowBundle: workflowBundle(), activities: activities(onControl) });
-  const named = [...Object.keys(going), 'copyFigures'].filter((name) => !onControl.includes(name));
+  const named = Object.keys(going).filter((name) => !onControl.includes(name));
   const agent = process_(hostQueue(system, 'db1'), { activities: activities(named) });
   await Promise.all([control.start(), agent.start()]);
   return {
