@@ -54,9 +54,8 @@ async function begin(incident: Incident, recover: Scenario['recover']): Promise<
     return { how: 'roll-back' };
   }
   if (carried) {
-    let closed = true;
-    const waited = await attempt(incident, async () => void (closed = await incident.untilClosed()));
-    return closed ? waited : 'elsewhere';
+    const waited = await attempt(incident, () => incident.untilClosed());
+    return incident.wentBack ? 'elsewhere' : waited;
   }
   const outcome = await attempt(incident, () => recover(incident));
   if (outcome.how !== 'done' || !incident.real) return outcome;

@@ -3,8 +3,6 @@
  * Names, sizes, times and digests only: no secret and no command is ever in it. Times are ISO 8601 in UTC, durations seconds.
  */
 
-import type { CopyFigures } from '../activities/postgres/copy-figures.js';
-
 export type StepStatus = 'running' | 'done' | 'failed' | 'skipped' | 'by hand';
 
 /** `drill`: the real scenario on scratch targets. `dry-run`: nothing is changed, everything is proven possible. */
@@ -97,6 +95,24 @@ export interface Measured {
   /** Declared moment less the restored canary. */
   rpoSeconds: number | null;
   rpoNote?: string;
+}
+
+/** What the copy that is in place holds now: compared with an earlier look, what was written to it since. */
+export interface CopyFigures {
+  summary: string;
+  /** ISO 8601. */
+  at: string;
+  /** Which copy it is: each one that was recovered is on a timeline of its own. Null: its control file cannot be read. */
+  timeline: number | null;
+  /** The next transaction's number, and how many of those before it were the canary's. Null where it could not be asked. */
+  transaction: string | null;
+  beats: number | null;
+  /** When the canary was committed last. */
+  lastCommit: string | null;
+  /** Of the plan's tables, when they were counted. */
+  rows: Record<string, number | null>;
+  /** Why it could not be asked. */
+  why?: string;
 }
 
 export interface IncidentState {

@@ -1,27 +1,10 @@
+import type { CopyFigures } from '../../workflows/state.js';
 import type { Capability } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { readCanary } from './canary.js';
 import { countRows } from './checks.js';
 import { clusterOf, controlData } from './cluster.js';
 import { one, withClient } from './connect.js';
-
-/** What the copy that is in place holds now: compared with an earlier look, what was written to it since. */
-export interface CopyFigures {
-  summary: string;
-  /** ISO 8601. */
-  at: string;
-  /** Which copy it is: each one that was recovered is on a timeline of its own. Null: its control file cannot be read. */
-  timeline: number | null;
-  /** The next transaction's number, and how many of those before it were the canary's. Null where it could not be asked. */
-  transaction: string | null;
-  beats: number | null;
-  /** When the canary was committed last. */
-  lastCommit: string | null;
-  /** Of the plan's tables, when they were counted. */
-  rows: Record<string, number | null>;
-  /** Why it could not be asked. */
-  why?: string;
-}
 
 /** Minutes that counting may hold up a roll-back. */
 const countingMinutes = 5;

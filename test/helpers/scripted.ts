@@ -26,6 +26,8 @@ export interface Scripted {
   lifeboat: Lifeboat;
   /** What an activity gives, or throws; called with its input. Others give what a recovery that goes well gives. */
   script: Record<string, (input: never) => unknown>;
+  /** What they give without a script. */
+  defaults: Record<string, (input: never) => unknown>;
   /** Names of activities, in the order in which they began. */
   began: string[];
   startControl(): Promise<void>;
@@ -145,6 +147,7 @@ export async function scripted({ directory, temporal }: { directory: string; tem
     system,
     lifeboat,
     script,
+    defaults: going,
     began,
     startControl: control.start,
     stopControl: control.stop,

@@ -1,5 +1,5 @@
-import type { CopyFigures } from '../../activities/postgres/copy-figures.js';
 import { formatDuration } from '../../plan/values.js';
+import type { CopyFigures } from '../state.js';
 
 /**
  * What only the copy has that a roll-back puts aside, in sentences. `placed`: as it was when it was put in place; `put aside`: right before it was

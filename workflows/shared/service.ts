@@ -1,8 +1,8 @@
 import { ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow';
-import type { CopyFigures } from '../../activities/postgres/copy-figures.js';
 import { formatDuration } from '../../plan/values.js';
 import type { Incident } from '../incident.js';
 import { problemOf } from '../problems.js';
+import type { CopyFigures } from '../state.js';
 import { leftBehind } from './put-aside.js';
 
 /** What scenarios on a database do with its services: stop, resume, make safe, roll back. */
