@@ -12,6 +12,7 @@ import { hostFacts } from './doctor/host-facts.js';
 import { assess } from './postgres/assess.js';
 import { behindFence } from './postgres/behind-fence.js';
 import { checkRequest } from './postgres/check-request.js';
+import { copyFigures } from './postgres/copy-figures.js';
 import { saveEvidence } from './postgres/evidence.js';
 import { lookAtNeighbours } from './postgres/neighbours.js';
 import { openDatabase, release } from './postgres/open.js';
@@ -46,6 +47,7 @@ export function createHostActivities(context: HostContext) {
     settleOne: activity(settleOne(context)),
     putInPlace: activity(putInPlace(context)),
     putBack: activity(putBack(context)),
+    copyFigures: activity(copyFigures(context)),
     openDatabase: activity(openDatabase(context)),
     protect: activity(protect(context)),
     rebuildStandby: activity(rebuildStandby(context)),

@@ -304,23 +304,23 @@ export class Incident {
     return this.handle().then((handle) => atOnce(this.temporal, () => handle.query<IncidentState>('state')));
   }
   approve(approval: Approval): Promise<string> {
-    return this.say<Approval>('approve', approval);
+    return this.say('approve', approval);
   }
   decide(decision: Decision): Promise<string> {
-    return this.say<Decision>('decide', decision);
+    return this.say('decide', decision);
   }
   note(note: { by: string; text: string; task?: string }): Promise<string> {
-    return this.say<typeof note>('note', note);
+    return this.say('note', note);
   }
   abort(abort: Abort): Promise<string> {
-    return this.say<Abort>('abort', abort);
+    return this.say('abort', abort);
   }
   closeIt(close: { by: string; leaveTasksOpen?: string }): Promise<string> {
-    return this.say<typeof close>('close', close);
+    return this.say('close', close);
   }
-  private async say<Said>(update: string, said: Said): Promise<string> {
+  private async say(update: string, said: object): Promise<string> {
     const handle = await this.handle();
-    return atOnce(this.temporal, () => handle.executeUpdate<string, [Said]>(update, { args: [said] }));
+    return atOnce(this.temporal, () => handle.executeUpdate<string, [object]>(update, { args: [said] }));
   }
   async progress(): Promise<Progress[]> {
     const { workflowId, runId } = await this.locate();

@@ -2,6 +2,7 @@ import { type ActivityOptions, proxyActivities, type RetryPolicy } from '@tempor
 import type { ControlActivities } from '../activities/control.js';
 import type { HostActivities } from '../activities/host.js';
 import { controlQueue, hostQueue } from '../plan/names.js';
+import { ended } from './last-task.js';
 
 /** How activities are called: on which queue, for how long, and how often again. */
 
@@ -49,9 +50,12 @@ export function onHost(system: string, host: string, kind: Patience, summary: st
     taskQueue: hostQueue(system, host),
     summary: `${summary} · ${host}`,
   });
+  return waitedFor(activities, failedOn(host));
+}
+
+function waitedFor<Activities extends object>(activities: Activities, failed: (error: unknown) => never): Activities {
   return new Proxy(activities, {
-    get: (of, name: keyof HostActivities) => (input: never) =>
-      (of[name] as (input: never) => Promise<unknown>)(input).catch(failedOn(host)),
+    get: (of, name) => (input: never) => ended((of[name as keyof Activities] as (input: never) => Promise<unknown>)(input)).catch(failed),
   });
 }
 
@@ -62,5 +66,8 @@ const failedOn = (host: string) => (error: unknown) => {
 };
 
 export function onControl(system: string, kind: Patience, summary: string): ControlActivities {
-  return proxyActivities<ControlActivities>({ ...patience[kind], cancellationType, taskQueue: controlQueue(system), summary });
+  const activities = proxyActivities<ControlActivities>({ ...patience[kind], cancellationType, taskQueue: controlQueue(system), summary });
+  return waitedFor(activities, (error) => {
+    throw error;
+  });
 }

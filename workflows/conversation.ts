@@ -29,6 +29,7 @@ import {
   noteUpdate,
   stateQuery,
 } from './messages.js';
+import { whenAhead } from './last-task.js';
 import { phaseKey } from './search-attributes.js';
 import type { Choice, IncidentState, Phase, Problem, Question, StepRecord } from './state.js';
 import { validateAbort, validateClose, validateDecision, validateNote } from './validators.js';
@@ -176,12 +177,12 @@ export abstract class Conversation {
     this.setPhase(phase);
   }
 
-  /** Waits, with the service recovered, until a person closes the incident, or it went to be rolled back. True when it is closed. */
-  async untilClosed(): Promise<boolean> {
+  /** Waits, with the service recovered, until a person closes the incident, or it went to be rolled back. */
+  async untilClosed(): Promise<void> {
     await condition(() => this.closing !== undefined || this.wentBack);
-    return !this.wentBack;
   }
-  private wentBack = false;
+  /** It is rolled back in another run, under the lock. */
+  wentBack = false;
 
   /** Hands over what it knows to a run under another workflow ID. Throws when that ID is taken. */
   protected abstract handOver(rollBack?: Carried['rollBack']): Promise<void>;
@@ -214,8 +215,15 @@ export abstract class Conversation {
     return { answer, id: this.state.id, of, ...(request ? { request } : {}), ...(problem ? { problem } : {}) };
   }
 
+  /** How it stood at its last task, where the history is ahead of it. */
+  private before: { at: string; state: IncidentState } | undefined;
+
   private listen(): void {
-    setHandler(stateQuery, () => this.state);
+    whenAhead(() => {
+      if (this.before?.at !== now()) this.before = { at: now(), state: JSON.parse(JSON.stringify(this.state)) as IncidentState };
+    });
+    // Where the clock has moved on, there was a task, and what it did is so.
+    setHandler(stateQuery, () => (this.before?.at === now() ? this.before.state : this.state));
     setHandler(declaredUpdate, async () => {
       await condition(() => this.checked !== undefined);
       return this.checked!;

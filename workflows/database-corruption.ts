@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
 import type { Assessment } from '../activities/postgres/assess.js';
 import type { Candidate } from '../activities/backups/candidates.js';
 import { parseTarget } from '../plan/target.js';
@@ -343,6 +343,17 @@ async function putOneBack(incident: Incident) {
   return placed;
 }
 
+/** What it was when it was put in place, to say after a roll-back what came since. A recovery does not wait for a person because of it. */
+async function noteFigures(incident: Incident): Promise<void> {
+  try {
+    incident.state.placed = await incident
+      .host(incident.plan.primary, 'tidy')
+      .copyFigures({ form: 'execute', database: incident.input.database, count: false });
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+  }
+}
+
 async function putInPlace(incident: Incident) {
   const agent = incident.host(incident.plan.primary, 'change');
   const form = incident.form('production');
@@ -358,6 +369,7 @@ async function putInPlace(incident: Incident) {
         });
       incident.state.canRollBack = placed.canGoBack;
       incident.warn(...placed.warnings);
+      await noteFigures(incident);
     }
     return placed;
   } catch (error) {

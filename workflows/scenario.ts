@@ -33,7 +33,10 @@ async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Sce
     incident.resumed();
     outcome = await attempt(incident, () => rollBack(incident));
     if (outcome.how === 'done') {
-      incident.settle('rolled back', 'the quarantined copy is in place again, and the service resumed on it');
+      incident.settle(
+        'rolled back',
+        'the quarantined copy is in place again, with what it held before the recovery, and the service resumed on it',
+      );
       await report(incident);
       return;
     }
@@ -51,9 +54,8 @@ async function begin(incident: Incident, recover: Scenario['recover']): Promise<
     return { how: 'roll-back' };
   }
   if (carried) {
-    const wait = { closed: true };
-    const waited = await attempt(incident, async () => void (wait.closed = await incident.untilClosed()));
-    return wait.closed ? waited : 'elsewhere';
+    const waited = await attempt(incident, () => incident.untilClosed());
+    return incident.wentBack ? 'elsewhere' : waited;
   }
   const outcome = await attempt(incident, () => recover(incident));
   if (outcome.how !== 'done' || !incident.real) return outcome;

@@ -97,6 +97,24 @@ export interface Measured {
   rpoNote?: string;
 }
 
+/** What the copy that is in place holds now: compared with an earlier look, what was written to it since. */
+export interface CopyFigures {
+  summary: string;
+  /** ISO 8601. */
+  at: string;
+  /** Which copy it is: each one that was recovered is on a timeline of its own. Null: its control file cannot be read. */
+  timeline: number | null;
+  /** The next transaction's number, and how many of those before it were the canary's. Null where it could not be asked. */
+  transaction: string | null;
+  beats: number | null;
+  /** When the canary was committed last. */
+  lastCommit: string | null;
+  /** Of the plan's tables, when they were counted. */
+  rows: Record<string, number | null>;
+  /** Why it could not be asked. */
+  why?: string;
+}
+
 export interface IncidentState {
   id: string;
   system: string;
@@ -111,6 +129,8 @@ export interface IncidentState {
   target: string;
   objectives: { rtoSeconds: number; rpoSeconds: number };
   approvals: number;
+  /** The copy that was put in place, as it was then: a roll-back says what was written to it since. */
+  placed?: CopyFigures;
   /** Names of the scenario's steps that have not been reached. */
   ahead: string[];
   steps: StepRecord[];

@@ -49,6 +49,8 @@ export interface Verdict {
 export function verdicts(state: IncidentState, now: Date): [Verdict, Verdict] {
   const { measured, objectives } = state;
   const elapsed = secondsBetween(state.declaredAt, state.endedAt ?? now);
+  // What was rolled back did not last: nothing of it was achieved, whatever was measured.
+  if (state.phase === 'rolled back') return rolledBack(state);
   const overdue = isOpen(state.phase) && measured.rtoSeconds === null && elapsed > objectives.rtoSeconds;
   const running = `the service is not recovered yet, ${formatDuration(elapsed)} after the declaration`;
   return [
@@ -67,6 +69,17 @@ export function verdicts(state: IncidentState, now: Date): [Verdict, Verdict] {
       measured.rpoSeconds,
       measured.rpoNote ?? whyNot(state, measured.rpoSeconds, 'no copy has been verified yet'),
     ),
+  ];
+}
+
+function rolledBack({ measured, objectives }: IncidentState): [Verdict, Verdict] {
+  const why = (note: string | undefined, seconds: number | null) =>
+    seconds === null && note
+      ? note
+      : `the recovery was rolled back${seconds === null ? '' : `; before that it was ${formatDuration(seconds)}`}`;
+  return [
+    verdict('RTO', 'Recovery time', objectives.rtoSeconds, null, why(measured.rtoNote, measured.rtoSeconds)),
+    verdict('RPO', 'Data lost, in time', objectives.rpoSeconds, null, why(measured.rpoNote, measured.rpoSeconds)),
   ];
 }
 

@@ -26,6 +26,8 @@ export interface Scripted {
   lifeboat: Lifeboat;
   /** What an activity gives, or throws; called with its input. Others give what a recovery that goes well gives. */
   script: Record<string, (input: never) => unknown>;
+  /** What they give without a script. */
+  defaults: Record<string, (input: never) => unknown>;
   /** Names of activities, in the order in which they began. */
   began: string[];
   startControl(): Promise<void>;
@@ -57,6 +59,9 @@ const going: Record<string, (input: never) => unknown> = {
   settlePlace: () => ({ summary: 'as it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
   openDatabase: () => ({ summary: 'open' }),
   checkHealth: () => ({ summary: 'healthy' }),
+  copyFigures: () => ({
+    ...{ summary: 'timeline 2', at: new Date().toISOString(), timeline: 2, transaction: '1000', beats: 10, lastCommit: null, rows: {} },
+  }),
   watchDatabase: () => ({ summary: 'takes writes' }),
   watchServices: () => ({ summary: 'healthy for 1 s' }),
   protect: () => ({ summary: 'archiving' }),
@@ -135,13 +140,14 @@ export async function scripted({ directory, temporal }: { directory: string; tem
     };
   };
   const control = process_(controlQueue(system), { workflowBundle: workflowBundle(), activities: activities(onControl) });
-  const named = [...Object.keys(going), 'copyFigures'].filter((name) => !onControl.includes(name));
+  const named = Object.keys(going).filter((name) => !onControl.includes(name));
   const agent = process_(hostQueue(system, 'db1'), { activities: activities(named) });
   await Promise.all([control.start(), agent.start()]);
   return {
     system,
     lifeboat,
     script,
+    defaults: going,
     began,
     startControl: control.start,
     stopControl: control.stop,

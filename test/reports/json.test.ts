@@ -17,6 +17,13 @@ describe('the JSON report', () => {
     });
   });
 
+  it('says of a recovery that was rolled back that nothing was achieved, whatever was measured', () => {
+    expect(read(renderJson({ ...recovered, phase: 'rolled back' }))).toMatchObject({
+      rto: { seconds: null, met: null, note: 'the recovery was rolled back; before that it was 10m 40s' },
+      rpo: { seconds: null, met: null, note: 'the recovery was rolled back; before that it was 4.2s' },
+    });
+  });
+
   it('says missed, unknown and rehearsed', () => {
     expect(read(renderJson(missed))).toMatchObject({
       rto: { met: false },

@@ -153,8 +153,10 @@ describe('an incident that does not go straight on', { timeout: 300_000 }, () =>
     await untilQuestion(lab, 'approval', 'Approve');
     await ran(lab, ['approve', '--as', 'asha']);
     await untilPhase(lab, 'recovered');
-    const { temporal } = await lifeboatOf(lab);
-    await temporal.workflow.getHandle(incidentWorkflowId(lab.system)).cancel();
+    const lifeboat = await lifeboatOf(lab);
+    await until('it waits for its tasks', async () => !(await lifeboat.locked()));
+    const { workflowId } = await lifeboat.incident().locate();
+    await lifeboat.temporal.workflow.getHandle(workflowId).cancel();
     await ended(lab);
     const state = await until('the end', () => stateOf(lab));
     expect(state.phase).toBe('closed');

@@ -233,4 +233,35 @@ describe('answers to an incident', { timeout: 120_000 }, () => {
     fail = false;
     await incident.untilState('it is recovered', ({ phase }) => phase === 'recovered');
   });
+
+  test('however often it is asked, the moment at which a step ended is never another one', async () => {
+    for (const name of ['stopWrites', 'saveEvidence', 'assess', 'listCandidates', 'restoreBeside', 'verifyRestored']) {
+      const result = await Promise.resolve(incident.defaults[name]!({} as never));
+      incident.script[name] = async () => {
+        await new Promise((resolve) => setTimeout(resolve, 700));
+        return result;
+      };
+    }
+    const seen = new Map<string, Set<string>>();
+    let over = false;
+    const look = async () => {
+      while (!over) {
+        // One that is not answered in time is no answer.
+        const state = await incident.lifeboat
+          .incident()
+          .state()
+          .catch(() => undefined);
+        if (!state) continue;
+        for (const { name, endedAt } of state.steps) {
+          if (endedAt === undefined) continue;
+          seen.set(name, (seen.get(name) ?? new Set()).add(endedAt));
+        }
+        over ||= state.question !== undefined;
+      }
+    };
+    await Promise.all(Array.from({ length: 3 }, look));
+    const final = await approval();
+    for (const { name, endedAt } of final.steps) if (endedAt) expect([...(seen.get(name) ?? [])], name).toEqual([endedAt]);
+    expect(seen.size).toBeGreaterThan(4);
+  });
 });

@@ -99,6 +99,16 @@ describe('an incident beside one that waits for its tasks', { timeout: 120_000 }
   });
 
   test('the first is not rolled back while the second is open; after it, it is, under the lock and with all that it knew', async () => {
+    let counted = 0;
+    const at = { timeline: 2, transaction: '1000', beats: 10, lastCommit: null, rows: {} };
+    people.script['copyFigures'] = ({ count }: { count: boolean }) => {
+      const now = { ...at, at: new Date().toISOString(), summary: '' };
+      if (!count) return now;
+      counted += 1;
+      // What is put aside was written to; then the old one is in place.
+      if (counted === 1) return { ...now, transaction: '1100', beats: 33, lastCommit: '2026-11-21T04:00:00.000Z', rows: { orders: 5077 } };
+      return { ...now, timeline: 1, rows: { orders: 5000 } };
+    };
     const first = await recover();
     await listed(first);
     await declare({ declaredBy: 'dee', target: '2026-11-21T03:15:00Z' });
@@ -121,12 +131,44 @@ describe('an incident beside one that waits for its tasks', { timeout: 120_000 }
       100,
     );
     expect(state).toMatchObject({ id: first, declaredBy: 'ben', canRollBack: false });
+    expect(state.lost, 'of the copy that was put aside').toEqual([
+      expect.stringMatching(
+        /^up to 77 transactions that were committed to the restored copy between .*, besides the canary; the last look at it was at 2026-11-21T04:00:00\.000Z: it stays behind in \/data\.replaced on db1$/,
+      ),
+      'orders: 5077 rows in the copy that was put aside, 5000 rows in the one that is in place again',
+    ]);
+    expect(state.measured).toMatchObject({
+      rtoSeconds: null,
+      rpoSeconds: null,
+      rtoNote: expect.stringMatching(/^the recovery was rolled back; /),
+    });
+    const report = (await people.cli(['report', first])).stdout.replaceAll('\\', '');
+    expect(report).toMatch(/RTO, recovery time \| not measured: the recovery was rolled back/);
+    expect(report).toMatch(/## What was lost\n\n- up to 77 transactions/);
+    expect(report).not.toMatch(/: met\)|✔ .*objective/);
     expect(state.notes.map(({ by, text }) => ({ by, text }))).toEqual([{ by: 'asha', text: 'roll-back: worse' }]);
     expect(state.steps.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['Check the request', 'Put it in place', 'Put the old copy back']),
     );
     await until('it is listed as ended', async () => (await listed(first)).endedAt !== null);
     expect(await people.cli(['watch', first])).toMatchObject({ code: 5, stdout: expect.stringContaining('Rolled back') });
+  });
+
+  test('a copy that something else has restored since is not put aside for it: nothing is stopped, and a person is asked', async () => {
+    let timeline = 2;
+    people.script['copyFigures'] = () => ({
+      ...{ summary: '', at: new Date().toISOString(), transaction: null, beats: null, lastCommit: null, rows: {} },
+      timeline,
+    });
+    const first = await recover();
+    timeline = 3;
+    const began = people.began.length;
+    expect(await people.cli(['decide', 'roll-back', '--reason', 'worse', '--as', 'asha'])).toMatchObject({ code: 0 });
+    const { question } = await people.untilState('it is asked', (state) => state.question?.step === 'Stop the service again');
+    expect(question!.problem!.message).toMatch(new RegExp(`is on timeline 3, and incident ${first} put a copy on timeline 2 there`));
+    expect(people.began.slice(began)).not.toContain('stopWrites');
+    await people.lifeboat.incident().abort({ by: 'asha', reason: 'the later one first', resume: true });
+    await people.untilState('it is over', ({ phase }) => phase === 'aborted');
   });
 
   test('while it is open, start begins nothing, says so in its first line, and ends with 3', async () => {

@@ -1,8 +1,11 @@
-import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
+import { formatDuration } from '../../plan/values.js';
 import type { Incident } from '../incident.js';
 import { problemOf } from '../problems.js';
+import type { CopyFigures } from '../state.js';
 import { isFailureOf } from './failures.js';
 import { protectAgain } from './protect-again.js';
+import { leftBehind } from './put-aside.js';
 
 /** What scenarios on a database do with its services: stop, resume, make safe, roll back. */
 
@@ -145,18 +148,47 @@ const wasPlaced = ({ state }: Incident): boolean => state.quarantine.some(({ wha
 export const damagedDirectory = 'the damaged data directory';
 export const setAsideDatabase = 'the old database, renamed aside in the server';
 
+/** What is in place must be what this incident put there: another one may have restored again since, and its copy is not put aside for this one. */
+function demandOwn({ state }: Incident, now: CopyFigures): void {
+  const { placed } = state;
+  if (placed?.timeline == null || now.timeline === null || placed.timeline === now.timeline) return;
+  throw ApplicationFailure.create({
+    type: 'WrongTarget',
+    nonRetryable: true,
+    message: `what is in place is on timeline ${now.timeline}, and incident ${state.id} put a copy on timeline ${placed.timeline} there: something was restored since. Nothing was stopped, and nothing was moved`,
+    details: [{ hint: 'A later incident is rolled back first: lifeboat incidents; end this one: lifeboat abort --resume --reason "..."' }],
+  });
+}
+
+/** What does not last was not achieved. */
+function notAchieved({ state }: Incident): void {
+  const { rtoSeconds } = state.measured;
+  const reached = rtoSeconds === null ? '' : `; the service had been verified after ${formatDuration(rtoSeconds)}`;
+  state.measured = {
+    ...{ rtoSeconds: null, rtoNote: `the recovery was rolled back${reached}` },
+    ...{ rpoSeconds: null, rpoNote: 'the recovery was rolled back; what stays behind in its copy stands under what was lost' },
+  };
+}
+
 /** Puts the quarantined copy back and resumes on it. What was in place meanwhile is kept aside. */
 export async function rollBack(incident: Incident): Promise<void> {
   const { primary } = incident.plan;
   const agent = () => incident.host(primary, 'change');
+  const figures = (count: boolean) =>
+    incident.host(primary, 'change').copyFigures({ form: 'execute', database: incident.input.database, count });
+  let aside: CopyFigures | undefined;
   // Once is enough: a second one would end the first in its middle.
   incident.state.canRollBack = false;
   const whole = !incident.state.quarantine.some(({ what }) => what === setAsideDatabase);
   await incident.step(
     'Stop the service again',
     async () => {
+      demandOwn(incident, await figures(false));
       const { stopped, failed } = await stopServices(incident);
       const closed = await agent().stopWrites({ form: 'execute', ...names(incident) });
+      // Nobody writes to it any more, and it is not moved yet.
+      aside = await figures(true);
+      notAchieved(incident);
       return { summary: [...stopped, ...failed, closed.summary].join('; ') };
     },
     { host: primary },
@@ -171,6 +203,9 @@ export async function rollBack(incident: Incident): Promise<void> {
         { host: primary, path: back.quarantine, bytes: back.bytes, what: 'the restored copy that was rolled back' },
       ];
       incident.state.canRollBack = false;
+      incident.state.lost = leftBehind(incident.state.placed, aside!, await figures(true), `${back.quarantine} on ${primary}`);
+      // They were of the copy that is put aside.
+      incident.state.rows = [];
       return back;
     },
     { host: primary },
