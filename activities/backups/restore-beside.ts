@@ -15,6 +15,7 @@ import { type Scratch, scratchOf } from '../postgres/scratch.js';
 import { stopServer } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
 import { engineOf } from './engines.js';
+import { demandNoLaterTablespace } from './later-tablespaces.js';
 import { damaged, recover } from './recover.js';
 import { discardScratch, type Mark, readMark, type Restored, writeMark } from './restored-mark.js';
 import { isWritten } from './wal.js';
@@ -64,6 +65,7 @@ export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promis
   // Another candidate or another target was tried before, or it is half removed: such a copy is ours, and of no more use.
   if (mark && !same) await discardScratch(cluster, scratch);
   await fetchFiles(cluster, input, target, scratch);
+  await demandNoLaterTablespace(cluster.dataDirectory, scratch.directory, target, input.candidate);
   const recovered = await recover(cluster, target, scratch, input.candidate);
   const restored: Restored = { ...recovered, bytes: input.candidate.databaseBytes, seconds: Math.round((Date.now() - began) / 100) / 10 };
   await writeMark(scratch, { ...asked(input), stage: 'recovered', restored });
