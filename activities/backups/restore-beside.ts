@@ -18,6 +18,7 @@ import { engineOf } from './engines.js';
 import { damaged } from './damaged.js';
 import { clearFill } from './fill.js';
 import { knownEnd } from './known-end.js';
+import { demandNoLaterTablespace } from './later-tablespaces.js';
 import { recover } from './recover.js';
 import { discardScratch, type Mark, readMark, type Restored, writeMark } from './restored-mark.js';
 import { isWritten } from './wal.js';
@@ -67,6 +68,7 @@ export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promis
   // Another candidate or another target was tried before, or it is half removed: such a copy is ours, and of no more use.
   if (mark && !same) await discardScratch(cluster, scratch);
   await fetchFiles(cluster, input, target, scratch);
+  await demandNoLaterTablespace(cluster.dataDirectory, scratch.directory, target, input.candidate);
   const { known = { points: [] } } = (await readMark(scratch)) ?? {};
   const recovered = await recover(cluster, {
     ...{ target, scratch, candidate: input.candidate, known },

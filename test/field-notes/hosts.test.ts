@@ -49,7 +49,7 @@ describe('on the host', { timeout: 300_000 }, () => {
     test('a directory that is none of PostgreSQL', () =>
       isRefused(at(join(lab.directory, 'logs')), 'WrongTarget', /is not a PostgreSQL data directory: it has no PG_VERSION/));
 
-    test('a link to the data directory: renaming it would quarantine nothing', async () => {
+    test('a link in its place since the agent began: renaming it would quarantine nothing', async () => {
       const link = join(lab.directory, 'link');
       symlinkSync(lab.primary.dataDirectory, link);
       await isRefused(at(link), 'WrongTarget', /link on db1 is a link to .*db1\/data/);

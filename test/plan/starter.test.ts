@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -105,6 +105,7 @@ describe('what is found', () => {
       '#!/bin/sh\necho "15 main 5432 down postgres /nowhere/15/main /log"\necho "16 shop 5499 online postgres /nowhere/16/shop /log"\n',
     );
     await chmod(join(directory, 'pg_lsclusters'), 0o755);
+    await mkdir(join(directory, 'linked'));
   });
   afterAll(() => rm(directory, { recursive: true }));
 
@@ -122,6 +123,25 @@ describe('what is found', () => {
       configFile: '/etc/postgresql/16/shop/postgresql.conf',
     });
     expect(read(findings).databases.main!.postgres.port).toBe(5499);
+  });
+  it('a cluster that pg_ctlcluster starts, where there is no systemd', () => {
+    const database = { name: 'shop', debianCluster: '16-shop' };
+    expect(read({ ...nothing, database }).databases.main!.postgres).toMatchObject({ debianCluster: '16-shop' });
+    expect(
+      read({ ...nothing, database: { ...database, systemd: 'postgresql@16-shop' } }).databases.main!.postgres.debianCluster,
+    ).toBeUndefined();
+  });
+  it('a data directory that a link leads to, and it says where', async () => {
+    const link = join(directory, 'main');
+    const real = join(directory, 'real');
+    await mkdir(real);
+    await symlink(real, link);
+    await writeFile(join(directory, 'linked', 'pg_lsclusters'), `#!/bin/sh\necho "15 main 5499 online postgres ${link} /log"\n`, {
+      mode: 0o755,
+    });
+    const findings = await findOnThisMachine({ PATH: `${join(directory, 'linked')}:/bin:/usr/bin` });
+    expect(findings.database!.dataDirectory).toBe(link);
+    expect(findings.notes.join('\n')).toContain(`${link} leads to ${real} by a link`);
   });
   it('a DATABASE_URL that does not connect: its names, and never its password', async () => {
     const findings = await findOnThisMachine({

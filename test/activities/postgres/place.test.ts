@@ -190,6 +190,28 @@ describe("a database's own place", { timeout: 300_000 }, () => {
     await host.backup();
   });
 
+  test('a tablespace made since the backup is never replayed into production; after a backup, where it lives afterwards is said', async () => {
+    const { primary } = lab;
+    const space = makeDirectory(join(lab.directory, 'space'), 0o700);
+    await primary.sql(`CREATE TABLESPACE elsewhere LOCATION '${space}'`);
+    await primary.sql(`CREATE TABLE there (id int) TABLESPACE elsewhere`);
+    await primary.sql(`INSERT INTO there SELECT generate_series(1, 1000)`);
+    await expect(host.restore('space')).rejects.toMatchObject({
+      type: 'TargetUnreachable',
+      message: expect.stringContaining(space) as string,
+    });
+    await host.backup();
+    await host.beat();
+    const { differences } = await restoreAndVerify('space2');
+    expect(differences.join('\n')).toMatch(
+      new RegExp(`tablespace \\d+ was at ${space}, and is at .*restored-space2\\.tablespaces/elsewhere afterwards`),
+    );
+    expect((await primary.sql('SELECT count(*)::int AS n FROM there'))[0]).toEqual({ n: 1000 });
+    await primary.sql('DROP TABLE there');
+    await primary.sql('DROP TABLESPACE elsewhere');
+    await host.backup();
+  });
+
   describe('what is gone', () => {
     test('pg_hba.conf of a server that runs: put back as the agent saw it, and closed', async () => {
       const hba = join(data, 'pg_hba.conf');
