@@ -8,6 +8,7 @@ import { formatBytes, formatDuration } from '../../plan/values.js';
 import { archiveCommand, engineOf, locationsOf, repositoryInfo } from '../backups/engines.js';
 import { looking } from '../capability.js';
 import { backupCheck } from './backup-check.js';
+import { serverChecks } from './server-checks.js';
 import { type HostContext, secretOf } from '../context.js';
 import { freeBytes, treeBytes } from '../files.js';
 import { claimedBy } from '../postgres/claim.js';
@@ -61,6 +62,7 @@ export const hostFacts = (context: HostContext) =>
       await check(name('data directory'), 'Correct dataDirectory in the plan.', async () => provenDataDirectory(cluster));
       await check(name('server'), 'Start it; or: lifeboat start database-corruption', () => serverCheck(cluster));
       if (role !== 'primary') continue;
+      for (const { what, hint, look } of serverChecks(cluster)) await check(name(what), hint, look);
       await check(name('open'), 'An incident closed it: lifeboat incidents', () => openCheck(cluster));
       if (cluster.plan.backups.physical) {
         await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
