@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -17,10 +17,11 @@ export async function onlyAgent(context: HostContext): Promise<void> {
   await demandNone(file, context.host);
   // A bare descriptor, which nobody closes: it is ours until the last thread of this process has ended.
   const lock = openSync(join(context.state, 'agent.lock'), 'a');
-  if (!(await locked(lock))) {
-    closeSync(lock);
+  // For a while: one that was killed just now may not be gone yet.
+  for (let left = 20; !(await isLocked(lock)); left -= 1) {
     await demandNone(file, context.host);
-    throw new CannotStart(`An agent of ${context.host} runs already on this machine.`, 'Stop it first, or let it be.');
+    if (left === 0) throw new CannotStart(`An agent of ${context.host} runs already on this machine.`, 'Stop it first, or let it be.');
+    await pause(250);
   }
   // One that knows no lock may have come meanwhile.
   await demandNone(file, context.host);
@@ -34,17 +35,12 @@ async function demandNone(file: string, host: string): Promise<void> {
 }
 
 /**
- * A lock of flock(2) belongs to the open file that the program is given, and so stays ours when it has ended. For a while it is tried again: one that
- * was killed just now may not be gone yet. Where there is no flock (macOS), or no lock to be had, only the file with the PID tells.
- * Source: flock(1), flock(2).
+ * Takes the lock unless somebody else has it. A lock of flock(2) belongs to the open file that the program is given, and so stays ours when the program
+ * has ended. Where there is no flock (macOS), or no lock to be had, only the file with the PID tells. Source: flock(1), flock(2).
  */
-async function locked(file: number): Promise<boolean> {
-  for (let left = 20; left > 0; left -= 1) {
-    const child = spawn('flock', ['-x', '-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', file] });
-    const [code] = (await once(child, 'close').catch(() => [0])) as [number | null];
-    // 1: somebody else holds it.
-    if (code !== 1) return true;
-    await pause(250);
-  }
-  return false;
+async function isLocked(file: number): Promise<boolean> {
+  const child = spawn('flock', ['-x', '-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', file] });
+  const [code] = (await once(child, 'close').catch(() => [0])) as [number | null];
+  // 1: somebody else holds it.
+  return code !== 1;
 }

@@ -5,7 +5,7 @@ import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
 import { beatOnce } from '../postgres/canary.js';
 import { type Cluster, clusterOf } from '../postgres/cluster.js';
-import { one, withClient } from '../postgres/connect.js';
+import { type Client, one, withClient } from '../postgres/connect.js';
 import { forgetSetBack } from '../postgres/last-known.js';
 import { noteCluster } from '../postgres/note-cluster.js';
 import { currentTimeline } from '../postgres/standby.js';
@@ -39,6 +39,14 @@ async function setArchiveCommand(cluster: Cluster): Promise<string> {
         'Set archive_mode = on and wal_level = replica in postgresql.conf, and restart the server when it suits.',
       );
     }
+    const library = await libraryThatArchives(client);
+    if (library !== undefined) {
+      throw failure(
+        'BadRequest',
+        `archive_library on ${cluster.context.host} is ${library}: PostgreSQL asks it, and not archive_command`,
+        'If Lifeboat is to archive: alter system reset archive_library, take it out of postgresql.conf, then: select pg_reload_conf()',
+      );
+    }
     const now = (await one<string>(client, `select current_setting('archive_command')`)) ?? '';
     const ours = engine.archiveCommand(cluster);
     if (now === ours) return 'archiving';
@@ -55,6 +63,11 @@ async function setArchiveCommand(cluster: Cluster): Promise<string> {
     await checkpoint('after setting archive_command');
     return 'archiving, by the command of Lifeboat';
   });
+}
+
+/** The library that archives in the place of archive_command; undefined where there is none. PostgreSQL 15 and later know it. */
+export async function libraryThatArchives(client: Client): Promise<string | undefined> {
+  return (await one<string | null>(client, `select nullif(current_setting('archive_library', true), '')`)) ?? undefined;
 }
 
 /** By the kinds of the locations: a disk is mounted, an object store answers and lets us in. */

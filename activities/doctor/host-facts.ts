@@ -10,6 +10,7 @@ import { leadsCheck } from '../backups/leads-to-now.js';
 import { looking } from '../capability.js';
 import { readable, recordsOf } from '../backups/physical-records.js';
 import { backupCheck } from './backup-check.js';
+import { serverChecks } from './server-checks.js';
 import { type HostContext, secretOf } from '../context.js';
 import { freeBytes, treeBytes } from '../files.js';
 import { claimedBy } from '../postgres/claim.js';
@@ -69,6 +70,7 @@ export const hostFacts = (context: HostContext) =>
       await check(name('server'), 'Start it; or: lifeboat start database-corruption', () => serverCheck(cluster));
       if (role !== 'primary') continue;
       await check(name('nothing was set back'), 'lifeboat start database-corruption --to latest', () => setBackCheck(cluster));
+      for (const { what, hint, look } of serverChecks(cluster)) await check(name(what), hint, look);
       await check(name('open'), 'An incident closed it: lifeboat incidents', () => openCheck(cluster));
       if (cluster.plan.backups.physical) {
         await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
