@@ -36,15 +36,9 @@ async function expirableAt(cluster: Cluster, asked: string[]): Promise<Expirable
       const records = await recordsAt(cluster, location).catch(() => undefined);
       const here = backups.filter((backup) => backup.location === location);
       const going = records ? choose(cluster, location, { backups: here, records, used }) : [];
-      // Nothing goes before a newer one that stays is proven to lead to now: after a roll-back the newest may be of a copy that was given up.
-      const stays = here.filter(
-        ({ label }) => !going.some(({ id }) => id === label) && leading.some((one) => one.label === label && one.location === location),
-      );
-      const stoppedAt = (id: string) => here.find(({ label }) => label === id)!.stoppedAt;
-      const old = new Set(going.filter(({ id }) => stays.some((one) => one.stoppedAt > stoppedAt(id))).map(({ id }) => id));
-      // And with what stays after all, that which it is based on; the newest first, so that each takes its own along.
-      for (const { label, prior } of [...here].sort((a, b) => b.stoppedAt - a.stoppedAt)) if (prior && !old.has(label)) old.delete(prior);
-      return going.filter(({ id }) => old.has(id));
+      // Nothing goes unless one that stays is proven to lead to now: after a roll-back the newest may be of a copy that was given up.
+      const stays = here.filter(({ label }) => !going.some(({ id }) => id === label));
+      return stays.some(({ label }) => leading.some((one) => one.label === label && one.location === location)) ? going : [];
     });
   return (await Promise.all(chosen)).flat();
 }
