@@ -97,9 +97,12 @@ export async function takePlace(
   name: string,
   mark: { restored: string; aside: string },
 ): Promise<Placed> {
-  const existing = (await databases(admin)).find((one) => one.name === name);
-  if (!existing) return givePlace(admin, temporary, name, mark.restored);
-  const aside = asideName(name, new Date());
+  const there = new Set((await databases(admin)).map((one) => one.name));
+  if (!there.has(name)) return givePlace(admin, temporary, name, mark.restored);
+  // Twice in one second, as when it is rolled back at once.
+  let at = Date.now();
+  while (there.has(asideName(name, new Date(at)))) at += 1000;
+  const aside = asideName(name, new Date(at));
   await checkpoint('before closing the database');
   await admin.query(`ALTER DATABASE ${id(name)} ALLOW_CONNECTIONS false`);
   try {
