@@ -1,7 +1,7 @@
-import { copyFile, open, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
-import { exists, makeDirectory, ownFor, removeTree } from '../files.js';
+import { copyFile, exists, makeDirectory, openRegular, ownFor, removeTree } from '../files.js';
 import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
 import type { Scratch } from '../postgres/scratch.js';
 import { run } from '../run.js';
@@ -94,7 +94,7 @@ async function sameUntil(one: string, other: string, lsn: string, segmentBytes: 
 }
 
 async function head(path: string, bytes: number): Promise<Buffer> {
-  const file = await open(path);
+  const file = await openRegular(path);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
     return buffer.subarray(0, bytesRead);

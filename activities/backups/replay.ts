@@ -1,6 +1,6 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { exists, makeDirectory, move, writeWhole } from '../files.js';
+import { exists, makeDirectory, move, readFile, writeWhole } from '../files.js';
 import { type Cluster, dataOwner } from '../postgres/cluster.js';
 import { type Client, one } from '../postgres/connect.js';
 import type { Scratch } from '../postgres/scratch.js';

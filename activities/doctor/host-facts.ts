@@ -19,7 +19,6 @@ import { configurationProblem, missingConfiguration } from '../postgres/configur
 import { one, withClient } from '../postgres/connect.js';
 import { missingSince } from '../postgres/end-of-recovery.js';
 import { isClosed } from '../postgres/fence.js';
-import { describePrepared, preparedTransactions } from '../postgres/prepared.js';
 import { readProof } from '../postgres/proof.js';
 import { standbyStates } from '../postgres/standby.js';
 import { run } from '../run.js';
@@ -87,7 +86,6 @@ export const hostFacts = (context: HostContext) =>
           ? says
           : { result: 'fail', says, hint: `Free ${formatBytes(size * 1.1 - free)} beside ${cluster.dataDirectory}.` };
       });
-      await check(name('prepared transactions'), 'Look at pg_prepared_xacts.', () => preparedCheck(cluster));
       await check(name('replicas'), 'Look at pg_stat_replication; rebuild the standby.', () => replicaCheck(cluster));
       await check(name('checksums'), '', async () =>
         (await controlData(cluster, cluster.dataDirectory)).checksums
@@ -170,17 +168,6 @@ async function setBackCheck(cluster: Cluster): Promise<string | Pick<Check, 'res
   const [first] = await missingSince(cluster);
   if (first === undefined) return 'it has all that its canary, its archive and its standbys know of';
   return { result: 'fail', says: first, hint: 'Restore what it had: lifeboat start database-corruption --to latest' };
-}
-
-/** A prepared transaction keeps its locks, through every restart and restore, until somebody ends it: a check would only find them held. */
-async function preparedCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
-  const found = await withClient(cluster, { database: 'postgres' }, preparedTransactions);
-  if (found.length === 0) return 'none';
-  return {
-    result: 'warn',
-    says: found.map(describePrepared).join('; '),
-    hint: 'End those that nobody will: what they have locked cannot be checked in an incident, and a restored copy has them too.',
-  };
 }
 
 async function openCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {

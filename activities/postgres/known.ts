@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeWhole } from '../files.js';
+import { readFile, writeWhole } from '../files.js';
 import type { Owner } from '../run.js';
 import type { HostContext } from '../context.js';
 

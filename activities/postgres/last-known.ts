@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeWhole } from '../files.js';
+import { readFile, writeWhole } from '../files.js';
 import { reaches } from '../backups/lsn.js';
 import { type Cluster, controlData } from './cluster.js';
 import { type Client, withClient } from './connect.js';

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile } from '../files.js';
 
 /** Where file systems are mounted, as the kernel lists it; none where there is no such list. Source: proc(5), /proc/PID/mountinfo. */
 async function mounts(): Promise<string[]> {

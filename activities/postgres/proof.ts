@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cancelled } from '../capability.js';
-import { writeWhole } from '../files.js';
+import { readFile, writeWhole } from '../files.js';
 import type { Cluster } from './cluster.js';
 
 /** Whether a restore to scratch has held on this host: a plan that no restore works with looks as good as any other until then. */

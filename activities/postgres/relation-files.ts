@@ -1,5 +1,6 @@
-import { open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { openRegular } from '../files.js';
 import { progress } from '../capability.js';
 import { type Damage, kindOf } from './amcheck.js';
 import { type PageState, stateOf } from './page.js';
@@ -132,7 +133,7 @@ interface Read {
 
 async function readPages(path: string, firstBlock: number, { checksums, pageBytes }: Layout, chunk: Buffer): Promise<Read> {
   const read: Read = { bytes: 0, bad: [], holes: [], firstIsZero: false };
-  const file = await open(path, 'r');
+  const file = await openRegular(path);
   try {
     let pending: number[] = [];
     for (;;) {

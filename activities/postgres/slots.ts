@@ -1,8 +1,8 @@
-import { open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
-import { exists } from '../files.js';
+import { exists, openRegular } from '../files.js';
 import type { Cluster } from './cluster.js';
 import { one, withClient } from './connect.js';
 
@@ -27,7 +27,7 @@ export async function slotsOf(directory: string): Promise<Slot[]> {
 }
 
 async function kindOf(path: string): Promise<Slot['kind']> {
-  const file = await open(path);
+  const file = await openRegular(path);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(84), 0, 84, 0);
     if (bytesRead < 84) throw new Error('it is cut off');

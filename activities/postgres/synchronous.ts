@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { checkpoint } from '../checkpoint.js';
-import { exists, removeTree, writeWhole } from '../files.js';
+import { exists, readFile, removeTree, writeWhole } from '../files.js';
 import type { Cluster } from './cluster.js';
 import { type Client, withClient } from './connect.js';
 
