@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readFile } from '../files.js';
 import type { Cluster } from '../postgres/cluster.js';
 import { evidenceDirectory } from '../postgres/evidence.js';
 import { repositoryInfo } from './engines.js';
