@@ -1,7 +1,8 @@
-import { appendFileSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, copyFileSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { discardCopy } from '../../activities/backups/copies.js';
 import { assess } from '../../activities/postgres/assess.js';
 import { behindFence } from '../../activities/postgres/behind-fence.js';
 import { releaseClaim } from '../../activities/postgres/claim.js';
@@ -10,6 +11,7 @@ import { openDatabase } from '../../activities/postgres/open.js';
 import { stopWrites } from '../../activities/postgres/stop-writes.js';
 import { bringBackSynchronous, needed } from '../../activities/postgres/synchronous.js';
 import { readPidFile } from '../../lab/cluster.js';
+import { startCopy, verifyRestored } from '../../activities/postgres/verify-restored.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { childrenOf } from '../../lab/processes.js';
 import { until } from '../../lab/wait.js';
@@ -156,6 +158,32 @@ describe('the fence', { timeout: 300_000 }, () => {
     expect(await readClosing(host.cluster, 'fence'), 'closed again, it is where it was').toEqual(closing);
     await open();
     expect(await readClosing(host.cluster, 'fence')).toBeUndefined();
+  });
+
+  test('a page of TOAST that was zeroed: what the assessment writes of it comes back with no restore to the latest', async () => {
+    const { primary } = lab;
+    await primary.sql('create table papers (id int primary key, body text)');
+    await primary.sql('alter table papers alter body set storage external');
+    await primary.sql(`insert into papers select n, repeat(md5(n::text), 200) from generate_series(1, 40) n`);
+    const contents = `select md5(string_agg(body, '' order by id)) as md5 from papers`;
+    const [whole] = await primary.sql<{ md5: string }>(contents);
+    const [toast] = await primary.sql<{ path: string }>(
+      `select pg_relation_filepath(reltoastrelid) as path from pg_class where relname = 'papers'`,
+    );
+    await primary.stop();
+    const file = openSync(join(primary.dataDirectory, toast!.path), 'r+');
+    writeSync(file, Buffer.alloc(8192), 0, 8192, 8192);
+    closeSync(file);
+    await primary.start();
+    await close();
+    const found = await assess(host.context).execute({ ...names, round: 1 });
+    expect(found.classification, found.findings.join('; ')).toBe('not repairable');
+    await host.restore('fence');
+    await verifyRestored(host.context).execute({ ...names, target: 'latest', declaredAt: new Date().toISOString() });
+    await startCopy(host.cluster, host.scratch('fence'));
+    expect(await host.askCopy('fence', contents)).toEqual([whole]);
+    await discardCopy(host.context).execute(names);
+    await primary.sql('drop table papers');
   });
 
   test('synchronous replication whose standby is not there yet: set aside, said, and demanded again when it streams', async () => {
