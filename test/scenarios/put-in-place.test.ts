@@ -31,9 +31,11 @@ import {
   protect,
   ran,
   recover,
+  refused,
   step,
   untilPhase,
   untilQuestion,
+  untilState,
 } from '../helpers/incident.js';
 
 /** What was put in place can be taken back: by itself when it does not hold, by a person as long as the incident is open. And what comes after. */
@@ -83,6 +85,34 @@ describe('putting the restored copy in place', { timeout: 300_000 }, () => {
     expect(beside(primary).replaced).toEqual([]);
     await close(lab);
     await storeHistory(lab, 'put-in-place-retried');
+  });
+
+  test('somebody writes behind the fence during the approval: who approved is told how much, and asked again', async () => {
+    const { primary } = lab;
+    await burst(primary, 5);
+    await overwritePages(primary, 'payments');
+    await declare(lab);
+    await untilQuestion(lab, 'approval', 'Approve');
+    // Started in another way, with the configuration as it was: what is acknowledged from here on is in the old directory alone.
+    const hba = join(primary.dataDirectory, 'pg_hba.conf');
+    await primary.stop();
+    writeFileSync(hba, readFileSync(`${hba}.lifeboat-open`, 'utf8'));
+    await primary.start();
+    for (let n = 0; n < 7; n += 1) await primary.asApp('update products set price = price where id = 1');
+    await ran(lab, ['approve', '--as', 'asha']);
+    const asked = await untilState(
+      lab,
+      'it is asked again',
+      ({ question, behindFence }) => question?.step === 'Approve' && behindFence === 7,
+    );
+    expect(asked.question?.facts.join('\n')).toMatch(/NOT AS IT SHOULD BE: 7 transactions were committed in main after it was closed/);
+    expect(isFenced(primary), 'closed again').toBe(true);
+    await refused(lab, ['approve', '--as', 'asha'], 2, /needs a reason/);
+    await ran(lab, ['approve', '--as', 'asha', '--reason', 'price lists, entered again by hand']);
+    const state = await untilPhase(lab, 'recovered');
+    expect(state.lost.join('\n')).toMatch(/7 transactions were committed in main after it was closed: not in the restored copy/);
+    await expectInService(lab, await timelineOf(primary));
+    await close(lab);
   });
 
   test('a person rolls back after the recovery: the old copy is in service again, the new one kept; the next incident follows the old timeline', async () => {
