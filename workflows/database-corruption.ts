@@ -4,11 +4,12 @@ import type { Candidate } from '../activities/backups/candidates.js';
 import { parseTarget } from '../plan/target.js';
 import { formatDuration } from '../plan/values.js';
 import { Chosen, type Incident } from './incident.js';
+import { problemOf } from './problems.js';
 import { scenario } from './scenario.js';
 import type { Choice, Problem } from './state.js';
 import { damagedDirectory, makeSafe, resumeService, rollBack, setAsideDatabase, stopServices, watch } from './shared/service.js';
 import { reprotect } from './shared/reprotect.js';
-import { findingsOf, isFailureOf } from './shared/failures.js';
+import { factOf, findingsOf, isFailureOf } from './shared/failures.js';
 
 /** A database is corrupted, or its data is wrong. Steps and their order: plan/scenarios.ts. */
 export const databaseCorruption = scenario({ recover, makeSafe, rollBack });
@@ -168,8 +169,6 @@ async function placed(incident: Incident): Promise<boolean> {
     return true;
   } catch (error) {
     if (!(error instanceof AskAgain)) throw error;
-    const { commits } = await incident.host(incident.plan.primary, 'look').behindFence({ form: 'execute', ...names(incident) });
-    tellBehindFence(incident, commits ?? 0);
     return false;
   }
 }
@@ -293,7 +292,7 @@ function lost(incident: Incident, rpoSeconds: number | null): string[] {
 /** On-call sees the figures and approves all of the copy or the one database out of it, or restores again to another target. */
 async function approved(incident: Incident): Promise<'all' | 'only'> {
   const { state } = incident;
-  const others = await incident.host(incident.plan.primary, 'look').lookAtNeighbours({ form: 'execute', ...names(incident) });
+  const others = await neighbours(incident);
   const { rpoSeconds } = state.measured;
   const facts = [
     `backup ${state.backup?.label ?? '?'} from ${state.backup?.location ?? '?'}, taken ${state.backup?.takenAt ?? '?'}; target ${state.target}`,
@@ -321,6 +320,17 @@ async function approved(incident: Incident): Promise<'all' | 'only'> {
   if (decision.choice === 'approve') return 'all';
   if (decision.choice === 'only') return 'only';
   throw new Chosen(decision);
+}
+
+/** What else is in the cluster. That it cannot be had keeps nobody from deciding, and is said. */
+async function neighbours(incident: Incident): Promise<{ lines: string[]; notAlone: string | null }> {
+  try {
+    return await incident.host(incident.plan.primary, 'look').lookAtNeighbours({ form: 'execute', ...names(incident) });
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    incident.warn(`whether other databases go back with ${incident.state.database} could not be looked at: ${problemOf(error).message}`);
+    return { lines: [], notAlone: null };
+  }
 }
 
 const onlyThis = (doubtful: boolean): Choice => ({
@@ -373,6 +383,8 @@ async function putInPlace(incident: Incident) {
     }
     return placed;
   } catch (error) {
+    const behind = isFailureOf(error, 'WrittenBehindFence') && factOf(error, 'behind');
+    if (typeof behind === 'number') tellBehindFence(incident, behind);
     const why = isFailureOf(error, 'VerificationFailed', 'ServerFailed', 'CommandFailed', 'FenceFailed');
     if (!why || form === 'rehearse') throw error;
     const back = await agent.putBack({ form, ...names(incident) });

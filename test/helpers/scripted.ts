@@ -44,20 +44,22 @@ export interface Scripted {
 /** A damaged database that a restore brings back, in a moment. */
 const going: Record<string, (input: never) => unknown> = {
   checkRequest: () => ({ summary: 'it can be done', warnings: [], planDigest: 'as-declared' }),
-  stopWrites: () => ({ summary: 'closed', proofs: [] }),
+  stopWrites: () => ({ summary: 'closed', proofs: [], warnings: [] }),
   saveEvidence: () => ({ summary: 'saved', files: [] }),
-  assess: () => ({ summary: 'damaged', classification: 'not repairable', findings: [], damagedIndexes: [], files: [] }),
+  assess: () => ({ summary: 'damaged', classification: 'not repairable', findings: [], damagedIndexes: [], notChecked: [], files: [] }),
   listCandidates: () => ({
     summary: 'one',
     candidates: [{ label: 'full', location: 'onsite', takenAt: '2026-11-21T00:00:00Z', databaseBytes: 1, timeline: 1 }],
     passedOver: [],
   }),
   restoreBeside: () => ({ summary: 'restored' }),
-  verifyRestored: () => ({ summary: 'sound', rows: [], rpoSeconds: 2, doubts: [], warnings: [], checks: [], files: [] }),
-  putInPlace: () => ({ summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000 }),
+  verifyRestored: () => ({ summary: 'sound', rows: [], rpoSeconds: 2, doubts: [], differences: [], warnings: [], checks: [], files: [] }),
+  behindFence: () => ({ summary: 'nothing', commits: 0 }),
+  lookAtNeighbours: () => ({ summary: 'no other database', lines: [], notAlone: null }),
+  putInPlace: () => ({ summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000, canGoBack: true, warnings: [] }),
   putBack: () => ({ summary: 'the old one is back', host: 'db1', quarantine: '/data.replaced', bytes: 2000 }),
   settlePlace: () => ({ summary: 'as it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
-  openDatabase: () => ({ summary: 'open' }),
+  openDatabase: () => ({ summary: 'open', warnings: [] }),
   checkHealth: () => ({ summary: 'healthy' }),
   copyFigures: () => ({
     ...{ summary: 'timeline 2', at: new Date().toISOString(), timeline: 2, transaction: '1000', beats: 10, lastCommit: null, rows: {} },

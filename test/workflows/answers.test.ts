@@ -168,7 +168,7 @@ describe('answers to an incident', { timeout: 120_000 }, () => {
     incident.script['openDatabase'] = () => {
       opened += 1;
       if (opened > 1) up = true;
-      return { summary: 'open' };
+      return { summary: 'open', warnings: [] };
     };
     // Its service says only that it is ill.
     incident.script['watchServices'] = () => {
@@ -229,7 +229,7 @@ describe('answers to an incident', { timeout: 120_000 }, () => {
     let fail = true;
     incident.script['putInPlace'] = () => {
       if (fail) throw new Error('the disk is away');
-      return { summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000 };
+      return { summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000, canGoBack: true, warnings: [] };
     };
     const question = (await approval()).question!.id;
     await incident.lifeboat.incident().approve({ by: 'dee', question });

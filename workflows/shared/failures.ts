@@ -12,3 +12,9 @@ export function findingsOf(error: unknown): string[] {
   if (!(cause instanceof ApplicationFailure) || cause.type !== 'VerificationFailed') return [];
   return (cause.details?.[0] as { findings?: string[] } | undefined)?.findings ?? [];
 }
+
+/** A name, number or digest that a failure carries; undefined when it has none of that name. */
+export function factOf(error: unknown, name: string): unknown {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof ApplicationFailure ? (cause.details?.[0] as Record<string, unknown> | undefined)?.[name] : undefined;
+}
