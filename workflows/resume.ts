@@ -13,5 +13,5 @@ export async function resume({ system, database, incident }: { system: string; d
     form: 'execute',
     services: plan.services.map(({ name }) => name),
   });
-  return [opened, ...started, health].map(({ summary }) => summary).join('; ');
+  return [...[opened, ...started, health].map(({ summary }) => summary), ...opened.warnings].join('; ');
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -56,6 +56,16 @@ it('init writes a plan that check finds good, and its schema', async () => {
     code: 0,
     out: expect.stringMatching(/good\. 1 database, 1 host, .*digest [0-9a-f]{12}\nNext, type: lifeboat doctor/),
   });
+});
+
+it('check says that a data directory is a link on this machine, and where copies lie then', async () => {
+  await lifeboat('init');
+  const real = join(directory, 'real');
+  await mkdir(real);
+  await symlink(real, join(directory, 'link'));
+  const plan = (await readFile(file, 'utf8')).replace(/dataDirectory: .*/, `dataDirectory: ${join(directory, 'link')}`);
+  await writeFile(file, plan);
+  expect(await lifeboat('check')).toMatchObject({ code: 0, out: expect.stringContaining(`link is a link to ${real} on this machine`) });
 });
 
 it('init does not overwrite a plan without --force', async () => {
