@@ -98,6 +98,7 @@ it('check --json is for programs', async () => {
   expect(JSON.parse((await lifeboat('check', '--json')).out)).toEqual({
     ok: true,
     problems: [],
+    notes: [],
     digest: expect.stringMatching(/^[0-9a-f]{12}$/),
   });
 });
