@@ -145,12 +145,10 @@ async function restoreAndPutInPlace(incident: Incident): Promise<void> {
   for (;;) {
     try {
       await restoreBeside(incident);
-      while ((await approved(incident)) === 'all') if (await placed(incident)) return;
-      await incident.step('Put the one database back', () => putOneBack(incident), {
-        host: incident.plan.primary,
-        choices: [anotherTarget],
-      });
-      return;
+      for (;;) {
+        const all = (await approved(incident)) === 'all';
+        if (await placed(incident, all)) return;
+      }
     } catch (error) {
       // A step's question was answered with another target: once more from the choice of the backup.
       if (!(error instanceof Chosen) || error.decision.choice !== 'restore') throw error;
@@ -160,12 +158,14 @@ async function restoreAndPutInPlace(incident: Incident): Promise<void> {
 }
 
 /** False when somebody wrote behind the fence meanwhile: who approved did not know of it, and is asked again. */
-async function placed(incident: Incident): Promise<boolean> {
+async function placed(incident: Incident, all: boolean): Promise<boolean> {
   const written = (problem: Problem) => {
     if (problem.type === 'WrittenBehindFence') throw new AskAgain();
   };
   try {
-    await incident.step('Put it in place', () => putInPlace(incident), { host: incident.plan.primary }, written);
+    const host = incident.plan.primary;
+    if (all) await incident.step('Put it in place', () => putInPlace(incident), { host }, written);
+    else await incident.step('Put the one database back', () => putOneBack(incident), { host, choices: [anotherTarget] }, written);
     return true;
   } catch (error) {
     if (!(error instanceof AskAgain)) throw error;
@@ -263,20 +263,36 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
   else delete state.measured.rpoNote;
   state.lost = [...(verified.missing ?? []), ...lost(incident, verified.rpoSeconds)];
   incident.warn(...verified.warnings, ...verified.differences, ...verified.doubts);
-  const { commits } = await incident.host(incident.plan.primary, 'look').behindFence({ form: 'execute', ...names(incident) });
-  if (commits) tellBehindFence(incident, commits);
+  const { commits, marked } = await incident.host(incident.plan.primary, 'look').behindFence({ form: 'execute', ...names(incident) });
+  if (marked && commits !== 0) tellBehindFence(incident, commits);
   return verified;
 }
 
-/** What was committed after the closing is in the damaged directory alone: whoever approves must know. */
-function tellBehindFence(incident: Incident, commits: number): void {
+/** What whoever approves knows of it. */
+const told = ({ state }: Incident): number | null => (state.behindFence === undefined ? 0 : state.behindFence);
+
+/** Takes out of a failure how much was committed behind the fence. */
+function noteBehind(incident: Incident, error: unknown): void {
+  const behind = isFailureOf(error, 'WrittenBehindFence') && factOf(error, 'behind');
+  if (typeof behind === 'number' || behind === null) tellBehindFence(incident, behind);
+}
+
+/** What was committed after the closing is in the damaged database alone: whoever approves must know. The last count is the one that holds. */
+function tellBehindFence(incident: Incident, commits: number | null): void {
   const { state } = incident;
-  const says = `${commits} ${commits === 1 ? 'transaction was' : 'transactions were'} committed in ${state.database} after it was closed: not in the restored copy, kept in the quarantined directory`;
+  const how =
+    commits === null
+      ? `what was committed in ${state.database} ${behindMark} cannot be told, and somebody has started its server since`
+      : `${commits} ${commits === 1 ? 'transaction was' : 'transactions were'} committed in ${state.database} ${behindMark}`;
+  const says = `${how}: not in the restored copy, kept with the old data`;
+  const others = (lines: string[]) => lines.filter((line) => !line.includes(behindMark));
   state.behindFence = commits;
-  state.doubts = [...state.doubts, says];
-  state.lost = [...state.lost, says];
+  state.doubts = [...others(state.doubts), says];
+  state.lost = [...others(state.lost), says];
   incident.warn(says);
 }
+
+const behindMark = 'after it was closed';
 
 function lost(incident: Incident, rpoSeconds: number | null): string[] {
   if (rpoSeconds === null) return ['how much was lost could not be measured'];
@@ -304,7 +320,13 @@ async function approved(incident: Incident): Promise<'all' | 'only'> {
     ...(state.differences ?? []).map((difference) => `not as in the backup: ${difference}`),
     ...(state.cautions ?? []).map((caution) => `to know: ${caution}`),
     ...others.lines.map((line) => `NOT ONLY ${state.database}: it takes back the database ${line}`),
-    ...(others.lines.length > 0 && others.notAlone !== null ? [`${state.database} cannot go back alone: ${others.notAlone}`] : []),
+    ...(others.notAlone === null
+      ? []
+      : [
+          others.lines.length > 0
+            ? `${state.database} cannot go back alone: ${others.notAlone}`
+            : `other databases of the cluster go back, too, if there are any; not checked: ${others.notAlone}`,
+        ]),
     `the damaged copy is kept, on ${incident.plan.primary}`,
   ];
   const alone: Choice[] = others.lines.length > 0 && others.notAlone === null ? [onlyThis(state.doubts.length > 0)] : [];
@@ -325,11 +347,13 @@ async function approved(incident: Incident): Promise<'all' | 'only'> {
 /** What else is in the cluster. That it cannot be had keeps nobody from deciding, and is said. */
 async function neighbours(incident: Incident): Promise<{ lines: string[]; notAlone: string | null }> {
   try {
-    return await incident.host(incident.plan.primary, 'look').lookAtNeighbours({ form: 'execute', ...names(incident) });
+    const found = await incident.host(incident.plan.primary, 'look').lookAtNeighbours({ form: 'execute', ...names(incident) });
+    // A server that went down since cannot be asked any more: what it said before still holds.
+    if (found.lines.length > 0) incident.state.neighbours = found.lines;
+    return { ...found, lines: incident.state.neighbours ?? [] };
   } catch (error) {
     if (isCancellation(error)) throw error;
-    incident.warn(`whether other databases go back with ${incident.state.database} could not be looked at: ${problemOf(error).message}`);
-    return { lines: [], notAlone: null };
+    return { lines: incident.state.neighbours ?? [], notAlone: problemOf(error).message };
   }
 }
 
@@ -343,13 +367,19 @@ const onlyThis = (doubtful: boolean): Choice => ({
 async function putOneBack(incident: Incident) {
   const { primary } = incident.plan;
   const { state } = incident;
-  const placed = await incident.host(primary, 'long').putOneBack({ form: incident.form('production'), ...names(incident) });
-  state.quarantine.push(
-    { host: placed.host, path: placed.aside, bytes: placed.bytes, what: setAsideDatabase },
-    { host: placed.host, path: placed.copy, bytes: 0, what: 'the restored copy of the whole cluster, not in use' },
-  );
+  const agent = incident.host(primary, 'long');
+  const placed = await agent
+    .putOneBack({ form: incident.form('production'), ...names(incident), behind: told(incident) })
+    .catch((error: unknown) => {
+      noteBehind(incident, error);
+      throw error;
+    });
+  // A database that was dropped leaves none to be renamed aside, and nothing to go back to.
+  if (placed.aside !== '') state.quarantine.push({ host: placed.host, path: placed.aside, bytes: placed.bytes, what: setAsideDatabase });
+  state.quarantine.push({ host: placed.host, path: placed.copy, bytes: 0, what: 'the restored copy of the whole cluster, not in use' });
   state.lost = state.lost.map((lost) => `${lost}, of ${state.database} alone`);
-  state.canRollBack = true;
+  state.canRollBack = placed.aside !== '';
+  await noteFigures(incident);
   return placed;
 }
 
@@ -368,7 +398,7 @@ async function putInPlace(incident: Incident) {
   const agent = incident.host(incident.plan.primary, 'change');
   const form = incident.form('production');
   try {
-    const placed = await agent.putInPlace({ form, ...names(incident), behind: incident.state.behindFence ?? 0 });
+    const placed = await agent.putInPlace({ form, ...names(incident), behind: told(incident) });
     if (form === 'execute') {
       if (placed.bytes > 0)
         incident.state.quarantine.push({
@@ -383,8 +413,7 @@ async function putInPlace(incident: Incident) {
     }
     return placed;
   } catch (error) {
-    const behind = isFailureOf(error, 'WrittenBehindFence') && factOf(error, 'behind');
-    if (typeof behind === 'number') tellBehindFence(incident, behind);
+    noteBehind(incident, error);
     const why = isFailureOf(error, 'VerificationFailed', 'ServerFailed', 'CommandFailed', 'FenceFailed');
     if (!why || form === 'rehearse') throw error;
     const back = await agent.putBack({ form, ...names(incident) });

@@ -146,8 +146,10 @@ export interface IncidentState {
   /** What the verification could not check, what it mended, and what no restore brings back: nothing wrong, and to be known before an approval. */
   cautions?: string[];
   measured: Measured;
-  /** Transactions that were committed in the damaged database after it was closed: they are in quarantine alone. */
-  behindFence?: number;
+  /** The other databases of the cluster, in words: a restore of the whole takes them along. */
+  neighbours?: string[];
+  /** Transactions that were committed in the damaged database after it was closed: they are in quarantine alone. Null: nobody can tell how many. */
+  behindFence?: number | null;
   quarantine: Quarantine[];
   tasks: PostRecoveryTask[];
   warnings: string[];

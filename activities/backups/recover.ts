@@ -13,7 +13,7 @@ import { damaged } from './damaged.js';
 import { endedByItsFiles } from './ended.js';
 import { canaryKnows, endsShort, endsThere, type Recovery } from './end-of-wal.js';
 import { reaches } from './lsn.js';
-import { waitAtTheEnd, type Waiting, waitsFor } from './replay.js';
+import { forgetRestorePoint, waitAtTheEnd, type Waiting, waitsFor } from './replay.js';
 import type { Restored } from './restored-mark.js';
 import { timelineOf } from './wal.js';
 
@@ -28,12 +28,21 @@ export async function recover(cluster: Cluster, of: Recovery): Promise<Omit<Rest
   const settings = { ...(await scratchSettings(cluster, scratch)), wal_retrieve_retry_interval: '300' };
   const at = { directory: scratch.directory, log: scratch.log, what: `recovering ${candidate.label}` };
   const session = { socketDirectory: scratch.socketDirectory, database: 'postgres', statementTimeout: 0 };
+  let marked = target.kind === 'latest' && known.restorePoint !== undefined;
   try {
     await launch(cluster, { directory: scratch.directory, settings, log: scratch.log });
     for (let over = false; !over;) {
       const state = await untilReady(cluster, { ...at, seconds: 86_400 }, () => look(cluster, scratch, session));
-      if (state.now === 'waiting') over = await endsThere(cluster, of, state.waiting);
-      else if (state.now === 'paused') {
+      if (state.now === 'waiting') {
+        over = await endsThere(cluster, of, state.waiting);
+        if (over && marked) {
+          marked = false;
+          over = false;
+          await stopServer(cluster, scratch.directory);
+          await forgetRestorePoint(cluster, scratch);
+          await launch(cluster, { directory: scratch.directory, settings, log: scratch.log });
+        }
+      } else if (state.now === 'paused') {
         await demandStopped(cluster, of);
         // Exactly where the incident closed the database. Its own segments behind that are nobody's; what the canary knows is acknowledged all the same.
         const beyond = known.points.find(({ lsn, by }) => by === canaryKnows && !reaches(state.lsn, lsn));

@@ -40,6 +40,19 @@ export async function waitAtTheEnd(cluster: Cluster, scratch: Scratch, restorePo
   if (await exists(recovery)) await move(recovery, standby, 'letting the copy wait for its WAL');
 }
 
+/**
+ * The restore point cannot be reached: without it as its target the copy can be promoted where it ends. Its server must be stopped; PostgreSQL ends a
+ * promotion before a target with FATAL. Source: PerformWalRecovery(), src/backend/access/transam/xlogrecovery.c.
+ */
+export async function forgetRestorePoint(cluster: Cluster, scratch: Scratch): Promise<void> {
+  const file = join(scratch.directory, 'postgresql.auto.conf');
+  const text = await readFile(file, 'utf8');
+  const kept = text.split('\n').filter((line) => !/^\s*recovery_target_(name|action)\s*=/.test(line));
+  const what = 'letting the copy end before its restore point';
+  await writeWhole(file, kept.join('\n'), { owner: await dataOwner(cluster), mode: 0o600, what });
+  await rm(askedFile(cluster, scratch), { force: true });
+}
+
 const quoted = (text: string) => text.replaceAll('\\', '\\\\').replaceAll("'", "''");
 
 /** What a copy that waits wants to have, the furthest segment last. */

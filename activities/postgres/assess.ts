@@ -2,6 +2,7 @@ import type { Capability } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { isFailure } from '../errors.js';
 import { startClosed } from './closed-server.js';
+import { closedSocket } from './closed-socket.js';
 import { markClosing, noteOwnWrites } from './closing.js';
 import { clusterOf, provenDataDirectory, type Cluster, whatIsGone } from './cluster.js';
 import { answers, one, withClient } from './connect.js';
@@ -95,9 +96,8 @@ function verdict(classification: Classification, findings: string[], files: Evid
 /** Starts a server that is down (it is closed, so nobody gets in). Returns why it could not be. */
 async function bringUp(cluster: Cluster, incident: string): Promise<string | undefined> {
   try {
-    if (await answers(cluster)) return undefined;
-    await startClosed(cluster);
-    await markClosing(cluster, incident);
+    if (!(await answers(cluster))) await startClosed(cluster);
+    if (await closedSocket(cluster)) await markClosing(cluster, incident);
     return undefined;
   } catch (error) {
     if (isFailure(error, 'ServerFailed') || isFailure(error, 'CommandFailed')) return error.message;

@@ -1,9 +1,10 @@
 import { codeOf, failure } from '../errors.js';
 import { removeTree } from '../files.js';
-import { run } from '../run.js';
-import { bin, type Cluster, dataOwner } from './cluster.js';
+import { type Cluster, dataOwner } from './cluster.js';
+import { configurationProblem } from './configuration.js';
 import { closedSocket, closedSocketDirectory } from './closed-socket.js';
 import { answers, one, tooDamagedToConnect, withClient } from './connect.js';
+import { whoCouldWrite } from './fence-proof.js';
 import { privateDirectory } from './private-directory.js';
 import { launch, ownLogFile, stopServer, untilReady } from './server.js';
 
@@ -52,20 +53,8 @@ export const removeClosedSocket = (cluster: Cluster): Promise<void> => removeTre
  * given up for what may not start: a setting that was mistyped since its start, a page that a checkpoint cannot write.
  */
 export async function whyNotRestart(cluster: Cluster): Promise<string | undefined> {
-  const { configFile } = cluster.plan.postgres;
-  const directory = cluster.dataDirectory;
-  const { code, lines } = await run(
-    await bin(cluster, 'postgres'),
-    [
-      '-C',
-      'data_directory',
-      '-D',
-      directory,
-      ...(configFile ? ['-c', `config_file=${configFile}`, '-c', `data_directory=${directory}`] : []),
-    ],
-    { owner: await dataOwner(cluster), accept: [1, 2] },
-  );
-  if (code !== 0) return `its configuration cannot be read: ${lines.slice(-2).join(' | ')}`;
+  const problem = await configurationProblem(cluster);
+  if (problem !== undefined) return `it would not start with its configuration: ${problem}`;
   return withClient(cluster, { database: 'postgres', statementTimeout: 0 }, async (client) => {
     await client.query('checkpoint');
     return undefined;
@@ -77,20 +66,20 @@ export async function whyNotRestart(cluster: Cluster): Promise<string | undefine
 }
 
 /** Throws FenceFailed unless the server itself says that it listens on its private socket alone, and nobody but Lifeboat is there. */
-export async function proveClosed(cluster: Cluster): Promise<string[]> {
+export async function proveClosed(cluster: Cluster): Promise<{ proofs: string[]; warnings: string[] }> {
   const socket = await closedSocket(cluster);
+  const workers: string[] = [];
   const wrong = await withClient(cluster, { database: 'postgres' }, async (client) => {
     const listens = await one<string>(client, `select pg_catalog.current_setting('listen_addresses')`);
     const sockets = await one<string>(client, `select pg_catalog.current_setting('unix_socket_directories')`);
     if (socket === undefined || sockets !== socket || listens !== '')
       return `it listens on ${[sockets, listens].filter(Boolean).join(', ')}`;
-    const others = await one<string>(
-      client,
-      `select pg_catalog.count(*) from pg_catalog.pg_stat_activity
-       where backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid() and application_name <> 'lifeboat'`,
-    );
-    return Number(others) > 0 ? `${others} sessions that are not Lifeboat's are connected` : undefined;
+    const others = (await whoCouldWrite(client)).filter(({ own }) => !own);
+    workers.push(...new Set(others.map(({ kind }) => kind).filter((kind) => kind !== 'client backend')));
+    const sessions = others.filter(({ kind }) => kind === 'client backend').length;
+    return sessions > 0 ? `${sessions} sessions that are not Lifeboat's are connected` : undefined;
   });
-  if (wrong === undefined) return ['it listens on a private socket alone', 'no client session is left'];
+  const warnings = workers.map((kind) => `${kind} of an extension runs in the closed server: what it writes now is not in a restored copy`);
+  if (wrong === undefined) return { proofs: ['it listens on a private socket alone', 'no client session is left'], warnings };
   throw failure('FenceFailed', `${cluster.database} is not closed: ${wrong}`, 'Stop the server on the host, then: lifeboat decide retry');
 }

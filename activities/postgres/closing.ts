@@ -1,11 +1,15 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
-import { codeOf } from '../errors.js';
+import { codeOf, failure } from '../errors.js';
 import { readFile, removeTree, writeWhole } from '../files.js';
+import { startOf } from '../processes.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 import { closedSocket } from './closed-socket.js';
 import { one, withClient } from './connect.js';
+import { whoCouldWrite } from './fence-proof.js';
+import { postmasterPid } from './server.js';
 
 /** Where a database stood when an incident closed it: what is in its WAL after that is nobody's acknowledged work. */
 export interface Closing {
@@ -18,6 +22,8 @@ export interface Closing {
   restorePoint: string;
   /** Up to where the WAL after it is Lifeboat's own: nobody else could get in. Absent: the restore point. */
   ours?: string;
+  /** The server that ran closed then. As long as it is that one which runs closed, nobody has been there. */
+  postmaster?: string;
 }
 
 const file = (cluster: Cluster, incident: string) => join(cluster.context.state, `closing-${cluster.database}-${incident}.json`);
@@ -31,8 +37,23 @@ export async function readClosing(cluster: Cluster, incident: string): Promise<C
 const writeClosing = (cluster: Cluster, incident: string, closing: Closing): Promise<void> =>
   writeWhole(file(cluster, incident), JSON.stringify(closing), { what: 'noting where it was closed' });
 
-/** The database is open again, or another one stands in its place: where it was closed says nothing any more. */
-export const removeClosing = (cluster: Cluster, incident: string): Promise<void> => removeTree(file(cluster, incident));
+/** The database is open again, or another one stands in its place: where it was closed, by whichever incident, says nothing any more. */
+export async function removeClosings(cluster: Cluster): Promise<void> {
+  for (const path of await closings(cluster)) await removeTree(path);
+}
+
+async function closings({ context, database }: Cluster): Promise<string[]> {
+  const names = await readdir(context.state).catch((): string[] => []);
+  return names.filter((name) => name.startsWith(`closing-${database}-`) && name.endsWith('.json')).map((name) => join(context.state, name));
+}
+
+/** Who runs on its private socket alone, told from whoever gets the same PID later; undefined when nobody does, or something of an extension with it. */
+async function closedPostmaster(cluster: Cluster): Promise<string | undefined> {
+  const pid = (await closedSocket(cluster)) && (await postmasterPid(cluster.dataDirectory));
+  if (!pid) return undefined;
+  const workers = await withClient(cluster, { database: 'postgres' }, whoCouldWrite).catch(() => undefined);
+  return workers?.every(({ own }) => own) ? `${pid} ${await startOf(pid)}` : undefined;
+}
 
 /**
  * Marks in the WAL of a server that was just closed where acknowledged work ends, and sees that the mark is archived. Idempotent. A server that
@@ -41,8 +62,12 @@ export const removeClosing = (cluster: Cluster, incident: string): Promise<void>
  */
 export async function markClosing(cluster: Cluster, incident: string): Promise<void> {
   if (await readClosing(cluster, incident)) return;
-  // A name in the WAL has at most 63 bytes.
-  const restorePoint = `lifeboat-${incident}`.slice(0, 63);
+  // An earlier incident closed it and it was not opened since: what was written after that mark is nobody's either, the earlier assessment's included.
+  const [earlier] = await closings(cluster);
+  if (earlier !== undefined) return writeClosing(cluster, incident, JSON.parse(await readFile(earlier, 'utf8')) as Closing);
+  // At most 63 bytes, and never the same twice: a recovery stops at the first of its name.
+  const restorePoint = `lifeboat-${incident.slice(-40)}-${Date.now()}`;
+  const postmaster = await closedPostmaster(cluster);
   await withClient(cluster, { database: 'postgres' }, async (client) => {
     const timeline = Number(await one<number>(client, 'select timeline_id from pg_catalog.pg_control_checkpoint()'));
     await checkpoint('before the restore point');
@@ -55,14 +80,22 @@ export async function markClosing(cluster: Cluster, incident: string): Promise<v
     // The record is only sure to be on disk, and archived, when its segment is.
     await client.query('select pg_catalog.pg_switch_wal()');
     await checkpoint('after the restore point');
-    await writeClosing(cluster, incident, { at: new Date().toISOString(), timeline, lsn, restorePoint });
+    await writeClosing(cluster, incident, {
+      at: new Date().toISOString(),
+      timeline,
+      lsn,
+      restorePoint,
+      ...(postmaster ? { postmaster } : {}),
+    });
   });
 }
 
 /** What was written since the closing is Lifeboat's own, as long as the server has a private socket alone. Call when a step that writes is done. */
 export async function noteOwnWrites(cluster: Cluster, incident: string): Promise<void> {
   const closing = await readClosing(cluster, incident);
-  if (!closing || !(await closedSocket(cluster))) return;
+  // Of another server than the one that was closed nobody knows who else wrote there.
+  const postmaster = closing?.postmaster !== undefined && (await closedPostmaster(cluster)) === closing.postmaster;
+  if (!closing || !postmaster) return;
   // A record of its own: the end of what was written lies in a file that may not be there yet.
   const ours = await withClient(cluster, { database: 'postgres' }, (client) =>
     one<string>(client, `select pg_catalog.pg_create_restore_point('lifeboat looked')::text`),
@@ -78,6 +111,7 @@ export async function noteOwnWrites(cluster: Cluster, incident: string): Promise
 export async function commitsBehind(cluster: Cluster, incident: string, directory = cluster.dataDirectory): Promise<number | undefined> {
   const closing = await readClosing(cluster, incident);
   if (!closing) return undefined;
+  if (closing.postmaster !== undefined && (await closedPostmaster(cluster)) === closing.postmaster) return 0;
   const found = { commits: 0, gone: false };
   await run(
     await bin(cluster, 'pg_waldump', directory),
@@ -94,4 +128,22 @@ export async function commitsBehind(cluster: Cluster, incident: string, director
     },
   );
   return found.gone ? undefined : found.commits;
+}
+
+/**
+ * Throws WrittenBehindFence when more was committed since the closing than the person who approved was told, or nobody can tell how much. `told`: what
+ * that person knows of; null: that it is not known.
+ */
+export async function demandNothingBehind(cluster: Cluster, incident: string, told: number | null): Promise<void> {
+  if (told === null || !(await readClosing(cluster, incident))) return;
+  const behind = (await commitsBehind(cluster, incident)) ?? null;
+  if (behind !== null && behind <= told) return;
+  throw failure(
+    'WrittenBehindFence',
+    behind === null
+      ? `the server of ${cluster.database} was started by somebody else after it was closed, and what was committed there cannot be told`
+      : `${behind} transactions were committed in ${cluster.database} after it was closed: they are not in the restored copy`,
+    'Nothing was moved. They stay with the old data: approve with that in mind, or restore again.',
+    { behind },
+  );
 }

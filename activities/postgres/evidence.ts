@@ -1,4 +1,4 @@
-import { mkdir, readlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Capability } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
@@ -85,7 +85,11 @@ export async function noteServerLog(cluster: Cluster, incident: string): Promise
   if (log) await writeWhole(noteFile(cluster, incident), log, { what: 'noting the log of the server' });
 }
 
-export const forgetServerLog = (cluster: Cluster, incident: string): Promise<void> => removeTree(noteFile(cluster, incident));
+/** Of all incidents: the database is open again, and logs as it is configured. */
+export async function forgetServerLogs(cluster: Cluster): Promise<void> {
+  for (const name of await readdir(cluster.context.state))
+    if (name.startsWith(`server-log-${cluster.database}-`)) await removeTree(join(cluster.context.state, name));
+}
 
 /** The log of a server that runs is wherever its standard error goes; of one that does not, where we last started it, or Debian's place. */
 async function findServerLog(cluster: Cluster): Promise<string | undefined> {

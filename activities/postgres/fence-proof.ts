@@ -117,9 +117,10 @@ async function endSessions(cluster: Cluster): Promise<{ sessions: number; worker
   });
 }
 
-async function whoCouldWrite(client: Client): Promise<{ pid: number; kind: string }[]> {
-  const { rows } = await client.query<{ pid: number; kind: string }>(
-    `select pid, coalesce(backend_type, 'unknown') as kind from pg_stat_activity
+/** Sessions, and workers of extensions, that could write rows. `own`: a session of Lifeboat. */
+export async function whoCouldWrite(client: Client): Promise<{ pid: number; kind: string; own: boolean }[]> {
+  const { rows } = await client.query<{ pid: number; kind: string; own: boolean }>(
+    `select pid, coalesce(backend_type, 'unknown') as kind, application_name = 'lifeboat' as own from pg_catalog.pg_stat_activity
      where pid <> pg_backend_pid() and coalesce(backend_type, '') <> all ($1)
        and not (coalesce(backend_type, '') = 'walsender' and datid is null) and coalesce(backend_type, '') not like 'parallel worker%'`,
     [harmless],

@@ -73,7 +73,7 @@ export async function putFence(cluster: Cluster, incident: string, directory = c
   if (isFence(now) && kept === undefined) throw nothingKept(cluster, hba);
   const text = [
     `${heading} ${incident}. The file as it was: ${openedName(hba)}`,
-    `# To open it by hand: put that file back in this one's place and reload the server.`,
+    `# To open it by hand: put that file back in this one's place, stop the server (pg_ctl stop), and start it as usual: it listens on a private socket.`,
     ...ownWays(cluster, await readFile(openedName(hba), 'utf8')),
     'local all all reject',
     'host all all all reject',

@@ -59,13 +59,17 @@ export const isBehind = (now: { lsn: string; seq?: number | undefined }, last: L
 
 /**
  * Another directory is production now, put in place by an incident: what is known begins anew with it. `rolledBack`: it is the one that was production
- * before, which may be too damaged to be asked; then it is what it was.
+ * before, which may be too damaged to be asked; then it is what it was. `from`: the timeline of the copy that was put aside.
  */
-export async function noteInPlace(cluster: Cluster, { rolledBack = false } = {}): Promise<void> {
+export async function noteInPlace(
+  cluster: Cluster,
+  { rolledBack = false, from }: { rolledBack?: boolean; from?: number | undefined } = {},
+): Promise<void> {
   const last = await readLastKnown(cluster);
   const now = await withClient(cluster, { database: 'postgres' }, pointNow).catch(() => undefined);
   if (rolledBack) {
-    const known = now ?? last?.before ?? (await ofControlFile(cluster));
+    // What was never noted as production needs no way back from it.
+    const known = now ?? (last?.timeline === from ? last?.before : last) ?? (await ofControlFile(cluster));
     if (known) await write(cluster, known);
     return;
   }

@@ -54,7 +54,10 @@ async function demandSame(cluster: Cluster, served: string): Promise<void> {
 async function isGood(client: Client): Promise<boolean> {
   const wrong = await one<string>(
     client,
-    'select (select count(*) from pg_file_settings where error is not null) + (select count(*) from pg_hba_file_rules where error is not null)',
+    // A setting that waits for a restart, or that the command line overrides, is "not applied", and no mistake.
+    `select (select count(*) from pg_file_settings f where error is not null and not exists (
+               select from pg_settings s where s.name = f.name and (s.pending_restart or s.source = 'command line')))
+          + (select count(*) from pg_hba_file_rules where error is not null)`,
   ).catch(() => '1');
   return Number(wrong) === 0;
 }

@@ -6,10 +6,10 @@ import { exists, removeTree } from '../files.js';
 import { claimedBy, releaseClaim } from './claim.js';
 import { removeClosedSocket } from './closed-server.js';
 import { closedSocket } from './closed-socket.js';
-import { removeClosing } from './closing.js';
+import { removeClosings } from './closing.js';
 import { clusterOf } from './cluster.js';
 import { answers } from './connect.js';
-import { forgetServerLog } from './evidence.js';
+import { forgetServerLogs } from './evidence.js';
 import { hbaFile, isClosed, liftFence } from './fence.js';
 import { resumeSubscriptions } from './subscriptions.js';
 import { launch, stopServer, untilReady } from './server.js';
@@ -41,8 +41,8 @@ export const openDatabase = (context: HostContext): Capability<OpenInput, { summ
     await untilReady(cluster, { directory: cluster.dataDirectory, seconds: 300, what: 'starting it' }, async () =>
       (await answers(cluster)) ? true : undefined,
     );
-    await removeClosing(cluster, incident);
-    await forgetServerLog(cluster, incident);
+    await removeClosings(cluster);
+    await forgetServerLogs(cluster);
     await resumeSubscriptions(cluster);
     const aside = await setAsideSynchronous(cluster);
     const canary = await beatOnce(cluster);

@@ -10,7 +10,7 @@ import { failure, isFailure } from '../errors.js';
 import { exists, makeDirectory, move, readFile, treeBytes, writeWhole } from '../files.js';
 import { demandClaim } from './claim.js';
 import { proveClosed, startClosed } from './closed-server.js';
-import { commitsBehind } from './closing.js';
+import { demandNothingBehind, removeClosings } from './closing.js';
 import { readCanary } from './canary.js';
 import { readCatalog } from './checks.js';
 import { type Cluster, clusterOf, controlData, dataOwner, provenDataDirectory } from './cluster.js';
@@ -52,7 +52,7 @@ const sides = (cluster: Cluster, incident: string) => ({
  * Renames the damaged data directory aside and the restored one into its place, and starts it closed. Nothing is removed. Which of the
  * three names exist says how far an earlier attempt came.
  */
-export const putInPlace = (context: HostContext): Capability<PlaceInput & { behind?: number }, Placed> => ({
+export const putInPlace = (context: HostContext): Capability<PlaceInput & { behind?: number | null }, Placed> => ({
   async rehearse({ database, incident }) {
     const cluster = clusterOf(context, database);
     const directory = await provenDataDirectory(cluster);
@@ -84,14 +84,16 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
         await sameSystem(cluster, place, restored);
         // Closed for whoever starts it later; and what does not run cannot write, whatever was opened in the hours since.
         await putFence(cluster, incident);
-        await stopServer(cluster);
+        // Before it is stopped: a server that ran closed all the while has had nobody in it, and a shutdown may remove the WAL that would tell.
         await demandNothingBehind(cluster, incident, behind);
+        await stopServer(cluster);
       }
       await makeReady(cluster, restored, incident, copy.timeline);
       if (!(await exists(quarantine))) await move(place, quarantine, 'moving the damaged directory aside');
       await move(restored, place, 'moving the restored directory into place');
     }
     await markPlaced(scratchOf(cluster, incident));
+    await removeClosings(cluster);
     if (!(await exists(quarantine))) {
       throw failure(
         'WrongTarget',
@@ -114,18 +116,6 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
     };
   },
 });
-
-/** Throws WrittenBehindFence when more was committed since the closing than the person who approved was told. */
-async function demandNothingBehind(cluster: Cluster, incident: string, told: number): Promise<void> {
-  const behind = await commitsBehind(cluster, incident);
-  if (behind === undefined || behind <= told) return;
-  throw failure(
-    'WrittenBehindFence',
-    `${behind} transactions were committed in ${cluster.database} after it was closed: they are not in the restored copy`,
-    'Nothing was moved. They stay in the quarantined directory: approve with that in mind, or restore again.',
-    { behind },
-  );
-}
 
 async function sameSystem(cluster: Cluster, place: string, restored: string): Promise<void> {
   const [old, copy] = await Promise.all([controlData(cluster, place).catch(() => undefined), controlData(cluster, restored)]);
@@ -243,7 +233,7 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
         return ` (it does not start: ${error.message})`;
       },
     );
-    await noteInPlace(cluster, { rolledBack: true });
+    await noteInPlace(cluster, { rolledBack: true, from: (await readMark(scratchOf(cluster, incident)))?.restored?.timeline });
     const kept = (await exists(aside)) ? aside : restored;
     const bytes = (await exists(kept)) ? await treeBytes(kept) : 0;
     return {

@@ -5,7 +5,7 @@ import { failure } from '../errors.js';
 import { checkSession } from './check-session.js';
 import { demandClaim } from './claim.js';
 import { noteOwnWrites } from './closing.js';
-import { clusterOf } from './cluster.js';
+import { type Cluster, clusterOf } from './cluster.js';
 import { type Client, one } from './connect.js';
 import type { DatabaseName } from './relations.js';
 import { withTheirPath } from './session.js';
@@ -36,49 +36,52 @@ export const repair = (context: HostContext): Capability<RepairInput, { summary:
   async execute({ database, incident, damagedIndexes, vacuumFull }) {
     const cluster = clusterOf(context, database);
     await demandClaim(cluster, incident);
-    const session = checkSession(cluster);
-    const rewritten = new Set<string>();
-    const gone: string[] = [];
-    let rebuilt = 0;
-    for (const [at, damaged] of damagedIndexes.entries()) {
-      progress({ what: `REINDEX ${damaged.name}`, percent: Math.round((100 * at) / damagedIndexes.length) });
-      await session(damaged.database.name, async (client) => {
-        const found = await find(client, damaged);
-        if (!found) {
-          gone.push(`${damaged.name} in database ${damaged.database.name}`);
-          return;
-        }
-        await checkpoint(`before reindex`);
-        await withTheirPath(client, () => client.query(`reindex index ${damaged.name}`));
-        await checkpoint(`after reindex`);
-        rebuilt += 1;
-        const table = `${damaged.database.oid}/${found.table}`;
-        if (!vacuumFull || rewritten.has(table)) return;
-        rewritten.add(table);
-        progress({ what: `VACUUM FULL ${found.quoted}` });
-        await checkpoint('before vacuum full');
-        await withTheirPath(client, () => client.query(`vacuum full ${found.quoted}`));
-        await checkpoint('after vacuum full');
-      }).catch((error: unknown) => {
-        if (!isLocked(error)) throw error;
-        throw failure(
-          'Busy',
-          `${damaged.name} in database ${damaged.database.name} cannot be rebuilt: somebody holds a lock on it`,
-          'End it (select * from pg_locks, pg_prepared_xacts), then: lifeboat decide retry',
-        );
-      });
-    }
-    await noteOwnWrites(cluster, incident);
-    const vacuumed = rewritten.size > 0 ? `, ${rewritten.size} tables rewritten` : '';
-    const summary = `${indexes(rebuilt)} rebuilt${vacuumed}`;
-    if (gone.length === 0) return { summary };
-    throw failure(
-      'WrongTarget',
-      `${summary}; not there any more: ${gone.join(', ')}`,
-      'Somebody changed them since they were found damaged. To restore instead: lifeboat decide skip',
-    );
+    return rebuild(cluster, damagedIndexes, vacuumFull).finally(() => noteOwnWrites(cluster, incident));
   },
 });
+
+async function rebuild(cluster: Cluster, damagedIndexes: DamagedIndex[], vacuumFull: boolean): Promise<{ summary: string }> {
+  const session = checkSession(cluster);
+  const rewritten = new Set<string>();
+  const gone: string[] = [];
+  let rebuilt = 0;
+  for (const [at, damaged] of damagedIndexes.entries()) {
+    progress({ what: `REINDEX ${damaged.name}`, percent: Math.round((100 * at) / damagedIndexes.length) });
+    await session(damaged.database.name, async (client) => {
+      const found = await find(client, damaged);
+      if (!found) {
+        gone.push(`${damaged.name} in database ${damaged.database.name}`);
+        return;
+      }
+      await checkpoint(`before reindex`);
+      await withTheirPath(client, () => client.query(`reindex index ${damaged.name}`));
+      await checkpoint(`after reindex`);
+      rebuilt += 1;
+      const table = `${damaged.database.oid}/${found.table}`;
+      if (!vacuumFull || rewritten.has(table)) return;
+      rewritten.add(table);
+      progress({ what: `VACUUM FULL ${found.quoted}` });
+      await checkpoint('before vacuum full');
+      await withTheirPath(client, () => client.query(`vacuum full ${found.quoted}`));
+      await checkpoint('after vacuum full');
+    }).catch((error: unknown) => {
+      if (!isLocked(error)) throw error;
+      throw failure(
+        'Busy',
+        `${damaged.name} in database ${damaged.database.name} cannot be rebuilt: somebody holds a lock on it`,
+        'End it (select * from pg_locks, pg_prepared_xacts), then: lifeboat decide retry',
+      );
+    });
+  }
+  const vacuumed = rewritten.size > 0 ? `, ${rewritten.size} tables rewritten` : '';
+  const summary = `${indexes(rebuilt)} rebuilt${vacuumed}`;
+  if (gone.length === 0) return { summary };
+  throw failure(
+    'WrongTarget',
+    `${summary}; not there any more: ${gone.join(', ')}`,
+    'Somebody changed them since they were found damaged. To restore instead: lifeboat decide skip',
+  );
+}
 
 const indexes = (count: number) => `${count} ${count === 1 ? 'index' : 'indexes'}`;
 

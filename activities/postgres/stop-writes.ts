@@ -46,7 +46,7 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
     const cluster = clusterOf(context, database);
     const directory = await provenDataDirectory(cluster);
     await claim(cluster, incident);
-    if (await closedSocket(cluster)) return closed(cluster, incident, 0, []);
+    if (await closedSocket(cluster)) return (await tooDamaged(cluster)) ?? (await closed(cluster, incident, 0, []));
     await mendConfiguration(cluster);
     const running = (await postmasterPid(directory)) !== undefined;
     await noteServerLog(cluster, incident);
@@ -63,13 +63,8 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
       }
       await reload(directory);
       await demandOwnWay(cluster);
-      const damage = await tooDamagedToConnect(cluster);
-      if (damage) {
-        // Nothing could be proven on it, and it is of no use as it runs: what does not run cannot write.
-        await stopServer(cluster);
-        const proofs = [`it let nobody in (${damage})`, 'its postmaster is not alive'];
-        return { summary: 'stopped, and closed when it starts', proofs, warnings: [] };
-      }
+      const damaged = await tooDamaged(cluster);
+      if (damaged) return damaged;
       const why = await whyNotRestart(cluster);
       return why === undefined ? await restartClosed(cluster, incident, probe) : await closeAsItRuns(cluster, incident, probe, why);
     } catch (error) {
@@ -103,6 +98,7 @@ async function restartClosed(cluster: Cluster, incident: string, probe: Client |
   } catch (error) {
     if (!isFailure(error, 'ServerFailed') && !isFailure(error, 'CommandFailed')) throw error;
     // It ran a moment ago. Nobody gets in past the closed pg_hba.conf, whoever starts it.
+    await stopServer(cluster);
     return {
       summary: `stopped, and it does not start again: ${error.message}`,
       proofs: ['its postmaster is not alive'],
@@ -114,11 +110,20 @@ async function restartClosed(cluster: Cluster, incident: string, probe: Client |
   return closed(cluster, incident, sessions === undefined ? undefined : Number(sessions), proofs);
 }
 
+/** Stops a server that lets nobody in: nothing could be proven on it, and what does not run cannot write. */
+async function tooDamaged(cluster: Cluster): Promise<StopWritesResult | undefined> {
+  const damage = await tooDamagedToConnect(cluster);
+  if (!damage) return undefined;
+  await stopServer(cluster);
+  const proofs = [`it let nobody in (${damage})`, 'its postmaster is not alive'];
+  return { summary: 'stopped, and closed when it starts', proofs, warnings: [] };
+}
+
 async function closed(cluster: Cluster, incident: string, sessions: number | undefined, proofs: string[]): Promise<StopWritesResult> {
-  const proven = [...proofs, ...(await proveClosed(cluster))];
+  const proven = await proveClosed(cluster);
   await markClosing(cluster, incident);
   const ended = sessions === undefined ? 'all sessions' : `${sessions} ${sessions === 1 ? 'session' : 'sessions'}`;
-  return { summary: `closed: ${ended} ended, a write is refused`, proofs: proven, warnings: [] };
+  return { summary: `closed: ${ended} ended, a write is refused`, proofs: [...proofs, ...proven.proofs], warnings: proven.warnings };
 }
 
 /** The second best: it goes on as it runs, since it might not come back, and pg_hba.conf alone keeps everybody out who is not its superuser. */

@@ -40,8 +40,12 @@ export async function bringBackSynchronous(cluster: Cluster): Promise<boolean> {
   const aside = await noted(cluster);
   if (!aside) return false;
   return withClient(cluster, { database: 'postgres' }, async (client) => {
-    const names = await client.query(`select from pg_catalog.pg_stat_replication where state = 'streaming'`);
-    if ((names.rowCount ?? 0) < needed(aside.value)) return false;
+    // A subscriber or pg_receivewal streams, too, and confirms nothing.
+    const { rows } = await client.query<{ name: string }>(
+      `select pg_catalog.lower(application_name) as name from pg_catalog.pg_stat_replication where state = 'streaming'`,
+    );
+    const wanted = listed(aside.value);
+    if (rows.filter(({ name }) => wanted.includes('*') || wanted.includes(name)).length < needed(aside.value)) return false;
     await client.query(
       aside.byAlterSystem
         ? `alter system set synchronous_standby_names = ${pg.escapeLiteral(aside.value)}`
@@ -66,6 +70,15 @@ async function demanded(client: Client): Promise<SetAside> {
 
 /** How many standbys have to confirm a commit: the number in `FIRST 2 (a, b)`, `ANY 1 (a, b)` and `2 (a, b)`; one in `a, b`. */
 export const needed = (names: string): number => Number(/^\s*(?:(?:first|any)\s+)?(\d+)\s*\(/i.exec(names)?.[1] ?? 1);
+
+/** The names in it, in small letters, as they are compared. */
+export const listed = (names: string): string[] =>
+  (/\((.*)\)/.exec(names)?.[1] ?? names).split(',').map((name) =>
+    name
+      .trim()
+      .replace(/^"(.*)"$/, '$1')
+      .toLowerCase(),
+  );
 
 async function streaming(client: Client): Promise<number> {
   const { rowCount } = await client.query(

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verifyRestored } from '../../activities/postgres/verify-restored.js';
 import { demandSpace } from '../../activities/postgres/check-request.js';
 import { treeBytes } from '../../activities/files.js';
-import { markClosing } from '../../activities/postgres/closing.js';
+import { markClosing, removeClosings } from '../../activities/postgres/closing.js';
 import { stopServer } from '../../activities/postgres/server.js';
 import { walSegments } from '../../lab/damage-backups.js';
 import { createLab, type Lab } from '../../lab/lab.js';
@@ -116,6 +116,18 @@ describe('the end of a recovery', { timeout: 300_000 }, () => {
     });
   });
 
+  test('the same for a database that an incident has closed: its restore point is beyond the hole, and the copy ends before it', async () => {
+    await markClosing(host.cluster, 'closed-nowhere');
+    await switchSegment(lab.primary);
+    await without(async () => {
+      const restored = await host.restore('closed-nowhere');
+      expect(await orders('closed-nowhere')).toBe(before);
+      expect(restored.short).toMatch(new RegExp(`^WAL segment ${segment} is damaged at `));
+      await end('closed-nowhere');
+    });
+    await removeClosings(host.cluster);
+  });
+
   test('a target behind the damage names the segment and not the backup; one before it is reached', async () => {
     await without(async () => {
       await expect(host.restore('behind', late)).rejects.toMatchObject({
@@ -150,6 +162,7 @@ describe('the end of a recovery', { timeout: 300_000 }, () => {
     expect(restored.short).toBeUndefined();
     expect(await orders('closed')).toBe(closedAt);
     await end('closed');
+    await removeClosings(host.cluster);
     // The canary knows of a commit behind it: somebody wrote through the fence.
     await markClosing(host.cluster, 'written-behind');
     await host.beat();

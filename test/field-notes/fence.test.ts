@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, copyFileSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, copyFileSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { releaseClaim } from '../../activities/postgres/claim.js';
 import { noteOwnWrites, readClosing } from '../../activities/postgres/closing.js';
 import { openDatabase } from '../../activities/postgres/open.js';
 import { stopWrites } from '../../activities/postgres/stop-writes.js';
-import { bringBackSynchronous, needed } from '../../activities/postgres/synchronous.js';
+import { bringBackSynchronous, listed, needed } from '../../activities/postgres/synchronous.js';
 import { readPidFile } from '../../lab/cluster.js';
 import { startCopy, verifyRestored } from '../../activities/postgres/verify-restored.js';
 import { createLab, type Lab } from '../../lab/lab.js';
@@ -128,7 +128,16 @@ describe('the fence', { timeout: 300_000 }, () => {
     await lab.primary.start();
     for (let n = 0; n < 5; n += 1) await lab.primary.asApp('update products set price = price where id = 1');
     writeFileSync(hba, fence);
-    expect(await behindFence(host.context).execute(names)).toMatchObject({ commits: 5 });
+    expect(await behindFence(host.context).execute(names)).toMatchObject({ commits: 5, marked: true });
+    await noteOwnWrites(host.cluster, 'fence');
+    expect(await behindFence(host.context).execute(names), 'what they wrote never counts as our own').toMatchObject({ commits: 5 });
+    // A checkpoint removes what is archived of the WAL: then nobody knows, which is not nothing.
+    const { ours, lsn } = (await readClosing(host.cluster, 'fence'))!;
+    const [segment] = await lab.primary.sql<{ name: string }>('select pg_walfile_name($1::pg_lsn) as name', [ours ?? lsn]);
+    const file = join(lab.primary.dataDirectory, 'pg_wal', segment!.name);
+    renameSync(file, `${file}.away`);
+    expect(await behindFence(host.context).execute(names)).toMatchObject({ commits: null, marked: true });
+    renameSync(`${file}.away`, file);
   });
 
   test('a setting was mistyped since it started: it is closed as it runs, and who can still get in is said', async () => {
@@ -151,7 +160,7 @@ describe('the fence', { timeout: 300_000 }, () => {
     const closing = await readClosing(host.cluster, 'fence');
     expect(closing).toMatchObject({
       timeline: 1,
-      restorePoint: 'lifeboat-fence',
+      restorePoint: expect.stringMatching(/^lifeboat-fence-\d+$/) as string,
       lsn: expect.stringMatching(/^[0-9A-F]+\/[0-9A-F]+$/) as string,
     });
     await close();
@@ -186,6 +195,30 @@ describe('the fence', { timeout: 300_000 }, () => {
     await primary.sql('drop table papers');
   });
 
+  test('a key that the owner can read no more since it started: it is closed as it runs, and not stopped for ever', async () => {
+    const conf = join(lab.primary.dataDirectory, 'postgresql.conf');
+    const good = readFileSync(conf, 'utf8');
+    writeFileSync(conf, `${good}\nssl = on\nssl_key_file = '/nowhere/server.key'\n`);
+    try {
+      const closed = await close();
+      expect(closed.summary).toMatch(/closed by pg_hba\.conf alone/);
+      expect(closed.warnings.join('; ')).toMatch(/would not start with its configuration: ssl_key_file cannot be read/);
+      expect(lab.primary.isRunning()).toBe(true);
+    } finally {
+      writeFileSync(conf, good);
+    }
+  });
+
+  test('closed by an incident that was aborted, and not opened since: the next one ends at the mark of the first', async () => {
+    await close();
+    const first = await readClosing(host.cluster, 'fence');
+    await assess(host.context).execute({ ...names, round: 1 });
+    await releaseClaim(host.cluster, 'fence');
+    await stopWrites(host.context).execute({ database: 'main', incident: 'next' });
+    expect(await readClosing(host.cluster, 'next')).toMatchObject({ lsn: first!.lsn, restorePoint: first!.restorePoint });
+    await releaseClaim(host.cluster, 'next');
+  });
+
   test('synchronous replication whose standby is not there yet: set aside, said, and demanded again when it streams', async () => {
     const [primary, standby] = [lab.primary, lab.standby!];
     await primary.sql(`alter system set synchronous_standby_names = 'FIRST 1 (db2)'`);
@@ -211,4 +244,10 @@ describe('the fence', { timeout: 300_000 }, () => {
     ['any 3 (a, b, c)', 3],
     ['*', 1],
   ])('%s asks for %i', (text, count) => expect(needed(text)).toBe(count));
+
+  test.each([
+    ['db2', ['db2']],
+    ['FIRST 2 ("Db2", db3)', ['db2', 'db3']],
+    ['*', ['*']],
+  ])('%s names %j', (text, names) => expect(listed(text)).toEqual(names));
 });

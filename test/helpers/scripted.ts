@@ -54,7 +54,7 @@ const going: Record<string, (input: never) => unknown> = {
   }),
   restoreBeside: () => ({ summary: 'restored' }),
   verifyRestored: () => ({ summary: 'sound', rows: [], rpoSeconds: 2, doubts: [], differences: [], warnings: [], checks: [], files: [] }),
-  behindFence: () => ({ summary: 'nothing', commits: 0 }),
+  behindFence: () => ({ summary: 'nothing', commits: 0, marked: true }),
   lookAtNeighbours: () => ({ summary: 'no other database', lines: [], notAlone: null }),
   putInPlace: () => ({ summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000, canGoBack: true, warnings: [] }),
   putBack: () => ({ summary: 'the old one is back', host: 'db1', quarantine: '/data.replaced', bytes: 2000 }),

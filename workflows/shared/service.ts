@@ -196,7 +196,7 @@ export async function rollBack(incident: Incident): Promise<void> {
   await incident.step(
     'Put the old copy back',
     async () => {
-      if (!whole) return renameBack(incident);
+      if (!whole) return renameBack(incident, aside!, () => figures(true));
       const back = await agent().putBack({ form: 'execute', ...names(incident) });
       incident.state.quarantine = [
         ...incident.state.quarantine.filter(({ host, what }) => host !== primary || what !== damagedDirectory),
@@ -223,13 +223,15 @@ export async function rollBack(incident: Incident): Promise<void> {
 }
 
 /** Only one database was put back: it has its old one again, in the same server. */
-async function renameBack(incident: Incident) {
+async function renameBack(incident: Incident, aside: CopyFigures, now: () => Promise<CopyFigures>) {
   const { state, plan } = incident;
   const back = await incident.host(plan.primary, 'change').putOneAway({ form: 'execute', ...names(incident) });
   state.quarantine = [
     ...state.quarantine.filter(({ what }) => what !== setAsideDatabase),
     { host: back.host, path: back.aside, bytes: back.bytes, what: 'the database that was rolled back, renamed aside in the server' },
   ];
+  state.lost = leftBehind(state.placed, aside, await now(), `the database ${back.aside} on ${plan.primary}`);
+  state.rows = [];
   return back;
 }
 

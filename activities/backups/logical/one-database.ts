@@ -6,6 +6,7 @@ import type { HostContext } from '../../context.js';
 import { failure } from '../../errors.js';
 import { freeBytes, makeDirectory, ownFor, removeTree } from '../../files.js';
 import { demandClaim } from '../../postgres/claim.js';
+import { demandNothingBehind, noteOwnWrites } from '../../postgres/closing.js';
 import { type Cluster, clusterOf, dataOwner, passwordOf } from '../../postgres/cluster.js';
 import { type Client, connect, one, withClient } from '../../postgres/connect.js';
 import { type Programs, programsFor } from '../../postgres/programs.js';
@@ -45,10 +46,10 @@ const whose = (incident: string) => `incident ${incident}`;
  * compared with the copy, and given its name while the old one is renamed aside. Nothing is dropped. Marks on the databases say how far an earlier
  * attempt came.
  */
-export const putOneBack = (context: HostContext): Capability<OneInput, OnePlaced> => ({
+export const putOneBack = (context: HostContext): Capability<OneInput & { behind?: number | null }, OnePlaced> => ({
   rehearse: ({ database }) => Promise.resolve(nothingDone(clusterOf(context, database), 'could be dumped out of the copy')),
 
-  async execute({ database, incident }) {
+  async execute({ database, incident, behind: told = 0 }) {
     const cluster = clusterOf(context, database);
     await demandClaim(cluster, incident);
     const scratch = scratchOf(cluster, incident);
@@ -66,6 +67,7 @@ export const putOneBack = (context: HostContext): Capability<OneInput, OnePlaced
       const temporary = temporaryName(database, run);
       try {
         if (earlier.placed === undefined) {
+          await demandNothingBehind(cluster, incident, told);
           await demandRenamable(admin, name);
           if (!earlier.ready) await fill(cluster, scratch, source, admin, { temporary, folder, run });
           ({ aside } = await takePlace(source, admin, temporary, name, mark));
@@ -75,6 +77,7 @@ export const putOneBack = (context: HostContext): Capability<OneInput, OnePlaced
         throw error;
       } finally {
         await removeTree(folder);
+        await noteOwnWrites(cluster, incident);
         await stopServer(cluster, scratch.directory);
       }
       const bytes = aside === undefined ? 0 : Number(await one<string>(admin, 'select pg_database_size($1)', [aside]));
