@@ -93,7 +93,7 @@ describe('damaged backups', { timeout: 300_000 }, () => {
     await declare(lab, { to: 'latest' });
     const asked = await untilQuestion(lab, 'decision', 'Verify the restored copy');
     expect(asked.question.problem).toMatchObject({ type: 'VerificationFailed' });
-    expect(asked.question.problem!.hint).toContain(`lifeboat decide restore --to ${label} `);
+    expect(asked.question.problem!.hint).toMatch(new RegExp(`lifeboat decide restore --question ${asked.question.id} --to ${label} `));
     const said = asked.warnings.join('\n');
     expect(said).toMatch(/show the same damage \(.*orders_pkey[^]*the oldest backup shows the same damage .*: it is in the WAL/);
     expect(said.match(/was not used/g)!.length, 'not all are tried').toBeLessThan(backups.length);

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { readPidFile } from '../../lab/cluster.js';
 import { dropTable, overwritePages } from '../../lab/damage.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { burst } from '../../lab/shop.js';
 import { until } from '../../lab/wait.js';
-import { incidentWorkflowId } from '../../plan/names.js';
+import { incidentWorkflowId, restoredDirectory } from '../../plan/names.js';
 import {
   caught,
   claimOf,
@@ -115,12 +116,12 @@ describe('an incident that does not go straight on', { timeout: 300_000 }, () =>
   });
 
   test('abort --resume while the copy is verified: the copy is stopped, and the service runs again at once', async () => {
-    await declare(lab, { to: await quietMoment(lab.primary) });
-    const running = await caught(lab, /pg_checksums/);
+    const { id } = await declare(lab, { to: await quietMoment(lab.primary) });
+    await untilState(lab, 'the copy is verified', ({ steps }) => steps.some(({ name }) => name === 'Verify the restored copy'));
     await ran(lab, ['abort', '--resume', '--reason', 'a false alarm', '--as', 'asha']);
     const state = await untilPhase(lab, 'aborted');
     await ended(lab);
-    expect(running.isAlive(), 'pg_checksums is gone').toBe(false);
+    expect(readPidFile(restoredDirectory(lab.primary.dataDirectory, id)), 'the server of the copy is gone').toBeUndefined();
     expect(state.ending).toMatch(/open, and takes writes.*web runs/);
     await expectInService(lab, 2);
     await expectNothingBeside(lab, { copyKept: true });
