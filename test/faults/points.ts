@@ -11,13 +11,23 @@ export const untilAssessed = {
   stopService: program('node service-web-stop'),
   stopWrites: [
     ...whole('taking the claim'),
+    ...whole('noting the log of the server'),
     ...whole('keeping pg_hba.conf'),
     ...whole('closing pg_hba.conf'),
     'after the reload',
-    'after ending the sessions',
+    // Killed here, the server stops all the same, and the assessment starts it closed.
+    ...program('pg_ctl main-pg_ctl-stop-fast'),
   ],
   saveEvidence: ['after keeping evidence'],
-  assess: ['midway, looking for', ...renamed('amcheck'), 'midway, running amcheck', 'after keeping evidence'],
+  assess: [
+    'after making the socket directory',
+    ...program('pg_ctl main-pg_ctl-start'),
+    ...renamed('the restore point'),
+    ...whole('noting where it was closed'),
+    ...renamed('amcheck'),
+    'midway, running amcheck',
+    'after keeping evidence',
+  ],
 };
 
 export const repair = { repair: ['before reindex', 'after reindex'] };
@@ -56,13 +66,20 @@ export const putInPlace = {
     ...whole('marking WAL of the old timeline'),
     ...renamed('moving the damaged directory aside'),
     ...renamed('moving the restored directory into place'),
+    'after making the socket directory',
     ...program('pg_ctl main-pg_ctl-start'),
-    'after ending the sessions',
   ],
 };
 
 export const untilReleased = {
-  openDatabase: [...renamed('lifting the fence'), 'after the reload', 'before the canary beats', 'after the canary beat'],
+  openDatabase: [
+    ...renamed('lifting the fence'),
+    'after the reload',
+    ...program('pg_ctl main-pg_ctl-stop-fast'),
+    ...program('pg_ctl main-pg_ctl-start'),
+    'before the canary beats',
+    'after the canary beat',
+  ],
   startService: program('node service-web-start'),
   protect: ['before the canary beats', 'after the canary beat', ...whole('pgbackrest main-pgbackrest-check')],
   takeBackup: ['after noting the rows', ...whole('pgbackrest main-pgbackrest-backup'), 'midway, full backup'],
