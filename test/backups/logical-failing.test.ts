@@ -181,6 +181,6 @@ describe('a dump whose objects all load', () => {
     writeFileSync(record, JSON.stringify(rest));
     const { summary, sound, failed } = await logical.verify(managed).execute({ component: 'main', location: 'onsite', id: id! });
     expect({ failed, sound }).toEqual({ failed: [], sound: 1 });
-    expect(summary).toMatch(/^1 dumps? of main read whole, listed, not loaded: it is of a managed database$/);
+    expect(summary).toMatch(/^1 dumps? of main read whole, listed, not loaded: its server is reached by a connection string$/);
   });
 });

@@ -63,7 +63,7 @@ export async function prove(
   folder: string,
 ): Promise<Proof> {
   const { component } = record;
-  if (context.plan.databases[component]?.postgres.url) return { not: 'it is of a managed database' };
+  if (context.plan.databases[component]?.postgres.url) return { not: 'its server is reached by a connection string' };
   return inTurn(`${context.state} logical schema ${component}`, async () => {
     try {
       return await loaded(context, record, folder);
