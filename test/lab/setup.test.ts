@@ -34,6 +34,15 @@ const everywhere = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'].some((dir
 /** What else is needed and may not be in /usr/bin: there already, so that these tests install but the one. */
 const others = ['restic', 'redis-server', 'sshd', 'openssl', 'aws', 'versitygw', 'toxiproxy-server', 'fake-gcs-server'].sort();
 
+/** A cache that has all of them, each of which says a version. */
+function filledCache(home: string, programs: string[]): void {
+  const cache = join(home, 'cache', 'lifeboat');
+  for (const [folder, names] of Object.entries({ bin: programs, 'postgresql-17/bin': ['pg_dump'] })) {
+    mkdirSync(join(cache, folder), { recursive: true });
+    for (const name of names) writeFileSync(join(cache, folder, name), `#!/bin/sh\necho ${name} 1.0.0\n`, { mode: 0o755 });
+  }
+}
+
 describe.skipIf(everywhere)('a machine without the Temporal CLI', () => {
   let home: string;
   let mirror: Server;
@@ -43,9 +52,7 @@ describe.skipIf(everywhere)('a machine without the Temporal CLI', () => {
   beforeEach(async () => {
     home = mkdtempSync(join(tmpdir(), 'setup-'));
     asked = [];
-    const bin = join(home, 'cache', 'lifeboat', 'bin');
-    mkdirSync(bin, { recursive: true });
-    for (const program of others) writeFileSync(join(bin, program), `#!/bin/sh\necho ${program} 1.0.0\n`, { mode: 0o755 });
+    filledCache(home, others);
     // A program that says its version, packed as the download is.
     writeFileSync(join(home, 'temporal'), '#!/bin/sh\necho temporal version 1.2.3\n');
     chmodSync(join(home, 'temporal'), 0o755);
@@ -80,7 +87,7 @@ describe.skipIf(everywhere)('a machine without the Temporal CLI', () => {
     expect(asked).toHaveLength(1);
     expect(asked[0]).toMatch(/^\/latest\?platform=(linux|darwin)&arch=(amd64|arm64)$/);
     // No lock and no half of a download stays.
-    expect(readdirSync(join(home, 'cache', 'lifeboat'))).toEqual(['bin']);
+    expect(readdirSync(join(home, 'cache', 'lifeboat'))).toEqual(['bin', 'postgresql-17']);
   });
 
   test('says what is missing, why it is needed and how a person installs it', async () => {
@@ -90,7 +97,7 @@ describe.skipIf(everywhere)('a machine without the Temporal CLI', () => {
     expect(stdout).toContain('no download');
     expect(stderr).toContain('Temporal CLI is needed (its development server runs the workflows)');
     expect(stderr).toContain('go install github.com/temporalio/cli/cmd/temporal@v1.5.1');
-    expect(readdirSync(join(home, 'cache', 'lifeboat'))).toEqual(['bin']);
+    expect(readdirSync(join(home, 'cache', 'lifeboat'))).toEqual(['bin', 'postgresql-17']);
   });
 
   test('does not take a broken download for the program', async () => {
@@ -104,21 +111,21 @@ describe.skipIf(everywhere)('a machine without the Temporal CLI', () => {
     mkdirSync(join(cache, 'install-dead'));
     writeFileSync(join(cache, 'setup.lock'), execFileSync(process.execPath, ['-p', 'process.pid']));
     expect((await run(environment())).code).toBe(0);
-    expect(readdirSync(cache)).toEqual(['bin']);
+    expect(readdirSync(cache)).toEqual(['bin', 'postgresql-17']);
   });
 });
 
 test('a program that Go cannot build is said to be missing, and how a person builds it', async () => {
   const home = mkdtempSync(join(tmpdir(), 'setup-'));
-  const bin = join(home, 'cache', 'lifeboat', 'bin');
-  mkdirSync(bin, { recursive: true });
-  for (const program of [...others, 'temporal'].filter((one) => one !== 'versitygw'))
-    writeFileSync(join(bin, program), `#!/bin/sh\necho ${program} 1.0.0\n`, { mode: 0o755 });
+  filledCache(
+    home,
+    [...others, 'temporal'].filter((one) => one !== 'versitygw'),
+  );
   const env = { PATH: '/usr/bin:/bin', HOME: home, XDG_CACHE_HOME: join(home, 'cache'), GOPROXY: 'off', GOPATH: join(home, 'go') };
   const { code, stderr } = await run(env);
   expect(code).toBe(1);
   expect(stderr).toContain('versitygw is needed (an S3 service in the tests)');
   expect(stderr).toContain('go install github.com/versity/versitygw/cmd/versitygw@');
-  expect(readdirSync(join(home, 'cache', 'lifeboat'))).toEqual(['bin']);
+  expect(readdirSync(join(home, 'cache', 'lifeboat'))).toEqual(['bin', 'postgresql-17']);
   rmSync(home, { recursive: true });
 });
