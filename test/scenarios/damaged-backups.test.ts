@@ -146,7 +146,7 @@ describe('damaged backups', { timeout: 300_000 }, () => {
     expect(
       listed.map(({ phase }) => phase),
       'a resume is no incident',
-    ).toEqual(['aborted', 'closed', 'closed']);
+    ).toEqual(['aborted', 'closed', 'closed', 'closed']);
     expect((await lab.cli(['watch', '--once'])).stdout).toContain(state.id);
     expect(await ran(lab, ['report'])).toContain(state.id);
   });
