@@ -2,7 +2,7 @@ import { afterAll, test } from 'vitest';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { declare, endLab, protect } from '../helpers/incident.js';
 import { disaster } from './disaster.js';
-import { putInPlace, rebuildStandby, untilReleased } from './points.js';
+import { putInPlace, untilReleased } from './points.js';
 import { expectRecovered } from './recovered.js';
 import { approve, expectVisited, startWalk, untilApproval, untilRecovered } from './walk.js';
 
@@ -22,5 +22,6 @@ test('agents that are killed at every point after the approval', { timeout: 900_
   for (const agent of walk.agents) await agent.stop();
   await lab.startAgents();
   await expectRecovered(lab, before);
-  expectVisited(walk, { ...putInPlace, ...untilReleased, ...rebuildStandby });
+  // The standby had received no more than the copy has, and follows it by itself: nothing of it is rebuilt.
+  expectVisited(walk, { ...putInPlace, ...untilReleased });
 });

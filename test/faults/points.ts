@@ -63,7 +63,6 @@ export const putInPlace = {
     ...whole('closing pg_hba.conf'),
     ...whole('taking the settings of recovery out'),
     ...whole('marking WAL to be archived'),
-    ...whole('marking WAL of the old timeline'),
     ...renamed('moving the damaged directory aside'),
     ...renamed('moving the restored directory into place'),
     'after making the socket directory',
@@ -84,17 +83,4 @@ export const untilReleased = {
   protect: ['before the canary beats', 'after the canary beat', ...whole('pgbackrest main-pgbackrest-check')],
   takeBackup: ['after noting the rows', ...whole('pgbackrest main-pgbackrest-backup'), 'midway, full backup'],
   release: renamed('releasing the claim'),
-};
-
-export const rebuildStandby = {
-  rebuildStandby: [
-    ...program('pg_ctl main-pg_ctl-stop-fast'),
-    'after making the directory of the new standby',
-    ...whole('pg_basebackup'),
-    'midway, copying from',
-    ...whole('marking the new standby as complete'),
-    ...renamed('moving the old standby aside'),
-    ...renamed('moving the new standby into place'),
-    ...program('pg_ctl main-pg_ctl-start'),
-  ],
 };
