@@ -1,20 +1,25 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { SlowFirst } from './test/helpers/slow-first.js';
 
-const globalSetup = 'test/global-setup.ts';
 const ci = Boolean(process.env['CI']);
+
+/** What starts no server: they share a process, since most of their time would go into loading the same modules. */
+const unit = ['test/house.test.ts', 'test/{plan,client,reports}/**/*.test.ts', 'test/workflows/{alert-book,problems,validators}.test.ts'];
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    ...(existsSync(globalSetup) && { globalSetup }),
+    projects: [
+      { extends: true, test: { name: 'unit', include: unit, isolate: false } },
+      { extends: true, test: { name: 'system', include: ['test/**/*.test.ts'], exclude: unit } },
+    ],
     pool: 'forks',
     fileParallelism: true,
     maxWorkers: Math.max(2, availableParallelism()),
+    sequence: { sequencer: SlowFirst },
     // Tests wait on conditions, never for a time: these only end what would never end.
-    testTimeout: 120_000,
-    hookTimeout: 180_000,
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
     teardownTimeout: 60_000,
     retry: 0,
     reporters: ci ? ['default', 'json'] : ['default'],

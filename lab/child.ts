@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { OsUser } from './os-user.js';
 import { isAlive, signal, startOf } from './processes.js';
-import { until } from './wait.js';
+import { within } from './wait.js';
 
 /** A process that the lab started, in a group of its own, writing to a log. */
 export interface Child {
@@ -44,7 +44,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const start = startOf(pid);
   const alive = (): boolean => start !== undefined && isAlive(pid, start);
   const gone = (seconds: number): Promise<boolean> =>
-    until(`the end of ${basename(options.program)} (pid ${pid})`, () => !alive(), seconds, 10);
+    within(`the end of ${basename(options.program)} (pid ${pid})`, () => !alive(), seconds, 10);
   const kill9 = async (): Promise<void> => {
     signal(-pid, 'SIGKILL');
     await gone(10);

@@ -1,5 +1,5 @@
 import { Connection } from '@temporalio/client';
-import { until } from './wait.js';
+import { within } from './wait.js';
 
 export type QueueKind = 'workflow' | 'activity';
 
@@ -17,16 +17,16 @@ export async function polled(
   kind: QueueKind,
   since: Date,
   isAlive: () => void,
-  seconds = 60,
+  seconds = 300,
 ): Promise<void> {
-  const connection = await until(
+  const connection = await within(
     `Temporal at ${address}`,
     () => (isAlive(), Connection.connect({ address, connectTimeout: '2s' })),
     seconds,
     50,
   );
   try {
-    await until(
+    await within(
       `a worker on ${queue}`,
       async () => {
         isAlive();

@@ -31,10 +31,8 @@ export async function runControl({ plan, digest, directory }: LoadedPlan, signal
         workflowBundle: workflowBundle(),
         activities: createControlActivities(context),
         interceptors: { activity: [noteTasks(attempts), keepSecretsOut(plan, directory)] },
-        // Replayed from their (short) history at every step, so that any worker takes any step up at once. And not only faster after a crash:
-        // with a cache, a query that is answered while a step waits for a dead worker's sticky queue moves the workflow on in the cache, and an
-        // update that comes then is recorded in an order that no replay repeats (seen with 1.24; test/faults/control.test.ts).
-        maxCachedWorkflows: 0,
+        // A cached incident answers `watch` in milliseconds. When its worker is gone, another one takes its next task up after this time.
+        stickyQueueScheduleToStartTimeout: '2 seconds',
         maxHeartbeatThrottleInterval: '1 second',
       };
     },

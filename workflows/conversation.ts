@@ -6,6 +6,7 @@ import {
   condition,
   setCurrentDetails,
   setHandler,
+  upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -29,7 +30,7 @@ import {
   noteUpdate,
   stateQuery,
 } from './messages.js';
-import { whenAhead } from './last-task.js';
+import { whenAhead, whenEnded } from './last-task.js';
 import { phaseKey } from './search-attributes.js';
 import type { Choice, IncidentState, Phase, Problem, Question, StepRecord } from './state.js';
 import { validateAbort, validateClose, validateDecision, validateNote } from './validators.js';
@@ -218,7 +219,18 @@ export abstract class Conversation {
   /** How it stood at its last task, where the history is ahead of it. */
   private before: { at: string; state: IncidentState } | undefined;
 
+  /**
+   * How far it is, for who cannot ask a worker. And no workflow task is without a command by it: after an empty one, an update may be replayed in
+   * another order than it was taken (temporalio/sdk-rust#1146).
+   */
+  private noteProgress(): void {
+    this.changes += 1;
+    upsertMemo({ progress: { step: this.current?.name ?? '', phase: this.state.phase, changes: this.changes } });
+  }
+  private changes = 0;
+
   private listen(): void {
+    whenEnded(() => this.noteProgress());
     whenAhead(() => {
       if (this.before?.at !== now()) this.before = { at: now(), state: JSON.parse(JSON.stringify(this.state)) as IncidentState };
     });

@@ -12,6 +12,13 @@ export function whenAhead(call: () => void): void {
   ahead = call;
 }
 
+let each: () => void = () => undefined;
+
+/** Calls this at the end of each activity, however it ended. */
+export function whenEnded(call: () => void): void {
+  each = call;
+}
+
 /** Waits for an activity. */
 export async function ended<T>(activity: Promise<T>): Promise<T> {
   const called = Date.now();
@@ -23,5 +30,7 @@ export async function ended<T>(activity: Promise<T>): Promise<T> {
     // One that is cancelled as it is called does end in that moment.
     if (Date.now() === called && !isCancellation(error)) ahead();
     throw error;
+  } finally {
+    each();
   }
 }

@@ -11,7 +11,7 @@ import { createLab, type Lab } from '../../lab/lab.js';
 import { type Host, hostOf } from '../helpers/host.js';
 
 /** Four file operations that never end freeze a process of Node: what somebody else made is never waited for. */
-describe('files that somebody else made', { timeout: 60_000 }, () => {
+describe('files that somebody else made', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   const fifo = (path: string) => void execFileSync('mkfifo', [path]);
@@ -19,7 +19,7 @@ describe('files that somebody else made', { timeout: 60_000 }, () => {
   beforeAll(async () => {
     lab = await createLab({ temporal: 'none', service: false, fast: true, rows: 200 });
     host = await hostOf(lab);
-  }, 120_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   test('are read when they are files, and refused when they are none', async () => {

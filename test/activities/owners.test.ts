@@ -11,7 +11,7 @@ import { databaseUser } from '../../lab/os-user.js';
 import { type Host, hostOf } from '../helpers/host.js';
 
 /** Needs root: the agent is, and the data belongs to `postgres`, who is in the group ssl-cert (Debian's postgresql-common). */
-describe.runIf(databaseUser)('programs that run as the owner of the data', { timeout: 120_000 }, () => {
+describe.runIf(databaseUser)('programs that run as the owner of the data', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   const owner = databaseUser!;
@@ -27,7 +27,7 @@ describe.runIf(databaseUser)('programs that run as the owner of the data', { tim
     expect(group, 'the owner is in another group, too').toBeDefined();
     lab = await createLab({ temporal: 'none', service: false, fast: true, rows: 200 });
     host = await hostOf(lab);
-  }, 120_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   /** A file that root and a group may read. */

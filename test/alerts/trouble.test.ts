@@ -11,7 +11,7 @@ import { until } from '../../lab/wait.js';
 import { type Host, hostOf, switchSegment, withPlan } from '../helpers/host.js';
 
 /** What is wrong with a real database is found, named with what to type next, and no longer found when it is mended. */
-describe('trouble on a host', { timeout: 300_000 }, () => {
+describe('trouble on a host', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   beforeAll(async () => {
@@ -20,7 +20,7 @@ describe('trouble on a host', { timeout: 300_000 }, () => {
     await ensureArchiving(host.cluster);
     await host.backup();
     await host.beat();
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   const look = async (context: HostContext = host.context) => (await lookForTrouble(context).execute({})).found;

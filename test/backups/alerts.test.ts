@@ -9,7 +9,7 @@ import { endLab, ran } from '../helpers/incident.js';
 import { told } from '../helpers/alerting.js';
 
 /** What goes wrong with a backup reaches people, by name and with what to do; and so does its end. */
-describe('alerts of backups', { timeout: 300_000 }, () => {
+describe('alerts of backups', { timeout: 900_000 }, () => {
   let lab: Lab;
   let slack: HttpSink;
   const said = (what: RegExp) => until(`Slack is told ${what.source}`, () => told(slack).some((text) => what.test(text)), 120);
@@ -32,7 +32,7 @@ describe('alerts of backups', { timeout: 300_000 }, () => {
     });
     lab.secrets.push('xoxb-lab-0123456789');
     await Promise.all([lab.startControl(), lab.startAgents()]);
-  }, 300_000);
+  }, 900_000);
   afterAll(async () => {
     await endLab(lab);
     await slack.stop();

@@ -12,7 +12,7 @@ import type { BackupRecord } from '../../workflows/messages.js';
 import { endLab } from '../helpers/incident.js';
 
 /** Without a plan file, what a person breaks off does not go on behind their back with the next command. */
-describe('a restore without a plan file', { timeout: 300_000 }, () => {
+describe('a restore without a plan file', { timeout: 900_000 }, () => {
   let lab: Lab;
   let home: string;
   let id: string;
@@ -50,7 +50,7 @@ describe('a restore without a plan file', { timeout: 300_000 }, () => {
     const { stdout } = await cli(['backup', 'list', '--json']);
     id = (JSON.parse(stdout) as { backups: BackupRecord[] }).backups[0]!.id;
     await lab.primary.sql('create table since_then ()');
-  }, 300_000);
+  }, 900_000);
   afterAll(() => endLab(lab));
 
   test('that is broken off by Ctrl-C is cancelled: nothing is replaced, then or later, and nothing of it stays', async () => {

@@ -15,7 +15,7 @@ import { moment } from '../helpers/end-state.js';
 import { type Host, hostOf, switchSegment } from '../helpers/host.js';
 
 /** A recovery ends where the WAL ends to it: what is damaged or missing there is looked for elsewhere, and what cannot be had is said. */
-describe('the end of a recovery', { timeout: 300_000 }, () => {
+describe('the end of a recovery', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   let whole: number;
@@ -57,7 +57,7 @@ describe('the end of a recovery', { timeout: 300_000 }, () => {
     whole = await countOrders(lab.primary);
     for (const location of Object.values(lab.locations))
       await until('the WAL is archived', () => walSegments(location).some((file) => file.includes(next)));
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   /** Eight bytes of a page's header in an archived segment: pgBackRest 2.45 hands that out with success. */

@@ -17,7 +17,7 @@ process.env['LIFEBOAT_TEST_FILES'] = 'it\'s "a" passphrase';
 
 const take = (host: HostContext, run: string) => files.take(host).execute({ component: 'uploads', type: 'files', run });
 
-describe.each(['directory', 's3', 'sftp'] as const)('files at a location: %s', { timeout: 300_000 }, (kind) => {
+describe.each(['directory', 's3', 'sftp'] as const)('files at a location: %s', { timeout: 900_000 }, (kind) => {
   let locations: Locations;
   let data: string;
   let uploads: string;

@@ -18,7 +18,7 @@ process.env['LIFEBOAT_TEST_FILES'] = 'it\'s "a" passphrase';
 
 const take = (host: HostContext, run: string) => files.take(host).execute({ component: 'uploads', type: 'files', run });
 
-describe('files', { timeout: 300_000 }, () => {
+describe('files', { timeout: 900_000 }, () => {
   const plan = (name: string, paths: string[], names = ['there']) => {
     const directories = names.map((one) => ground.path(`${name}-${one}`));
     for (const directory of directories) mkdirSync(directory, { recursive: true });

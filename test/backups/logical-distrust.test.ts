@@ -12,7 +12,7 @@ beforeAll(async () => {
   dumps = await createDumps();
   await dumps.take();
   await dumps.take();
-}, 300_000);
+}, 900_000);
 afterAll(() => dumps.lab.stop());
 const sql = (text: string) => dumps.lab.primary.sql<Record<string, unknown>>(text, [], 'postgres');
 afterEach(() => sql('drop database if exists copy'));

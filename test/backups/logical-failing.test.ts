@@ -15,7 +15,7 @@ beforeAll(async () => {
   dumps = await createDumps(undefined, 300);
   for (const statement of objects) await dumps.lab.primary.sql(statement);
   ({ id } = await dumps.take());
-}, 300_000);
+}, 900_000);
 afterAll(() => dumps.lab.stop());
 
 /** What pg_dump cannot know: functions find other tables by a search_path, which is empty while a dump is restored (CVE-2018-1058). */

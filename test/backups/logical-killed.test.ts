@@ -14,7 +14,7 @@ import type { BackupResult, RestoreResult, TestRestoreResult } from '../../workf
 let dumps: Dumps;
 beforeAll(async () => {
   dumps = await createDumps();
-}, 300_000);
+}, 900_000);
 afterAll(() => dumps.lab.stop());
 
 const databases = async () =>

@@ -17,7 +17,7 @@ beforeAll(async () => {
     plan.databases['main']!.backups.logical = { locations: ['onsite', ...kinds] };
     delete plan.databases['main']!.backups.physical;
   });
-}, 300_000);
+}, 900_000);
 afterAll(async () => {
   await dumps.lab.stop();
   places.stop();

@@ -66,7 +66,7 @@ beforeAll(async () => {
     fast: true,
     env: dumps.lab.env,
   });
-}, 300_000);
+}, 900_000);
 afterAll(() => dumps.lab.stop());
 
 describe('a database', () => {

@@ -10,7 +10,7 @@ beforeAll(async () => {
     await dumps.lab.primary.sql(`alter system set ${setting}`, [], 'postgres');
   await dumps.lab.primary.stop();
   await dumps.lab.primary.start();
-}, 300_000);
+}, 900_000);
 afterAll(() => dumps.lab.stop());
 const sql = (text: string, database = 'shop') => dumps.lab.primary.sql<Record<string, unknown>>(text, [], database);
 

@@ -20,7 +20,7 @@ beforeAll(async () => {
     main.verify = { rows: { big: {} }, queries: [] };
   }, 100);
   for (const statement of objects) await dumps.lab.primary.sql(statement);
-}, 300_000);
+}, 900_000);
 afterAll(() => dumps.lab.stop());
 
 /** What a load in pieces could get wrong: what depends on privileges, on rows, or on the order. */

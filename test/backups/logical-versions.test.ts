@@ -31,7 +31,7 @@ beforeAll(async () => {
   for (const program of ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql']) copyFileSync(join(newer!, program), join(client, program));
   cpSync(join(newer!, '..', 'lib'), join(client, '..', 'lib'), { recursive: true, filter: (path) => !path.endsWith('.a') });
   process.env['PATH'] = `${client}:${process.env['PATH']}`;
-}, 300_000);
+}, 900_000);
 afterAll(() => (absent ? undefined : dumps.lab.stop()));
 beforeEach(({ skip }) => void (absent && skip(absent)));
 

@@ -18,7 +18,7 @@ beforeAll(async () => {
     plan.locations['plain'] = { directory: join(Object.values(plan.locations)[0]!.directory!, '..', 'plain') };
     mkdirSync(plan.locations['plain'].directory!);
   });
-}, 300_000);
+}, 900_000);
 afterAll(() => dumps.lab.stop());
 
 const names = async (): Promise<string[]> =>

@@ -8,7 +8,7 @@ import type { BackupRecord } from '../../workflows/messages.js';
 import { endLab } from '../helpers/incident.js';
 
 /** DATABASE_URL and BACKUP_DIR alone give a working backup, list, restore and cleanup on one machine (FL-18 to FL-20). */
-describe('backups without a plan file', { timeout: 300_000 }, () => {
+describe('backups without a plan file', { timeout: 900_000 }, () => {
   let lab: Lab;
   let home: string;
   const cli = (args: string[], more: Record<string, string> = {}): Promise<CliResult> => {
@@ -31,7 +31,7 @@ describe('backups without a plan file', { timeout: 300_000 }, () => {
     lab = await createLab({ service: false, fast: true, temporal: 'none' });
     home = join(lab.directory, 'home');
     mkdirSync(home);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => endLab(lab));
 
   test('create takes a dump with its .meta.json beside it, and list shows its age and that it was verified', async () => {

@@ -40,7 +40,7 @@ beforeAll(async () => {
   await primary.sql('insert into items select g from generate_series(1001, 1500) g', [], 'stock');
   await host.beat();
   await primary.sql('select pg_switch_wal()');
-}, 300_000);
+}, 900_000);
 afterAll(() => lab.stop());
 
 const sql = <T extends Record<string, unknown>>(text: string, database: string) => lab.primary.sql<T>(text, [], database);
@@ -65,7 +65,7 @@ describe('while the incident is open, and a copy was restored', () => {
   beforeAll(async () => {
     await stopWrites(host.context).execute(input);
     await host.restore(incident, target);
-  }, 300_000);
+  }, 900_000);
 
   test('what the approval shows is there, and that the one can go back alone', async () => {
     const { lines, notAlone } = await look();

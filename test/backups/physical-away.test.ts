@@ -11,7 +11,7 @@ import { type Host, hostOf, switchSegment, withPlan } from '../helpers/host.js';
 import { makeStores, s3Keys, s3Location } from '../helpers/stores.js';
 
 /** One of two locations is away, comes back, and loses its backups; the other goes on. */
-describe('physical backups while a location is away', { timeout: 300_000 }, () => {
+describe('physical backups while a location is away', { timeout: 900_000 }, () => {
   const stores = makeStores();
   let lab: Lab | undefined;
   let host: Host;
@@ -38,7 +38,7 @@ describe('physical backups while a location is away', { timeout: 300_000 }, () =
       },
     });
     host = await hostOf(lab);
-  }, 300_000);
+  }, 900_000);
   afterAll(async () => {
     try {
       await lab?.stop();

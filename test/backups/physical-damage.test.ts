@@ -12,7 +12,7 @@ import { until } from '../../lab/wait.js';
 import { type Host, hostOf } from '../helpers/host.js';
 
 /** A backup that was damaged at its location: verification finds it, names it, and a recovery takes another one. */
-describe('a damaged physical backup', { timeout: 300_000 }, () => {
+describe('a damaged physical backup', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   let kept: string;
@@ -35,7 +35,7 @@ describe('a damaged physical backup', { timeout: 300_000 }, () => {
     await burst(lab.primary, 5);
     await take('incremental');
     await host.beat();
-  }, 300_000);
+  }, 900_000);
   beforeEach(async () => {
     kept = join(lab.directory, 'backups', `kept-${(runs += 1)}`);
     await copy(onsite(), kept);

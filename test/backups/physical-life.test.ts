@@ -12,7 +12,7 @@ import type { BackupRecord } from '../../workflows/messages.js';
 import { type Host, hostOf, withPlan } from '../helpers/host.js';
 
 /** What is kept and what goes, at one location; a day and an hour are as good as any: what counts is the order. */
-describe('the life of physical backups', { timeout: 300_000 }, () => {
+describe('the life of physical backups', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   let runs = 0;
@@ -29,7 +29,7 @@ describe('the life of physical backups', { timeout: 300_000 }, () => {
   beforeAll(async () => {
     lab = await createLab({ temporal: 'none', service: false, fast: true, rows: 100 });
     host = await hostOf(lab);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   test('each full one goes with all that is based on it, in the end of the next backup; WAL goes with them', async () => {

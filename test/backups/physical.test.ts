@@ -18,7 +18,7 @@ import { type Host, hostOf } from '../helpers/host.js';
 import { azureLocation, makeStores, s3Keys, s3Location } from '../helpers/stores.js';
 
 /** One database at three places at once, each with everything: a directory, S3, Azure. */
-describe('physical backups at every kind of location', { timeout: 300_000 }, () => {
+describe('physical backups at every kind of location', { timeout: 900_000 }, () => {
   const all = ['onsite', 'us', 'azure'];
   const stores = makeStores();
   let lab: Lab | undefined;
@@ -44,7 +44,7 @@ describe('physical backups at every kind of location', { timeout: 300_000 }, () 
       },
     });
     host = await hostOf(lab);
-  }, 300_000);
+  }, 900_000);
   afterAll(async () => {
     try {
       await lab?.stop();

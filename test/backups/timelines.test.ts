@@ -24,7 +24,7 @@ const archived = (lab: Lab, segment: string) =>
   until(`${segment} is archived`, () => walSegments(lab.locations['onsite']!).some((file) => file.includes(segment)));
 
 /** A restored copy served for a while, and was given up: production is on its old timeline again, and the archive has a newer one that is nobody's. */
-describe('after a roll-back', { timeout: 300_000 }, () => {
+describe('after a roll-back', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   /** Of timeline 1, and of the copy that was given up. */
@@ -62,7 +62,7 @@ describe('after a roll-back', { timeout: 300_000 }, () => {
     await archived(lab, await switchSegment(lab.primary));
     await burst(lab.primary, 7);
     await host.beat();
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   test('nothing expires while the newest backup is of the copy that was given up', async () => {
@@ -125,7 +125,7 @@ describe('after a roll-back', { timeout: 300_000 }, () => {
 });
 
 /** A server that is started after a crash replays as far as it can read, opens, and no page tells what is gone. */
-describe('a server that came up with less than it had', { timeout: 300_000 }, () => {
+describe('a server that came up with less than it had', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   let whole: number;
@@ -153,7 +153,7 @@ describe('a server that came up with less than it had', { timeout: 300_000 }, ()
     closeSync(file);
     await lab.primary.start();
     expect(await countOrders(lab.primary)).toBe(200);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   const gone = /^not repairable: the server came up with less than it had: it went on from about .*, and had committed up to /;

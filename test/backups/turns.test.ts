@@ -7,7 +7,7 @@ import type { BackupRecord, CleanUpResult } from '../../workflows/messages.js';
 import { declare, endLab, ended, lifeboatOf, noIncident, protect, ran, refused, untilPhase, untilQuestion } from '../helpers/incident.js';
 
 /** Work on the backups of one database never runs side by side: it is serialised, or refused with the reason. */
-describe('work on backups takes turns', { timeout: 300_000 }, () => {
+describe('work on backups takes turns', { timeout: 900_000 }, () => {
   let lab: Lab;
   let holder: pg.Client | undefined;
   /** A dump waits for this lock: work that lasts for as long as the test wants. */
@@ -40,7 +40,7 @@ describe('work on backups takes turns', { timeout: 300_000 }, () => {
       },
     });
     await protect(lab, ['backup', 'create', '--logical']);
-  }, 300_000);
+  }, 900_000);
   beforeEach(() => noIncident(lab));
   afterEach(letGo);
   afterAll(() => endLab(lab));

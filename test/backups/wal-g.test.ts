@@ -19,7 +19,7 @@ const missing = !findTool('wal-g');
 const why = missing ? ' (skipped: wal-g is not on PATH)' : '';
 
 /** One database at S3 and in a directory, by WAL-G. */
-describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 300_000 }, () => {
+describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 900_000 }, () => {
   const all = ['s3', 'onsite'];
   const servers = mkdtempSync(join(tmpdir(), 'lifeboat-servers-'));
   let lab: Lab;
@@ -39,7 +39,7 @@ describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 300_000 }, () => {
     s3 = await startVersitygw({ directory: servers, env: { PATH: process.env['PATH'], HOME: process.env['HOME'] }, buckets: ['backups'] });
     lab = await walgLab(s3, { temporal: 'none' });
     host = await hostOf(lab);
-  }, 300_000);
+  }, 900_000);
   afterAll(async () => {
     await lab.stop();
     await s3.stop();
@@ -190,7 +190,7 @@ describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 300_000 }, () => {
   });
 });
 
-describe.skipIf(missing)(`WAL-G, an incident${why}`, { timeout: 300_000 }, () => {
+describe.skipIf(missing)(`WAL-G, an incident${why}`, { timeout: 900_000 }, () => {
   const servers = mkdtempSync(join(tmpdir(), 'lifeboat-servers-'));
   let lab: Lab | undefined;
   let s3: Versitygw;

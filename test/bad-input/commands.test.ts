@@ -94,7 +94,7 @@ function expectSaid([args, result]: [string[], CliResult], code: number, says: R
   expect(result.stderr, `on stderr: ${what}`).toBe('');
 }
 
-describe('each command says what is wrong with the plan', { timeout: 300_000 }, () => {
+describe('each command says what is wrong with the plan', { timeout: 900_000 }, () => {
   const reading = [...online, ...others.filter(([command]) => command !== 'init')];
   const code = ([command]: string[]): number => (command === 'check' || command === 'document' ? 1 : 2);
 
@@ -118,7 +118,7 @@ describe('each command says what is wrong with the plan', { timeout: 300_000 }, 
   });
 });
 
-describe('each command says that Temporal is offline', { timeout: 300_000 }, () => {
+describe('each command says that Temporal is offline', { timeout: 900_000 }, () => {
   test('in one line, with a hint and exit code 6; with --json too', async () => {
     // Each tries for five seconds: they wait together.
     const lines = [...online, ...online.filter((_, at) => at % 4 === 0).map((line) => [...line, '--json'])];
@@ -138,7 +138,7 @@ describe('each command says that Temporal is offline', { timeout: 300_000 }, () 
   });
 });
 
-describe('a command that was mistyped', { timeout: 300_000 }, () => {
+describe('a command that was mistyped', { timeout: 900_000 }, () => {
   const mistyped: [string[], RegExp][] = [
     [[], /No command was given|Usage:/],
     [['strat', 'database-corruption'], /unknown command 'strat'/],
@@ -165,7 +165,7 @@ describe('a command that was mistyped', { timeout: 300_000 }, () => {
   });
 });
 
-describe('help', { timeout: 300_000 }, () => {
+describe('help', { timeout: 900_000 }, () => {
   test('of every command: usage, what it does, and the global options; no colours in a pipe', async () => {
     for (const [line, { code, stdout, stderr }] of await all([[], ...groups, ...online, ...others].map((words) => [...words, '--help']))) {
       const what = `lifeboat ${name(line)}\n${stdout}${stderr}`;
@@ -183,7 +183,7 @@ describe('help', { timeout: 300_000 }, () => {
   });
 });
 
-describe('a worker', { timeout: 300_000 }, () => {
+describe('a worker', { timeout: 900_000 }, () => {
   test('that is started twice on one host says so, without a stack', async () => {
     const { spawn } = await import('node:child_process');
     const first = spawn(process.execPath, [cliEntry, '--plan', 'good.yaml', 'agent', '--host', 'db1'], {

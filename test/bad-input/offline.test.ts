@@ -5,12 +5,12 @@ import { ended, endLab, lifeboatOf, protect, ran, step, stateOf, untilPhase, unt
 import { changesNothing } from '../helpers/unchanged.js';
 
 /** Who should answer does not: every command says so in time, in words, with its exit code; and goes on when they are back. */
-describe('offline', { timeout: 300_000 }, () => {
+describe('offline', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ fast: true });
     await protect(lab);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => endLab(lab));
 
   /** Runs all of them, three at a time so that none waits for another one's processor, and says how many seconds each took. */

@@ -13,7 +13,7 @@ import { ended, endLab, lifeboatOf, protect, ran, refused, stateOf, untilPhase, 
 import { changesNothing } from '../helpers/unchanged.js';
 
 /** Two people, two systems, one database: who may start, who may approve, and what an answer must be. One incident, asked from all sides. */
-describe('an open incident', { timeout: 300_000 }, () => {
+describe('an open incident', { timeout: 900_000 }, () => {
   let lab: Lab;
   let target: string;
   let declaredBy: string;
@@ -23,7 +23,7 @@ describe('an open incident', { timeout: 300_000 }, () => {
     await protect(lab);
     target = await quietMoment(lab.primary);
     good = await contents(lab.primary);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => endLab(lab));
 
   test('two starts at once: one declares it, the other is attached to it and says so', async () => {

@@ -12,7 +12,7 @@ import { switchSegment } from '../helpers/host.js';
 import { changesNothing } from '../helpers/unchanged.js';
 
 /** Requests that cannot be honoured: each is refused before anything is stopped, in words, with its exit code, and nothing is changed. */
-describe('a request that cannot work', { timeout: 300_000 }, () => {
+describe('a request that cannot work', { timeout: 900_000 }, () => {
   let lab: Lab;
   const start = (...args: string[]) => ['start', 'database-corruption', '--as', 'ben', ...args];
   const isRefused = (args: string[], code: number, says: RegExp) => changesNothing(lab, () => refused(lab, args, code, says));
@@ -25,7 +25,7 @@ describe('a request that cannot work', { timeout: 300_000 }, () => {
       return row!.command.includes('archive-push');
     });
     await canaryBeats(lab.primary);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => endLab(lab));
 
   test('without any backup', async () => {

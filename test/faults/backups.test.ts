@@ -67,7 +67,7 @@ describe('agents that are killed at every point of the life of a backup', { time
     await protect(lab, ['backup', 'create', '--logical'], ['backup', 'create', '--files', 'uploads']);
     for (const agent of Object.values(lab.agents)) await agent.kill9();
     walk = await startWalk(lab, elsewhere);
-  }, 300_000);
+  }, 900_000);
   afterAll(async () => {
     try {
       for (const agent of walk?.agents ?? []) await agent.stop();

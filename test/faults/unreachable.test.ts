@@ -14,7 +14,7 @@ afterAll(async () => {
   await endLab(lab);
 });
 
-test('workers that cannot reach Temporal say so in one line, keep trying, and work when it comes', { timeout: 300_000 }, async () => {
+test('workers that cannot reach Temporal say so in one line, keep trying, and work when it comes', { timeout: 900_000 }, async () => {
   lab = await createLab({ fast: true, temporal: 'none', service: false });
   const workers = [await supervise(lab, 'control', ['worker']), await supervise(lab, 'agent-db1', ['agent', '--host', 'db1'])];
   const lines = (log: string): string[] => readFileSync(log, 'utf8').trim().split('\n').filter(Boolean);

@@ -18,7 +18,7 @@ import { until } from '../../lab/wait.js';
 import { type Host, hostOf } from '../helpers/host.js';
 
 /** A closed database takes no write from anybody, comes back as it was, and what was written to it all the same is found. */
-describe('the fence', { timeout: 300_000 }, () => {
+describe('the fence', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   const names = { database: 'main', incident: 'fence' };
@@ -45,7 +45,7 @@ describe('the fence', { timeout: 300_000 }, () => {
     await lab.primary.sql('create table writes (id int)');
     await host.backup();
     await host.beat();
-  }, 300_000);
+  }, 900_000);
   afterEach(async () => {
     await open();
     await releaseClaim(host.cluster, 'fence');

@@ -22,7 +22,7 @@ import { type Host, hostOf, withPlan } from '../helpers/host.js';
 import { changesNothing } from '../helpers/unchanged.js';
 
 /** The right host, the right directory, and one hand on it at a time: by the capabilities themselves. */
-describe('on the host', { timeout: 300_000 }, () => {
+describe('on the host', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   beforeAll(async () => {
@@ -30,7 +30,7 @@ describe('on the host', { timeout: 300_000 }, () => {
     host = await hostOf(lab);
     await host.backup();
     await host.beat();
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   const at = (directory: string): HostContext =>

@@ -11,7 +11,7 @@ import { expectNoSecrets } from '../helpers/histories.js';
 import { declare, endLab, lifeboatOf, protect, ran, stateOf, step, untilPhase, untilQuestion } from '../helpers/incident.js';
 
 /** One incident in which the runbook changes, the orchestrator dies, and a child step fails. */
-describe('in the middle of an incident', { timeout: 300_000 }, () => {
+describe('in the middle of an incident', { timeout: 900_000 }, () => {
   let lab: Lab;
   let digest: string;
   beforeAll(async () => {
@@ -21,7 +21,7 @@ describe('in the middle of an incident', { timeout: 300_000 }, () => {
     await overwritePages(lab.primary, 'orders');
     await declare(lab);
     await untilQuestion(lab, 'approval', 'Approve');
-  }, 120_000);
+  }, 900_000);
   afterAll(() => endLab(lab));
 
   test('field note 14: the control worker and the agent are killed: nothing is lost, and it does not show as running for ever', async () => {

@@ -18,7 +18,7 @@ import { moment } from '../helpers/end-state.js';
 import { type Host, hostOf, switchSegment, withPlan } from '../helpers/host.js';
 
 /** Restores beside a database that runs, by the capability itself: what field-notes.md says of targets, timelines, archiving and hosts. */
-describe('restoring beside', { timeout: 300_000 }, () => {
+describe('restoring beside', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   let first: string;
@@ -40,7 +40,7 @@ describe('restoring beside', { timeout: 300_000 }, () => {
     await host.beat();
     await burst(lab.primary, 7);
     await host.beat();
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   const files = () => walSegments(lab.locations['onsite']!).map((file) => file.split('/').at(-1)!.slice(0, 24));

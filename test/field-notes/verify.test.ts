@@ -13,7 +13,7 @@ import { pageSize } from '../../lab/page.js';
 import { type Host, hostOf } from '../helpers/host.js';
 
 /** A restored copy is believed only when it was looked at: each test restores one that is not what it should be. */
-describe('verifying a restored copy', { timeout: 300_000 }, () => {
+describe('verifying a restored copy', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   const verify = (incident: string) =>
@@ -37,7 +37,7 @@ describe('verifying a restored copy', { timeout: 300_000 }, () => {
     await host.backup();
     await host.beat();
     await takeKnownRows(host.cluster);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   describe('procedure "verify"', () => {

@@ -175,7 +175,7 @@ export async function expectReports(lab: Lab, state: IncidentState): Promise<{ m
     return said(found.id === state.id ? found : state);
   };
   await vi.waitFor(async () => expect(said(parsed().incident), 'the JSON report is the state of the incident').toEqual(await now()), {
-    timeout: 60_000,
+    timeout: 900_000,
     interval: 200,
   });
   const [md, html, json] = [read('md'), read('html'), parsed()];

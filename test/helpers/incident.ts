@@ -105,7 +105,7 @@ export async function untilState(
   lab: Lab,
   what: string,
   good: (state: IncidentState) => boolean,
-  { mode = 'real', seconds = 60, unless }: { mode?: Mode; seconds?: number; unless?: (state: IncidentState) => boolean } = {},
+  { mode = 'real', seconds = 300, unless }: { mode?: Mode; seconds?: number; unless?: (state: IncidentState) => boolean } = {},
 ): Promise<IncidentState> {
   try {
     return await until(
@@ -117,7 +117,7 @@ export async function untilState(
         return undefined;
       },
       seconds,
-      100,
+      200,
     );
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${await story(lab, mode)}`, { cause: error });
@@ -127,7 +127,7 @@ export async function untilState(
 const over: Phase[] = ['closed', 'refused', 'aborted', 'rolled back'];
 
 /** Waits until the incident is in this phase. A question that nobody answers ends the waiting. */
-export function untilPhase(lab: Lab, phase: Phase, mode: Mode = 'real', seconds = 60): Promise<IncidentState> {
+export function untilPhase(lab: Lab, phase: Phase, mode: Mode = 'real', seconds = 300): Promise<IncidentState> {
   return untilState(lab, `the incident is ${phase}`, (state) => state.phase === phase, {
     mode,
     seconds,
@@ -188,7 +188,7 @@ export async function noIncident(lab: Lab): Promise<void> {
 /** Waits until the workflow itself has ended: only then is the lock of the system free. */
 export async function ended(lab: Lab, mode: Mode = 'real'): Promise<void> {
   const incident = (await lifeboatOf(lab)).incident(mode);
-  await until('the end of the workflow', async () => !(await incident.running()), 30, 50);
+  await until('the end of the workflow', async () => !(await incident.running()), 300, 50);
 }
 
 export const step = (state: IncidentState, name: string) => {

@@ -11,6 +11,7 @@ import { capture, type CliResult } from '../../lab/capture.js';
 import { labVariable } from '../../lab/processes.js';
 import { cliEntry } from '../../lab/root.js';
 import { until } from '../../lab/wait.js';
+import { type LabProcess, startWorker } from '../../lab/worker.js';
 import { loadPlan } from '../../plan/load.js';
 import { controlQueue, hostQueue } from '../../plan/names.js';
 import type { PlanFile } from '../../plan/schema.js';
@@ -32,6 +33,8 @@ export interface Scripted {
   began: string[];
   startControl(): Promise<void>;
   stopControl(): Promise<void>;
+  /** SIGKILL to a control worker in a process of its own. */
+  killControl(): Promise<void>;
   startAgent(): Promise<void>;
   stopAgent(): Promise<void>;
   untilState(what: string, good: (state: IncidentState) => boolean): Promise<IncidentState>;
@@ -42,8 +45,10 @@ export interface Scripted {
 }
 
 /** A damaged database that a restore brings back, in a moment. */
-const going: Record<string, (input: never) => unknown> = {
+export const going: Record<string, (input: never) => unknown> = {
   checkRequest: () => ({ summary: 'it can be done', warnings: [], planDigest: 'as-declared' }),
+  stopService: () => ({ summary: 'web is stopped' }),
+  startService: () => ({ summary: 'web is started' }),
   stopWrites: () => ({ summary: 'closed', proofs: [], warnings: [] }),
   saveEvidence: () => ({ summary: 'saved', files: [] }),
   assess: () => ({ summary: 'damaged', classification: 'not repairable', findings: [], damagedIndexes: [], notChecked: [], files: [] }),
@@ -75,7 +80,17 @@ const going: Record<string, (input: never) => unknown> = {
 };
 const onControl = ['readPlan', 'checkHealth', 'watchServices', 'writeReport'];
 
-export async function scripted({ directory, temporal }: { directory: string; temporal: string }): Promise<Scripted> {
+export interface Ground {
+  directory: string;
+  /** The address of Temporal. */
+  temporal: string;
+  /** Where the plan's service says that it is well; absent: the plan has none. */
+  service?: string;
+  /** The control worker is the one that users start, and what it does is real. */
+  realControl?: boolean;
+}
+
+export async function scripted({ directory, temporal, service, realControl = false }: Ground): Promise<Scripted> {
   const system = `people-${randomBytes(4).toString('hex')}`;
   const home = join(directory, system);
   for (const name of ['logs', 'state']) mkdirSync(join(home, name), { recursive: true });
@@ -92,6 +107,9 @@ export async function scripted({ directory, temporal }: { directory: string; tem
         backups: { physical: { locations: ['onsite'] } },
       },
     },
+    ...(service
+      ? { services: { web: { database: 'main', hosts: ['db1'], control: { systemd: 'web' }, health: { url: service }, watch: '1s' } } }
+      : {}),
   };
   writeFileSync(planPath, stringify(plan));
   const loaded = await loadPlan(planPath);
@@ -128,7 +146,7 @@ export async function scripted({ directory, temporal }: { directory: string; tem
           connection,
           namespace: 'default',
           taskQueue,
-          maxCachedWorkflows: 0,
+          stickyQueueScheduleToStartTimeout: '2 seconds',
           shutdownGraceTime: 0,
           ...more,
         });
@@ -141,7 +159,23 @@ export async function scripted({ directory, temporal }: { directory: string; tem
       },
     };
   };
-  const control = process_(controlQueue(system), { workflowBundle: workflowBundle(), activities: activities(onControl) });
+  const own = process_(controlQueue(system), { workflowBundle: workflowBundle(), activities: activities(onControl) });
+  let worker: LabProcess | undefined;
+  const real = {
+    async start() {
+      const args = ['worker', '--plan', planPath];
+      worker = await startWorker({
+        name: 'control',
+        args,
+        queues: [[controlQueue(system), 'workflow']],
+        directory: home,
+        temporalAddress: temporal,
+        env,
+      });
+    },
+    stop: async () => worker?.stop(),
+  };
+  const control = realControl ? real : own;
   const named = Object.keys(going).filter((name) => !onControl.includes(name));
   const agent = process_(hostQueue(system, 'db1'), { activities: activities(named) });
   await Promise.all([control.start(), agent.start()]);
@@ -153,6 +187,7 @@ export async function scripted({ directory, temporal }: { directory: string; tem
     began,
     startControl: control.start,
     stopControl: control.stop,
+    killControl: async () => worker?.kill9(),
     startAgent: agent.start,
     stopAgent: agent.stop,
     untilState: (what, good) =>

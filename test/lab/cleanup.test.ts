@@ -31,7 +31,7 @@ async function owner(): Promise<{ process: ChildProcess; directory: string }> {
   return { process: child, directory: line.toString().trim() };
 }
 
-describe('the end of a lab', { timeout: 300_000 }, () => {
+describe('the end of a lab', { timeout: 900_000 }, () => {
   test('nothing is left running, and its directory is gone', async () => {
     const lab = await createLab({ standby: true, fast: true });
     const running = processesOf(lab.directory);

@@ -5,11 +5,11 @@ import { caughtUp, isStreaming } from '../../lab/cluster.js';
 import { burst, countOrders, writeContinuously } from '../../lab/shop.js';
 import { until } from '../../lab/wait.js';
 
-describe('the databases of a lab', { timeout: 300_000 }, () => {
+describe('the databases of a lab', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ standby: true, service: false, temporal: 'none', fast: true });
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   test('a standby streams, and has what the application wrote', async () => {

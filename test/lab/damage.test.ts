@@ -8,11 +8,11 @@ import { createLab, type Lab } from '../../lab/lab.js';
 import { isSealed, pageSize } from '../../lab/page.js';
 import { tool } from '../../lab/tools.js';
 
-describe('damage that is noticed', { timeout: 300_000 }, () => {
+describe('damage that is noticed', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ rows: 3000, service: false, temporal: 'none', fast: true });
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   /** What amcheck says: empty when all is well. */

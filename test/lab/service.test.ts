@@ -5,11 +5,11 @@ import { createLab, type Lab } from '../../lab/lab.js';
 import { isAlive, signal } from '../../lab/processes.js';
 import { until } from '../../lab/wait.js';
 
-describe('the web service', { timeout: 300_000 }, () => {
+describe('the web service', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ rows: 100, temporal: 'none', fast: true });
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   const health = (): Promise<Response> => fetch(`${lab.serviceUrl}/health`);

@@ -11,7 +11,7 @@ import { labVariable } from '../../lab/processes.js';
 import { polled } from '../../lab/pollers.js';
 import { startTemporal, type TemporalServer } from '../../lab/temporal.js';
 
-describe('the Temporal server', { timeout: 300_000 }, () => {
+describe('the Temporal server', { timeout: 900_000 }, () => {
   let directory: string;
   let server: TemporalServer;
   beforeAll(async () => {
@@ -58,7 +58,7 @@ describe('the Temporal server', { timeout: 300_000 }, () => {
   });
 });
 
-test('a server of several threads is gone only when its last one is: its port is free then', { timeout: 300_000 }, async () => {
+test('a server of several threads is gone only when its last one is: its port is free then', { timeout: 900_000 }, async () => {
   const directory = makeLabDirectory();
   try {
     const server = await startTemporal({ directory, env: { ...process.env, [labVariable]: directory } });

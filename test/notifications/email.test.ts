@@ -114,7 +114,7 @@ describe('e-mail', () => {
     expect(server.mails).toMatchObject([{ to: ['asha@example.com'] }]);
   });
 
-  test('nobody listens, or a server that never greets: tried again', { timeout: 60_000 }, async () => {
+  test('nobody listens, or a server that never greets: tried again', { timeout: 900_000 }, async () => {
     const silent = createServer(() => undefined);
     const port = await freePort();
     await new Promise<void>((resolve) => silent.listen(port, '127.0.0.1', resolve));

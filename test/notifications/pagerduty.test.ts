@@ -61,7 +61,7 @@ describe('PagerDuty', () => {
     expect(failed.details[0].hint).toMatch(hint);
   });
 
-  test('a server that hangs is given up, and tried again', { timeout: 60_000 }, async () => {
+  test('a server that hangs is given up, and tried again', { timeout: 900_000 }, async () => {
     sink.answer('hang');
     expect(await channels.failure('pagerduty')).toMatchObject({
       type: 'NoticeUndelivered',

@@ -9,7 +9,7 @@ import { canaryBeats, expectReports } from '../helpers/end-state.js';
 import { declare, ended, endLab, protect, ran, step, untilPhase, untilQuestion, untilState } from '../helpers/incident.js';
 
 /** One incident in which, after the approval, the state directory goes, PostgreSQL dies, and the recovery is rolled back. */
-describe('after the approval', { timeout: 300_000 }, () => {
+describe('after the approval', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ fast: true, plan: (plan) => void (plan.services!['web']!.watch = '5s') });
@@ -17,7 +17,7 @@ describe('after the approval', { timeout: 300_000 }, () => {
     await overwritePages(lab.primary, 'payments');
     await declare(lab);
     await untilQuestion(lab, 'approval', 'Approve');
-  }, 180_000);
+  }, 900_000);
   afterAll(() => endLab(lab));
 
   test('the state directory of the agent was deleted: it is made anew, and the incident goes on', async () => {

@@ -30,7 +30,7 @@ import {
 } from '../helpers/incident.js';
 
 /** A backup that turns out damaged is reported, and the next one used: another location, then an older one, and in the end a person is asked. */
-describe('damaged backups', { timeout: 300_000 }, () => {
+describe('damaged backups', { timeout: 900_000 }, () => {
   let lab: Lab;
   const newest = async (location: string): Promise<string> =>
     (await (await lifeboatOf(lab)).backups.list('main')).backups.find((backup) => backup.location === location)!.id;
@@ -42,7 +42,7 @@ describe('damaged backups', { timeout: 300_000 }, () => {
   beforeAll(async () => {
     lab = await createLab({ locations: 2, fast: true });
     await protect(lab);
-  }, 300_000);
+  }, 900_000);
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 

@@ -9,12 +9,12 @@ import { expectInService, isFenced } from '../helpers/end-state.js';
 import { declare, endLab, protect, ran, step, untilPhase, untilQuestion } from '../helpers/incident.js';
 
 /** A cluster as Debian's own programs make it, and the plan that `lifeboat init` writes of it for an application's role. */
-describe.runIf(process.getuid?.() === 0)('a cluster of pg_createcluster with its defaults (needs root)', { timeout: 300_000 }, () => {
+describe.runIf(process.getuid?.() === 0)('a cluster of pg_createcluster with its defaults (needs root)', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ fast: true, debian: true });
     await protect(lab);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => endLab(lab));
 
   test('the plan of init knows where its configuration is and what starts it, although the role may not ask the server', () => {

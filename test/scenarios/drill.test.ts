@@ -8,12 +8,12 @@ import { expectNoSecrets, storeHistory } from '../helpers/histories.js';
 import { declare, endLab, ended, lifeboatOf, noIncident, protect, ran, stateOf, step, stepNames, untilPhase } from '../helpers/incident.js';
 
 /** A drill is the real thing on scratch: production does not notice, and nothing is left of it. */
-describe('a drill', { timeout: 300_000 }, () => {
+describe('a drill', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ standby: true, fast: true });
     await protect(lab);
-  }, 300_000);
+  }, 900_000);
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 

@@ -38,12 +38,12 @@ import {
 } from '../helpers/incident.js';
 
 /** A person decides against it: another target, abort in the middle of something, cancel in Temporal. The plan asks for two people. */
-describe('an incident that does not go straight on', { timeout: 300_000 }, () => {
+describe('an incident that does not go straight on', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ approvals: 2, rows: 5000, fast: true });
     await protect(lab);
-  }, 300_000);
+  }, 900_000);
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 

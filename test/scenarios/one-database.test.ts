@@ -3,14 +3,14 @@ import { createLab, type Lab } from '../../lab/lab.js';
 import { declare, endLab, protect, ran, step, untilPhase, untilQuestion } from '../helpers/incident.js';
 
 /** Field note 24: two databases in one cluster, of which one is to go back in time. */
-describe('a cluster with another database', { timeout: 300_000 }, () => {
+describe('a cluster with another database', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ fast: true, rows: 200 });
     await lab.primary.sql('create database stock', [], 'postgres');
     await lab.primary.sql('create table items as select g as id from generate_series(1, 1000) g', [], 'stock');
     await protect(lab);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => endLab(lab));
 
   const count = async (table: string, database: string) =>

@@ -8,7 +8,7 @@ import { answering } from '../helpers/incident.js';
 /** Debian's default: nobody has a password, and the kernel says who calls. */
 test.runIf(process.getuid?.() === 0)(
   'an agent that is root recovers a database that lets its owner in by peer authentication (needs root)',
-  { timeout: 300_000 },
+  { timeout: 900_000 },
   async () => {
     const lab = await createLab({
       fast: true,

@@ -39,12 +39,12 @@ import {
 } from '../helpers/incident.js';
 
 /** What was put in place can be taken back: by itself when it does not hold, by a person as long as the incident is open. And what comes after. */
-describe('putting the restored copy in place', { timeout: 300_000 }, () => {
+describe('putting the restored copy in place', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ fast: true });
     await protect(lab);
-  }, 300_000);
+  }, 900_000);
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 

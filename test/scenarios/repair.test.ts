@@ -34,12 +34,12 @@ import {
 } from '../helpers/incident.js';
 
 /** Damage that needs no restore, data that is wrong on sound pages, and how an incident is closed. */
-describe('what is not damaged in its tables', { timeout: 300_000 }, () => {
+describe('what is not damaged in its tables', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ rows: 3000, fast: true });
     await protect(lab);
-  }, 300_000);
+  }, 900_000);
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 

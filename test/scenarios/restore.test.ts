@@ -35,12 +35,12 @@ import {
 } from '../helpers/incident.js';
 
 /** Damage that only a restore heals: to a moment, to the latest, to a backup, to an LSN. One database, and one recovery after the other. */
-describe('a database that cannot be repaired is restored beside, verified and put in place', { timeout: 300_000 }, () => {
+describe('a database that cannot be repaired is restored beside, verified and put in place', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({ standby: true, fast: true });
     await protect(lab);
-  }, 300_000);
+  }, 900_000);
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 

@@ -10,7 +10,7 @@ import { expectNoSecrets } from '../helpers/histories.js';
 import { declare, endLab, ended, lifeboatOf, noIncident, protect, ran, refused, untilPhase, untilQuestion } from '../helpers/incident.js';
 
 /** Backups and drills on their schedules, and backups by hand. */
-describe('backups and schedules', { timeout: 300_000 }, () => {
+describe('backups and schedules', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
     lab = await createLab({
@@ -25,7 +25,7 @@ describe('backups and schedules', { timeout: 300_000 }, () => {
       },
     });
     await protect(lab);
-  }, 300_000);
+  }, 900_000);
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 

@@ -19,7 +19,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const node = (code: string, env: Record<string, string> = {}) =>
   spawn(process.execPath, ['--input-type=module', '-e', code], { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
 
-describe('of agents of one host', { timeout: 120_000 }, () => {
+describe('of agents of one host', { timeout: 900_000 }, () => {
   /** A process that has loaded everything, and asks at a moment (milliseconds since 1970) whether it is the only one with this state directory. */
   async function contender(): Promise<{ child: ChildProcessWithoutNullStreams; ask(state: string, at?: number): Promise<string> }> {
     const child = node(`
@@ -64,7 +64,7 @@ describe('of agents of one host', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a process whose file operations may hang', { timeout: 60_000 }, () => {
+describe('a process whose file operations may hang', { timeout: 900_000 }, () => {
   test('ends aloud, to be started again; one whose files answer lives on', async () => {
     const pipe = join(directory, 'pipe');
     execFileSync('mkfifo', [pipe]);
@@ -113,7 +113,7 @@ describe('a process whose file operations may hang', { timeout: 60_000 }, () => 
   });
 });
 
-describe('the environment that an agent is started in', { timeout: 180_000 }, () => {
+describe('the environment that an agent is started in', { timeout: 900_000 }, () => {
   let lab: Lab;
   afterAll(() => lab.stop());
 

@@ -11,7 +11,7 @@ import { workflowBundle } from '../../worker/run-worker.js';
 import { type Alerting, alertingSecrets, startAlerting, told, untilOpen } from '../helpers/alerting.js';
 
 /** The alerts of a system against a real Temporal, with sinks for Slack and PagerDuty. */
-describe('alerts', { timeout: 300_000 }, () => {
+describe('alerts', { timeout: 900_000 }, () => {
   let directory: string;
   let temporal: string;
   let slack: HttpSink;
@@ -23,7 +23,7 @@ describe('alerts', { timeout: 300_000 }, () => {
     mkdirSync(join(directory, 'temporal'));
     [slack, pagerduty] = await Promise.all([startHttpSink(), startHttpSink()]);
     temporal = (await startTemporal({ directory: join(directory, 'temporal') })).address;
-  }, 300_000);
+  }, 900_000);
   beforeEach(() => {
     for (const sink of [slack, pagerduty]) {
       sink.answer('well');

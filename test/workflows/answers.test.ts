@@ -10,7 +10,7 @@ import { workflowBundle } from '../../worker/run-worker.js';
 import { type Scripted, scripted } from '../helpers/scripted.js';
 
 /** What people say to an incident at the same time, or of what they have not seen: real workflows, hosts as the test says. */
-describe('answers to an incident', { timeout: 120_000 }, () => {
+describe('answers to an incident', { timeout: 900_000 }, () => {
   let directory: string;
   let temporal: string;
   let incident: Scripted;
@@ -19,7 +19,7 @@ describe('answers to an incident', { timeout: 120_000 }, () => {
     directory = makeLabDirectory();
     mkdirSync(join(directory, 'temporal'));
     temporal = (await startTemporal({ directory: join(directory, 'temporal') })).address;
-  }, 120_000);
+  }, 900_000);
   beforeEach(async () => {
     incident = await scripted({ directory, temporal });
     await incident.lifeboat.declare('database-corruption', { database: 'main', declaredBy: 'ben', mode: 'real' });

@@ -10,7 +10,7 @@ import { workflowBundle } from '../../worker/run-worker.js';
 import { type Scripted, scripted } from '../helpers/scripted.js';
 
 /** A second disaster while the first is recovered and its tasks are open: real workflows, hosts as the test says. */
-describe('an incident beside one that waits for its tasks', { timeout: 120_000 }, () => {
+describe('an incident beside one that waits for its tasks', { timeout: 900_000 }, () => {
   let directory: string;
   let temporal: string;
   let people: Scripted;
@@ -19,7 +19,7 @@ describe('an incident beside one that waits for its tasks', { timeout: 120_000 }
     directory = makeLabDirectory();
     mkdirSync(join(directory, 'temporal'));
     temporal = (await startTemporal({ directory: join(directory, 'temporal') })).address;
-  }, 120_000);
+  }, 900_000);
   beforeEach(async () => {
     people = await scripted({ directory, temporal });
   });

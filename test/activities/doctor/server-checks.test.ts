@@ -8,7 +8,7 @@ import { createLab, type Lab } from '../../../lab/lab.js';
 import { databaseUser } from '../../../lab/os-user.js';
 import { type Host, hostOf } from '../../helpers/host.js';
 
-describe('doctor, on the primary of a database', { timeout: 120_000 }, () => {
+describe('doctor, on the primary of a database', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
 
@@ -17,7 +17,7 @@ describe('doctor, on the primary of a database', { timeout: 120_000 }, () => {
     appendFileSync(join(lab.primary.dataDirectory, 'postgresql.conf'), '\nmax_prepared_transactions = 5\n');
     await lab.primary.restart();
     host = await hostOf(lab);
-  }, 120_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   const checked = async (what: string) => {

@@ -16,7 +16,7 @@ import { type Host, hostOf } from '../../helpers/host.js';
 process.env['LANGUAGE'] = 'de';
 
 /** What is damage, and what is not, is told by SQLSTATE and OIDs: the server of this lab speaks German, and its names hold dots and quotes. */
-describe('assessing', { timeout: 300_000 }, () => {
+describe('assessing', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   let round = 0;
@@ -31,7 +31,7 @@ describe('assessing', { timeout: 300_000 }, () => {
     host = await hostOf(lab);
     await claim(host.cluster, 'here');
     await takeKnownRows(host.cluster);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   test('the server speaks German', async () => {

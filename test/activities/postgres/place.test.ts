@@ -35,7 +35,7 @@ import { until } from '../../../lab/wait.js';
 import { type Host, hostOf, switchSegment, withPlan } from '../../helpers/host.js';
 
 /** The place of a database: what of it is gone, by which names it is reached, and how it was configured; by the capabilities themselves. */
-describe("a database's own place", { timeout: 300_000 }, () => {
+describe("a database's own place", { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   let data: string;
@@ -45,7 +45,7 @@ describe("a database's own place", { timeout: 300_000 }, () => {
     data = lab.primary.dataDirectory;
     await host.backup();
     await host.beat();
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   const at = (directory: string): HostContext =>

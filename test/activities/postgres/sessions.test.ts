@@ -52,7 +52,7 @@ const ours = {
   ignore_checksum_failure: 'off',
 };
 
-describe('sessions of Lifeboat', { timeout: 120_000 }, () => {
+describe('sessions of Lifeboat', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   let cluster: Cluster;
@@ -80,7 +80,7 @@ describe('sessions of Lifeboat', { timeout: 120_000 }, () => {
     const alter = `alter database ${cluster.plan.name} set`;
     for (const [name, value] of Object.entries(theirs)) await asOwner('postgres', `${alter} ${name} = '${value}'`);
     await asOwner('postgres', `${alter} search_path = evil, public, pg_catalog`);
-  }, 120_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   const settings = async (client: { query: (sql: string) => Promise<{ rows: { name: string; value: string }[] }> }) => {

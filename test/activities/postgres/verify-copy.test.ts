@@ -8,7 +8,7 @@ import { createLab, type Lab } from '../../../lab/lab.js';
 import { type Host, hostOf } from '../../helpers/host.js';
 
 /** What is in a copy and is no damage of it: it is told before anybody approves, and keeps no restore from going on. */
-describe('what a person must know of a sound copy', { timeout: 300_000 }, () => {
+describe('what a person must know of a sound copy', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   const verify = (incident: string) =>
@@ -37,7 +37,7 @@ describe('what a person must know of a sound copy', { timeout: 300_000 }, () => 
     await primary.sql(`BEGIN; LOCK TABLE products IN ACCESS EXCLUSIVE MODE; PREPARE TRANSACTION '${gid.replace("'", "''")}'`);
     await host.beat();
     await host.restore('known');
-  }, 300_000);
+  }, 900_000);
   afterAll(() => lab.stop());
 
   test('a database that lets nobody in, or that a broken-off DROP has left, is passed over; a prepared transaction holds nothing up', async () => {
