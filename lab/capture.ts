@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { compiled } from './root.js';
 
 export interface CliResult {
   code: number;
@@ -9,7 +10,11 @@ export interface CliResult {
 /** Runs a program to its end. Whatever its exit code: that is for the caller to judge. */
 export function capture(program: string, args: string[], cwd: string, env: Record<string, string>, input?: string): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, env, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
+    const child = spawn(program, args, {
+      cwd,
+      env: { ...compiled, ...env },
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    });
     let stdout = '';
     let stderr = '';
     child.stdout!.on('data', (data: Buffer) => (stdout += data.toString()));

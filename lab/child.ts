@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { OsUser } from './os-user.js';
 import { isAlive, signal, startOf } from './processes.js';
+import { compiled } from './root.js';
 import { within } from './wait.js';
 
 /** A process that the lab started, in a group of its own, writing to a log. */
@@ -32,7 +33,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   // Not unref'ed streams but a file: the log outlives this process, and the child never blocks on it.
   const child = spawn(options.program, options.args, {
     cwd: options.cwd,
-    env: options.env,
+    env: { ...compiled, ...options.env },
     stdio: ['ignore', log, log],
     detached: true,
     ...options.user,

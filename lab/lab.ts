@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { controlQueue, hostQueue } from '../plan/names.js';
@@ -110,9 +109,7 @@ async function assemble(directory: string, options: LabOptions): Promise<Lab> {
   makeDirectory(join(directory, 'tmp'));
 
   // The databases run without Lifeboat's secrets in their environment.
-  // What Node has compiled serves every lab: each starts a dozen processes of the same code.
-  const compiled = join(tmpdir(), 'lifeboat-compile-cache');
-  const bare = { ...baseEnvironment(), [labVariable]: directory, TMPDIR: join(directory, 'tmp'), NODE_COMPILE_CACHE: compiled };
+  const bare = { ...baseEnvironment(), [labVariable]: directory, TMPDIR: join(directory, 'tmp') };
   const cluster = (host: string) => ({ host, directory: join(directory, host), passwords, env: bare, fast: options.fast ?? false });
   const [temporal, [primary, standby]] = await Promise.all([
     options.temporal ? undefined : startTemporal({ directory: join(directory, 'temporal'), ui: options.ui ?? false, env: bare }),

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -7,6 +8,9 @@ export const checkout = findUp(dirname(fileURLToPath(import.meta.url)));
 
 /** The command-line client as it was built; the lab runs what users run. */
 export const cliEntry = join(checkout, 'dist', 'client', 'cli.js');
+
+/** What Node has compiled once serves every process of every lab: each starts a dozen of the same code. */
+export const compiled = { NODE_COMPILE_CACHE: join(tmpdir(), 'lifeboat-compile-cache') };
 
 function findUp(directory: string): string {
   if (existsSync(join(directory, 'package.json'))) return directory;
