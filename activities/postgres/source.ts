@@ -163,7 +163,7 @@ export async function demandNoIncident({ cluster, component }: Source, what: str
     throw failure(
       'Held',
       `no ${what} of ${component} while incident ${holder} is open on it`,
-      'The incident looks after the database; close or abort it first: lifeboat status',
+      'The incident looks after the database; close or abort it first: lifeboat watch',
     );
   }
   if (!incident && (await isClosed(cluster))) {

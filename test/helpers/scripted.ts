@@ -12,7 +12,7 @@ import { labVariable } from '../../lab/processes.js';
 import { cliEntry } from '../../lab/root.js';
 import { until } from '../../lab/wait.js';
 import { loadPlan } from '../../plan/load.js';
-import { controlQueue, hostQueue } from '../../plan/names.js';
+import { controlQueue, hostQueue, protocol } from '../../plan/names.js';
 import type { PlanFile } from '../../plan/schema.js';
 import { workflowBundle } from '../../worker/run-worker.js';
 import type { IncidentState } from '../../workflows/state.js';
@@ -43,7 +43,7 @@ export interface Scripted {
 
 /** A damaged database that a restore brings back, in a moment. */
 const going: Record<string, (input: never) => unknown> = {
-  checkRequest: () => ({ summary: 'it can be done', warnings: [], planDigest: 'as-declared' }),
+  checkRequest: () => ({ summary: 'it can be done', warnings: [], planDigest: 'as-declared', protocol }),
   stopWrites: () => ({ summary: 'closed', proofs: [], warnings: [] }),
   saveEvidence: () => ({ summary: 'saved', files: [] }),
   assess: () => ({ summary: 'damaged', classification: 'not repairable', findings: [], damagedIndexes: [], notChecked: [], files: [] }),
@@ -58,7 +58,10 @@ const going: Record<string, (input: never) => unknown> = {
   lookAtNeighbours: () => ({ summary: 'no other database', lines: [], notAlone: null }),
   putInPlace: () => ({ summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000, canGoBack: true, warnings: [] }),
   putBack: () => ({ summary: 'the old one is back', host: 'db1', quarantine: '/data.replaced', bytes: 2000 }),
-  settlePlace: () => ({ summary: 'as it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
+  putOneBack: () => ({ summary: 'shop alone is as in the copy', host: 'db1', aside: 'shop_old', bytes: 1000, copy: '/data.restored' }),
+  putOneAway: () => ({ summary: 'shop is the old database again', host: 'db1', aside: 'shop_new', bytes: 2000, copy: '/data.restored' }),
+  settleOne: () => ({ summary: 'shop is the one out of the copy' }),
+  settlePlace: () => ({ summary: 'the damaged database is where it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
   openDatabase: () => ({ summary: 'open', warnings: [] }),
   checkHealth: () => ({ summary: 'healthy' }),
   copyFigures: () => ({
@@ -162,7 +165,7 @@ export async function scripted({ directory, temporal }: { directory: string; tem
           const state = await lifeboat.incident().state();
           return good(state) ? state : undefined;
         },
-        30,
+        90,
         50,
       ),
     cli: (args) => capture(process.execPath, [cliEntry, ...args], home, env),
