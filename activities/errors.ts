@@ -39,8 +39,10 @@ const kinds = {
   LocationUnreachable: { retry: true },
   /** A location answers and refuses: credentials, a bucket that is not there. */
   LocationRefused: { retry: false },
-  /** Another incident, backup or clean-up holds this database. */
+  /** Another incident, backup or clean-up holds this database, for a while. */
   Busy: { retry: true },
+  /** An incident holds this database, or left it closed: a person ends that. */
+  Held: { retry: false },
   /** A channel answers and refuses a notice: credentials, a name that it does not know. */
   NoticeRefused: { retry: false },
   /** A channel does not answer, or cannot take a notice now. */

@@ -13,11 +13,7 @@ import { exitCodes } from './exit-codes.js';
 export function explainTemporal(error: unknown): { message: string; hint?: string; code: number } | undefined {
   if (error instanceof WorkflowUpdateFailedError || error instanceof WorkflowFailedError) return explainCause(error.cause);
   if (error instanceof WorkflowNotFoundError) {
-    return {
-      message: 'No incident is open.',
-      hint: 'See those that were: lifeboat incidents. Declare one: lifeboat start database-corruption',
-      code: exitCodes.badInput,
-    };
+    return noIncident;
   }
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return { ...noWorker, hint: notTaken };
   if (error instanceof ServiceError && error.cause) return explainTemporal(error.cause);
@@ -33,6 +29,12 @@ export function explainTemporal(error: unknown): { message: string; hint?: strin
   return undefined;
 }
 
+export const noIncident = {
+  message: 'No incident is open.',
+  hint: 'See those that were: lifeboat incidents. Declare one: lifeboat start database-corruption',
+  code: exitCodes.badInput,
+};
+
 const noWorker = {
   message: 'The incident does not answer: no control worker took up the question.',
   hint: 'Start one: lifeboat worker (or everything on this machine: lifeboat up). Nothing is lost: it goes on where it was.',
@@ -43,12 +45,19 @@ const noWorker = {
 const notTaken =
   'Start one: lifeboat worker (or everything on this machine: lifeboat up). What you said may be taken yet, as soon as one runs: look with lifeboat watch before you say it again.';
 
+/** What was asked for is right, and not now: something else holds the database. */
+const refusals = ['Busy', 'Held', 'Refused'];
+
 function explainCause(cause: unknown): { message: string; hint?: string; code: number } {
   let deepest = cause;
   while (deepest instanceof Error && deepest.cause instanceof Error) deepest = deepest.cause;
   if (deepest instanceof ApplicationFailure) {
     const hint = (deepest.details?.[0] as { hint?: string } | undefined)?.hint;
-    return { message: deepest.message, ...(hint ? { hint } : {}), code: exitCodes.badInput };
+    return {
+      message: deepest.message,
+      ...(hint ? { hint } : {}),
+      code: refusals.includes(deepest.type ?? '') ? exitCodes.refused : exitCodes.badInput,
+    };
   }
   if (deepest instanceof TimeoutFailure) {
     return {

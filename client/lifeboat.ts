@@ -26,6 +26,7 @@ import type { Abort, AlertsNow, Approval, Decision, Declared, DoctorResult, Inci
 import type { IncidentState, Mode, Phase, Progress } from '../workflows/state.js';
 import { ask, progressOf } from './ask.js';
 import { Backups } from './backups.js';
+import { noIncident } from './explain-temporal.js';
 import { Expected, exitCodes } from './output.js';
 import { atOnce, nobody, onceBegun, wasWithdrawn, withdrawUnlessBegun } from './patience.js';
 
@@ -137,27 +138,34 @@ export class Lifeboat {
     return lock?.status.name === 'RUNNING';
   }
 
-  private async meant(): Promise<Place> {
+  /** `open`: it recovers, asks, is rolled back, or waits for its tasks. Throws {@link Expected}. */
+  private async meant(): Promise<Place & { open: boolean }> {
     const workflowId = incidentWorkflowId(this.system);
     const lock = await this.temporal.workflow.getHandle(workflowId).describe().catch(ifThere);
-    const here = { workflowId, ...(lock ? { runId: lock.runId } : {}) };
-    if (!lock || (lock.status.name === 'RUNNING' && lock.type !== 'resume')) return here;
+    // What resumes a service after an incident holds its lock, and is none.
+    const last = lock === undefined || lock.type === 'resume' || wasWithdrawn(lock) ? undefined : lock;
+    const here = { workflowId, ...(last ? { runId: last.runId } : {}) };
+    if (last?.status.name === 'RUNNING') return { ...here, open: true };
     const all = (await this.incidents()).filter(({ drill }) => !drill);
     const open = all.filter(({ endedAt }) => endedAt === null);
-    if (lock.type !== 'resume') {
+    if (last) {
       // What Temporal lists is a moment behind: of the last one it is known where it waits.
-      const id = nameOf(this.system, lock);
+      const id = nameOf(this.system, last);
       const beside = await this.temporal.workflow.getHandle(recoveredWorkflowId(this.system, id)).describe().catch(ifThere);
       // Rolled back, it was in the lock again, and ended there.
-      if (beside && beside.startTime > lock.startTime) {
+      if (beside && beside.startTime > last.startTime) {
         const waits = { id, workflowId: beside.workflowId, runId: beside.runId };
         const others = open.filter((one) => one.id !== id);
         if (beside.status.name === 'RUNNING' && others.length > 0) throw several([waits, ...others]);
-        if (beside.status.name === 'RUNNING' || others.length === 0) return waits;
+        if (beside.status.name === 'RUNNING' || others.length === 0) return { ...waits, open: beside.status.name === 'RUNNING' };
       }
     }
     if (open.length > 1) throw several(open);
-    return open[0] ?? (lock.type === 'resume' ? (all[0] ?? here) : here);
+    if (open[0]) return { ...open[0], open: true };
+    if (last) return { ...here, open: false };
+    // Temporal keeps what ended for a while only: the run that held the lock may be gone already.
+    if (all[0]) return { ...all[0], open: false };
+    throw none();
   }
 
   private async named(id: string): Promise<IncidentSummary> {
@@ -166,16 +174,20 @@ export class Lifeboat {
     return found;
   }
 
-  /** By its name, else the newest one. Throws {@link Expected} when there is none of that name, or none at all. */
-  async find(id: string | undefined): Promise<Incident> {
-    if (id !== undefined) return this.incident('real', (await this.named(id)).id);
-    const [last] = await this.incidents();
-    if (!last)
-      throw new Expected(
-        'There was no incident yet.',
-        'Declare one: lifeboat start database-corruption; or drill: lifeboat drill start database-corruption',
-      );
-    return new Incident(this.temporal, last.workflowId, last.runId);
+  /**
+   * For who only looks: the one that every other command means; where none is open, the last one, drills included. It is the run of now, also when
+   * it goes on in another one. Throws {@link Expected} when there is none, or none of that name.
+   */
+  async find(id: string | undefined, mode: Mode = 'real'): Promise<Incident> {
+    if (id !== undefined || mode !== 'real') return this.incident(mode, id);
+    const meant = await this.meant().catch((error: unknown) => {
+      if (!(error instanceof NoIncident)) throw error;
+      return undefined;
+    });
+    const [last] = meant?.open ? [] : await this.incidents();
+    const found = last?.drill ? last : meant;
+    if (!found) throw none();
+    return new Incident(this.temporal, found.workflowId, found.runId);
   }
 
   /** All incidents and drills of the system that Temporal still has, the newest first; those that run come first of all. */
@@ -271,6 +283,9 @@ const nameOf = (
     ? memo['incident']
     : incidentName(system, startTime, workflowId.startsWith(drillWorkflowId(system)) ? 'drill' : 'incident');
 
+class NoIncident extends Expected {}
+const none = (): Expected => new NoIncident(noIncident.message, noIncident.hint, noIncident.code);
+
 function ifThere(error: unknown): undefined {
   if (!(error instanceof WorkflowNotFoundError)) throw error;
 }
@@ -318,9 +333,13 @@ export class Incident {
   closeIt(close: { by: string; leaveTasksOpen?: string }): Promise<string> {
     return this.say('close', close);
   }
+  /** Taken or refused at once; what the incident has to look at first may take it some seconds more. */
   private async say(update: string, said: object): Promise<string> {
     const handle = await this.handle();
-    return atOnce(this.temporal, () => handle.executeUpdate<string, [object]>(update, { args: [said] }));
+    const taken = await atOnce(this.temporal, () =>
+      handle.startUpdate<string, [object]>(update, { args: [said], waitForStage: 'ACCEPTED' }),
+    );
+    return this.temporal.withDeadline(Date.now() + 120_000, () => taken.result());
   }
   async progress(): Promise<Progress[]> {
     const { workflowId, runId } = await this.locate();

@@ -1,6 +1,7 @@
 import { isOpen } from '../activities/reports/facts.js';
 import { oneLine } from '../activities/reports/text.js';
 import { formatClock } from '../activities/reports/times.js';
+import { ofThis } from './view/answers.js';
 import { contextOf, type Context, type ViewInput } from './view/context.js';
 import { ending } from './view/ending.js';
 import { head } from './view/head.js';
@@ -47,10 +48,13 @@ function notes({ state, paint, block }: Context): string[] {
   ];
 }
 
-function leaving({ paint, commandPrefix, glyphs, block }: Context): string[] {
+function leaving({ state, paint, commandPrefix, glyphs, block }: Context): string[] {
   return [
-    ...block(`Ctrl-C leaves this view and stops nothing: the recovery goes on, and "${commandPrefix} watch" shows it again.`, ' '),
+    ...block(
+      `Ctrl-C leaves this view and stops nothing: the recovery goes on, and "${commandPrefix} watch${ofThis(state)}" shows it again.`,
+      ' ',
+    ),
     ...block('To stop the recovery, type:', ' '),
-    `   ${commandPrefix} abort --reason "${glyphs.ellipsis}"`,
+    `   ${commandPrefix} abort --reason "${glyphs.ellipsis}"${ofThis(state)}`,
   ].map(paint.dim);
 }

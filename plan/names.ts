@@ -2,6 +2,12 @@ import type { BackupKind } from './kinds.js';
 
 /** Names that the client, the workers and the workflows must agree on. Pure: workflows import it. */
 
+/**
+ * Control worker and agents are updated one after the other. Raised when one of them could not go on with what an older other one gives or takes: an
+ * incident between two that differ is refused at its check, before anything is changed.
+ */
+export const protocol = 1;
+
 /** The workflow type of a scenario: `databaseCorruption` for `database-corruption`. */
 export const workflowTypeOf = (scenario: string): string => scenario.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 

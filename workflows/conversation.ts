@@ -4,6 +4,7 @@ import {
   ApplicationFailure,
   CancellationScope,
   condition,
+  isCancellation,
   setCurrentDetails,
   setHandler,
   upsertMemo,
@@ -13,6 +14,7 @@ import {
 import { incidentName } from '../plan/names.js';
 import { postRecoveryTasks, scenarioTexts } from '../plan/scenarios.js';
 import { describe } from './details.js';
+import { leftAs } from './left.js';
 import {
   type Abort,
   type Approval,
@@ -31,6 +33,7 @@ import {
   stateQuery,
 } from './messages.js';
 import { whenAhead, whenEnded } from './last-task.js';
+import { problemOf } from './problems.js';
 import { phaseKey } from './search-attributes.js';
 import type { Choice, IncidentState, Phase, Problem, Question, StepRecord } from './state.js';
 import { validateAbort, validateClose, validateDecision, validateNote } from './validators.js';
@@ -57,8 +60,14 @@ export abstract class Conversation {
   private closing: Close | undefined;
   private scope: CancellationScope | undefined;
 
-  /** Listens from its first moment on: Temporal rejects an update that finds no handler. */
-  constructor(readonly input: IncidentInput) {
+  /**
+   * Listens from its first moment on: Temporal rejects an update that finds no handler. `mayRollBack`: throws when what was put in place cannot be
+   * taken back; changes nothing.
+   */
+  constructor(
+    readonly input: IncidentInput,
+    private readonly mayRollBack: () => Promise<void>,
+  ) {
     const declaredAt = workflowInfo().startTime;
     const { carried } = input;
     this.asked = carried?.asked ?? 0;
@@ -238,7 +247,9 @@ export abstract class Conversation {
     setHandler(stateQuery, () => (this.before?.at === now() ? this.before.state : this.state));
     setHandler(declaredUpdate, async () => {
       await condition(() => this.checked !== undefined);
-      return this.checked!;
+      // Whoever joins later asks for what it is to do now: a person may have decided for another target since.
+      const { of, ...checked } = this.checked!;
+      return { ...checked, of: { ...of, target: this.state.target } };
     });
     setHandler(approveUpdate, (approval: Approval) => this.decided({ ...approval, choice: 'approve' }), {
       validator: (approval: Approval) => validateDecision(this.state, { ...approval, choice: 'approve' }),
@@ -279,28 +290,43 @@ export abstract class Conversation {
     return this.input.carried !== undefined && !this.input.carried.rollBack;
   }
 
-  /** There is one writer: it is rolled back under the lock of the system, or not at all. */
+  /**
+   * There is one writer: it is rolled back under the lock of the system, or not at all. What cannot be rolled back is refused here, where it stays
+   * recovered: with the lock it could only be tried again, or ended.
+   */
   private async goBack({ by, reason = '' }: Decision): Promise<string> {
     this.state.leaving = { what: 'roll-back', by };
     try {
+      await this.mayRollBack();
       await this.handOver({ by, reason });
     } catch (error) {
       delete this.state.leaving;
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      throw ApplicationFailure.create({
-        type: 'Busy',
-        nonRetryable: true,
-        message: `Incident ${this.state.id} is not rolled back while another one is open: one at a time writes to a database.`,
-        details: [{ hint: 'See the other one: lifeboat watch. When it has recovered or was ended, say this again.' }],
-      });
+      throw isCancellation(error) ? error : this.notRolledBack(error);
     }
     this.wentBack = true;
     return rollingBack;
   }
 
+  private notRolledBack(error: unknown): ApplicationFailure {
+    const { id } = this.state;
+    const again = `lifeboat decide roll-back --incident ${id} --reason "..."`;
+    const refused = (message: string, hint: string) =>
+      ApplicationFailure.create({ type: 'Refused', nonRetryable: true, message, details: [{ hint }] });
+    if (error instanceof WorkflowExecutionAlreadyStartedError)
+      return refused(
+        `Incident ${id} is not rolled back while another one is open: one at a time writes to a database. Nothing was changed.`,
+        `See the other one: lifeboat watch. When it has recovered or was ended, say this again: ${again}`,
+      );
+    const { message, hint = 'Mend what it says' } = problemOf(error);
+    return refused(
+      `Incident ${id} is not rolled back: ${message}. Nothing was changed: it is recovered as before, and its tasks are open.`,
+      `${hint.replaceAll('lifeboat decide retry', again)}${hint.includes('lifeboat decide retry') ? '' : `. To say this again: ${again}`}`,
+    );
+  }
+
   private aborted({ by, reason, resume }: Abort): string {
     this.interrupt({ what: 'abort', by, reason, resume });
-    return resume ? 'aborting: the database is opened and the services are started as they stand' : 'aborting: writes stay stopped';
+    return resume ? 'aborting: the database is opened and the services are started as they stand' : `aborting: ${leftAs(this.state)}`;
   }
 
   interrupt(interruption: NonNullable<Conversation['interruption']>): void {

@@ -1,18 +1,21 @@
 import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
 import type { Assessment } from '../activities/postgres/assess.js';
 import type { Candidate } from '../activities/backups/candidates.js';
+import { protocol } from '../plan/names.js';
 import { parseTarget } from '../plan/target.js';
 import { formatDuration } from '../plan/values.js';
 import { Chosen, type Incident } from './incident.js';
 import { problemOf } from './problems.js';
 import { scenario } from './scenario.js';
 import type { Choice, Problem } from './state.js';
-import { damagedDirectory, makeSafe, resumeService, rollBack, setAsideDatabase, stopServices, watch } from './shared/service.js';
+import { damagedDirectory, setAsideDatabase } from './left.js';
+import { makeSafe, mayRollBack, resumeService, rollBack, stopServices, watch } from './shared/service.js';
+import { demandSameProtocol } from './shared/protocol.js';
 import { reprotect } from './shared/reprotect.js';
 import { factOf, findingsOf, isFailureOf } from './shared/failures.js';
 
 /** A database is corrupted, or its data is wrong. Steps and their order: plan/scenarios.ts. */
-export const databaseCorruption = scenario({ recover, makeSafe, rollBack });
+export const databaseCorruption = scenario({ recover, makeSafe, mayRollBack, rollBack });
 
 async function recover(incident: Incident): Promise<void> {
   const { primary } = incident.plan;
@@ -48,7 +51,9 @@ async function checkRequest(incident: Incident) {
     form: 'execute',
     ...names(incident),
     ...(incident.input.target ? { target: incident.input.target } : {}),
+    protocol,
   });
+  demandSameProtocol(incident.plan.primary, checked.protocol);
   incident.warn(...checked.warnings);
   if (checked.planDigest !== incident.state.planDigest)
     incident.warn(`the agent of ${incident.plan.primary} has plan ${checked.planDigest}, the control worker ${incident.state.planDigest}`);

@@ -6,6 +6,7 @@ import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeO
 import { scenarioTexts } from '../plan/scenarios.js';
 import { onControl, onHost, type Patience } from './activities.js';
 import { Conversation, Interrupted, now } from './conversation.js';
+import { abortChoice, rollBackChoice } from './left.js';
 import type { Carried, Decision, IncidentInput } from './messages.js';
 import { problemOf, refuses } from './problems.js';
 import { incidentAttributes } from './search-attributes.js';
@@ -200,8 +201,8 @@ export class Incident extends Conversation {
       ...(options.otherwise ? [skipChoice] : []),
       ...(options.otherwise || options.byHand ? [doneChoice] : []),
       ...(options.choices ?? []),
-      ...(this.state.canRollBack ? [rollBackChoice] : []),
-      abortChoice,
+      ...(this.state.canRollBack ? [rollBackChoice(this.state)] : []),
+      abortChoice(this.state),
     ];
     return this.question('decision', `${this.current?.name ?? 'The step'} failed. What now?`, [], choices, problem);
   }
@@ -244,7 +245,7 @@ export class Incident extends Conversation {
     this.state.steps.push(record);
     this.state.ahead = this.state.ahead.filter((step) => step !== name);
     const decision: Decision = this.real
-      ? await this.question('approval', text, facts, [...choices, abortChoice])
+      ? await this.question('approval', text, facts, [...choices, abortChoice(this.state)])
       : { by: this.input.mode, choice: 'approve', reason: 'nothing of production is touched' };
     record.decision = {
       by: decision.by,
@@ -276,7 +277,5 @@ export class Incident extends Conversation {
   }
 }
 
-const abortChoice: Choice = { name: 'abort', meaning: 'end the incident; writes stay stopped unless you say --resume', needs: ['reason'] };
 const skipChoice: Choice = { name: 'skip', meaning: 'go on without it', needs: ['reason'] };
 const doneChoice: Choice = { name: 'done', meaning: 'you did it by hand, and say what', needs: ['reason'] };
-const rollBackChoice: Choice = { name: 'roll-back', meaning: 'put the quarantined copy back and resume on it', needs: ['reason'] };

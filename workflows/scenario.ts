@@ -1,5 +1,6 @@
-import { isCancellation } from '@temporalio/workflow';
+import { CancellationScope, CancelledFailure, isCancellation } from '@temporalio/workflow';
 import { Incident } from './incident.js';
+import { putOneBack } from './left.js';
 import type { IncidentInput } from './messages.js';
 import type { IncidentState } from './state.js';
 
@@ -8,13 +9,19 @@ export interface Scenario {
   recover(incident: Incident): Promise<void>;
   /** Leaves everything in a safe state and says in one sentence which. Never throws for what it cannot reach: it says that too. */
   makeSafe(incident: Incident, resume: boolean): Promise<string>;
+  /** Throws, before anything is stopped, when what is in place is not what this incident put there. Changes nothing. */
+  mayRollBack(incident: Incident): Promise<void>;
   rollBack(incident: Incident): Promise<void>;
 }
 
 /** Turns a scenario into the workflow of an incident. */
 export function scenario(of: Scenario) {
   return async (input: IncidentInput): Promise<IncidentState> => {
-    const incident = new Incident(input);
+    const incident: Incident = new Incident(input, async () => {
+      // What was said before this run began is heard while it is being made.
+      await Promise.resolve();
+      await of.mayRollBack(incident);
+    });
     try {
       await incident.readPlan();
       await carryOut(incident, of);
@@ -31,13 +38,12 @@ async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Sce
   if (outcome === 'elsewhere') return;
   if (outcome.how === 'roll-back') {
     incident.resumed();
+    const wasOne = putOneBack(incident.state);
     outcome = await attempt(incident, () => rollBack(incident));
     if (outcome.how === 'done') {
-      incident.settle(
-        'rolled back',
-        'the quarantined copy is in place again, with what it held before the recovery, and the service resumed on it',
-      );
-      await report(incident);
+      const back = wasOne ? 'the old database has its name again' : 'the quarantined copy is in place again';
+      incident.settle('rolled back', `${back}, with what it held before the recovery, and the service resumed on it`);
+      await incident.nonCancellable(() => report(incident));
       return;
     }
   }
@@ -54,6 +60,7 @@ async function begin(incident: Incident, recover: Scenario['recover']): Promise<
     return { how: 'roll-back' };
   }
   if (carried) {
+    incident.show();
     const waited = await attempt(incident, () => incident.untilClosed());
     return incident.wentBack ? 'elsewhere' : waited;
   }
@@ -62,7 +69,12 @@ async function begin(incident: Incident, recover: Scenario['recover']): Promise<
   const verified =
     incident.state.measured.rtoSeconds !== null ? 'the service is verified' : 'the service was resumed by hand and is NOT verified';
   incident.settle('recovered', `${verified}; the incident is open until its tasks are done and it is closed`);
-  await report(incident);
+  const told = await attempt(incident, async () => {
+    await report(incident);
+    // Written to its end all the same, it does not fail of its cancellation.
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('cancelled when it had recovered');
+  });
+  if (told.how !== 'done') return told;
   // Closed or rolled back at once, it does not have to go anywhere.
   if (incident.state.leaving) return incident.interrupted ? { how: 'roll-back' } : outcome;
   await incident.nonCancellable(() => incident.handOver());
@@ -93,11 +105,13 @@ async function end(incident: Incident, { how }: Outcome, makeSafe: Scenario['mak
   await report(incident);
 }
 
-/** The report is written again whenever something ended; that it cannot be written ends nothing. */
+/** The report is written again whenever something ended; that it cannot be written ends nothing. Throws when it is cancelled. */
 async function report(incident: Incident): Promise<void> {
   const written = await incident
     .control('tidy')
     .writeReport({ form: 'execute', state: incident.state })
-    .catch(() => undefined);
+    .catch((error: unknown) => {
+      if (isCancellation(error)) throw error;
+    });
   if (written) incident.state.report = written.path;
 }

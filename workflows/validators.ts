@@ -22,7 +22,8 @@ const going = { abort: 'is being ended', 'roll-back': 'is about to be rolled bac
 /** Of two who say how it ends, the first counts: the second is told so, and not that theirs was taken. */
 function demandUndecided({ id, leaving }: IncidentState): void {
   if (leaving?.what === 'hand over') throw new Error(`Incident ${id} recovered this very moment, and nothing was taken: say it again.`);
-  if (leaving) throw new Error(`Incident ${id} ${going[leaving.what]} already, by ${leaving.by}: follow it with lifeboat watch`);
+  if (leaving)
+    throw new Error(`Incident ${id} ${going[leaving.what]} already, by ${leaving.by}: follow it with lifeboat watch --incident ${id}`);
 }
 
 export function validateDecision(state: IncidentState, decision: Decision): void {
@@ -71,7 +72,7 @@ export function validateAbort(state: IncidentState, { by, reason }: Abort): void
   demandName(by);
   if (state.phase !== 'open' && state.phase !== 'waiting')
     throw new Error(
-      `Incident ${state.id} is ${state.phase}, and cannot be aborted.${state.phase === 'recovered' ? ' To go back: lifeboat decide roll-back --reason "..."' : ''}`,
+      `Incident ${state.id} is ${state.phase}, and cannot be aborted.${state.phase === 'recovered' ? ` To go back: lifeboat decide roll-back --incident ${state.id} --reason "..."` : ''}`,
     );
   demandUndecided(state);
   if (!reason || reason.trim() === '') throw new Error('Say why, for the record: --reason "..."');
@@ -92,13 +93,13 @@ export function validateClose(state: IncidentState, { by, leaveTasksOpen }: Clos
   demandName(by);
   if (state.phase !== 'recovered')
     throw new Error(
-      `Incident ${state.id} is ${state.phase}: only a recovered incident is closed. To end it now: lifeboat abort --reason "..."`,
+      `Incident ${state.id} is ${state.phase}: only a recovered incident is closed.${state.phase === 'open' || state.phase === 'waiting' ? ' To end it now: lifeboat abort --reason "..."' : ''}`,
     );
   demandUndecided(state);
   const open = state.tasks.filter(({ doneAt }) => !doneAt);
   if (open.length > 0 && !leaveTasksOpen) {
     throw new Error(
-      `Tasks are open: ${open.map(({ name }) => name).join(', ')}. Tick each: lifeboat note --task NAME "what was done"; or close all the same: lifeboat close --leave-tasks-open "why"`,
+      `Tasks are open: ${open.map(({ name }) => name).join(', ')}. Tick each: lifeboat note --incident ${state.id} --task NAME "what was done"; or close all the same: lifeboat close --incident ${state.id} --leave-tasks-open "why"`,
     );
   }
 }

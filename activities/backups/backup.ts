@@ -41,14 +41,14 @@ export const backupPhysical = (context: HostContext): Capability<TakeRequest, Ba
     const holder = await claimedBy(cluster);
     if (holder && holder !== incident) {
       throw failure(
-        'BadRequest',
+        'Held',
         `no backup is taken of ${database} while incident ${holder} is open on it`,
         'It is taken when the incident re-protects the database; or close the incident.',
       );
     }
     if (!incident && (await isClosed(cluster))) {
       throw failure(
-        'BadRequest',
+        'Held',
         `no backup is taken of ${database} while it is closed: an incident ended and left it so`,
         'Recover it (lifeboat start database-corruption), or resume on it as it stands: lifeboat abort --resume',
       );

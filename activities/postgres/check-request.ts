@@ -1,5 +1,6 @@
 import { readdir, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { protocol } from '../../plan/names.js';
 import { formatBytes } from '../../plan/values.js';
 import { describeTarget, parseTarget, type Target, TargetError } from '../../plan/target.js';
 import { findCandidates, lastKnownCommit } from '../backups/candidates.js';
@@ -22,6 +23,8 @@ export interface CheckRequestInput {
   incident: string;
   /** As parseTarget reads it; absent: none was given. */
   target?: string;
+  /** Of the control worker. */
+  protocol?: number;
 }
 export interface CheckedRequest {
   summary: string;
@@ -29,6 +32,8 @@ export interface CheckedRequest {
   warnings: string[];
   /** Of the plan that the agent has. */
   planDigest: string;
+  /** Of the agent; absent: it is older than the number. */
+  protocol?: number;
 }
 
 /**
@@ -36,7 +41,8 @@ export interface CheckedRequest {
  * backup at all, no room. Changes nothing.
  */
 export const checkRequest = (context: HostContext) =>
-  looking<CheckRequestInput, CheckedRequest>(async ({ database, incident, target: text }) => {
+  looking<CheckRequestInput, CheckedRequest>(async ({ database, incident, target: text, protocol: theirs = protocol }) => {
+    if (theirs < protocol) throw olderControl();
     const cluster = clusterOf(context, database);
     const target = readTarget(text ?? 'latest');
     const directory = await provenDataDirectory(cluster);
@@ -68,8 +74,16 @@ export const checkRequest = (context: HostContext) =>
       summary: `target ${describeTarget(target)}: ${candidates.length} ${candidates.length === 1 ? 'backup fits' : 'backups fit'}, the newest ${first.label} at ${first.location}; ${needed}`,
       warnings: [...warnings, ...(await preparedIn(cluster)), ...(await goBackToo(cluster, text ?? 'latest')), ...passedOver],
       planDigest: context.planDigest,
+      protocol,
     };
   });
+
+const olderControl = () =>
+  failure(
+    'ToolMissing',
+    'the control worker runs an older Lifeboat than the agent, and would not understand it',
+    'Install this version where the control worker runs and start it again: lifeboat worker',
+  );
 
 /** Prepared transactions hold their locks for ever, also in a restored copy. Of a server that is down nobody can ask. */
 const preparedIn = (cluster: Cluster): Promise<string[]> =>

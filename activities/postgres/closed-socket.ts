@@ -15,7 +15,10 @@ async function socketOf(cluster: Cluster): Promise<string | undefined> {
   return (await readFile(join(cluster.dataDirectory, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[4]?.trim();
 }
 
-/** The private socket directory, while the server runs closed; undefined when it runs otherwise, or not at all. */
+/**
+ * The private socket directory, while the server runs on it alone: nobody but Lifeboat gets in. Undefined when it runs otherwise, or not at all: it may
+ * be closed all the same, by pg_hba.conf (isClosed in fence.ts).
+ */
 export async function closedSocket(cluster: Cluster): Promise<string | undefined> {
   const socket = await socketOf(cluster);
   // By its last part: an agent with another state directory may have started it.

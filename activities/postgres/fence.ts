@@ -4,6 +4,7 @@ import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
 import { exists, move, readFile, writeWhole } from '../files.js';
 import { run } from '../run.js';
+import { closedSocket } from './closed-socket.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
 import { one, withClient } from './connect.js';
 import { postmasterPid } from './server.js';
@@ -40,9 +41,14 @@ export async function hbaFile(cluster: Cluster, directory = cluster.dataDirector
 /** What is a link stays one: the file that it leads to is closed. */
 const fileBehind = (path: string) => realpath(path).catch(() => path);
 
-/** True while the file that lets nobody in is in its place. Somebody's configuration management may have written over it. */
-export async function isClosed(cluster: Cluster, directory = cluster.dataDirectory): Promise<boolean> {
-  return isFence(await readFile(await hbaFile(cluster, directory), 'utf8').catch(() => ''));
+/**
+ * True while an incident has closed the database, or left it so: its server runs on its private socket, or the file that lets nobody in is in its
+ * place. Either is enough. Of a server that is down only the file tells; and one that listens on the private socket stays closed when somebody's
+ * configuration management writes over the file. Whoever needs to know that nobody can write now, or where to connect, asks for the socket alone
+ * (closed-socket.ts): a server that is closed by the file can still be reached by its superuser.
+ */
+export async function isClosed(cluster: Cluster): Promise<boolean> {
+  return (await closedSocket(cluster)) !== undefined || isFence(await readFile(await hbaFile(cluster), 'utf8').catch(() => ''));
 }
 
 const isFence = (text: string) => text.startsWith(heading);

@@ -161,14 +161,14 @@ export async function demandNoIncident({ cluster, component }: Source, what: str
   const holder = await claimedBy(cluster);
   if (holder && holder !== incident) {
     throw failure(
-      'BadRequest',
+      'Held',
       `no ${what} of ${component} while incident ${holder} is open on it`,
-      'The incident looks after the database; close or abort it first: lifeboat status',
+      'The incident looks after the database; close or abort it first: lifeboat watch',
     );
   }
   if (!incident && (await isClosed(cluster))) {
     throw failure(
-      'BadRequest',
+      'Held',
       `no ${what} of ${component} while it is closed: an incident ended and left it so`,
       'Recover it (lifeboat start database-corruption), or resume on it as it stands: lifeboat abort --resume',
     );

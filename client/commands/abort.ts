@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { printJson, printLine } from '../output.js';
 import { theDatabase, withLifeboat } from '../session.js';
 import { refusePlaceholder } from './decide.js';
+import { drillOption, incidentOption, ofIncident } from '../which-incident.js';
 
 interface Ending {
   reason?: string;
@@ -15,12 +16,12 @@ interface Ending {
 export function register(program: Command): void {
   program
     .command('abort')
-    .description('end the open incident; writes stay stopped unless --resume is given')
+    .description('end the open incident; what was stopped stays stopped unless --resume is given')
     .option('--reason <text>', 'why, for the record')
     .option('--resume', 'open the database and start the services as they stand; also after an incident that ended closed')
-    .option('--drill', 'the drill that runs, and not the incident')
+    .addOption(drillOption())
     .option('--database <name>', 'with --resume, when no incident is open')
-    .option('--incident <name>', 'this one, when several wait for their tasks: its name, from lifeboat incidents')
+    .addOption(incidentOption())
     .action(async ({ reason, resume = false, drill, database, incident: id }: Ending, command: Command) => {
       refusePlaceholder(reason);
       await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
@@ -34,7 +35,7 @@ export function register(program: Command): void {
         }
         const said = await incident.abort({ by, reason: reason ?? '', resume });
         if (json) printJson({ said });
-        else printLine(`${said}. How it ends: ${prefix} watch`);
+        else printLine(`${said}. How it ends: ${prefix} watch${ofIncident(id)}`);
       });
     });
 }

@@ -3,6 +3,7 @@ import { printJson, printLine } from '../output.js';
 import { questionSeen } from '../answer.js';
 import { withLifeboat } from '../session.js';
 import { numbered, refusePlaceholder } from './decide.js';
+import { drillOption, incidentOption, ofIncident } from '../which-incident.js';
 
 interface Answer {
   reason?: string;
@@ -18,8 +19,8 @@ export function register(program: Command): void {
     .description('approve what the open incident asks for')
     .option('--reason <text>', 'why, for the record; asked for when not all is as it should be')
     .option('--question <number>', 'the question that you have read; without it, it is shown first', numbered)
-    .option('--drill', 'of the drill that runs, and not of the incident')
-    .option('--incident <name>', 'this one, when several wait for their tasks: its name, from lifeboat incidents')
+    .addOption(drillOption())
+    .addOption(incidentOption())
     .action(async ({ reason, question, drill, incident: id }: Answer, command: Command) => {
       refusePlaceholder(reason);
       await withLifeboat(command, async (lifeboat, globals) => {
@@ -32,7 +33,7 @@ export function register(program: Command): void {
           ...(seen === undefined ? {} : { question: seen }),
         });
         if (json) printJson({ said });
-        else printLine(`Approved by ${by}. Follow it: ${prefix} watch`);
+        else printLine(`Approved by ${by}. Follow it: ${prefix} watch${ofIncident(id)}`);
       });
     });
 }

@@ -3,6 +3,7 @@ import { Expected, printJson, printLine } from '../output.js';
 import { questionSeen } from '../answer.js';
 import { withLifeboat } from '../session.js';
 import type { Choice } from '../../workflows/state.js';
+import { drillOption, incidentOption, ofIncident } from '../which-incident.js';
 
 const choices = [
   'retry',
@@ -33,8 +34,8 @@ export function register(program: Command): void {
     .option('--reason <text>', 'why, for the record')
     .option('--to <target>', 'for restore: the target')
     .option('--question <number>', 'the question that you have read; without it, it is shown first', numbered)
-    .option('--drill', 'of the drill that runs, and not of the incident')
-    .option('--incident <name>', 'this one, when several wait for their tasks: its name, from lifeboat incidents')
+    .addOption(drillOption())
+    .addOption(incidentOption())
     .action(async (choice: string, { reason, to, question, drill, incident: id }: Answer, command: Command) => {
       if (!choices.some((one) => one === choice))
         throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
@@ -52,7 +53,7 @@ export function register(program: Command): void {
           ...(seen === undefined ? {} : { question: seen }),
         });
         if (json) printJson({ said });
-        else printLine(`${said}. Follow it: ${prefix} watch`);
+        else printLine(`${said}. Follow it: ${prefix} watch${ofIncident(id)}`);
       });
     });
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { printJson, printLine } from '../output.js';
 import { withLifeboat } from '../session.js';
+import { drillOption, incidentOption } from '../which-incident.js';
 
 /** `lifeboat note <text>`: a line of the timeline; with --task, a post-recovery task is done. */
 export function register(program: Command): void {
@@ -8,9 +9,9 @@ export function register(program: Command): void {
     .command('note')
     .description('add a note to the timeline of the open incident; --task ticks a post-recovery task')
     .argument('<text>', 'what there is to say')
-    .option('--drill', 'of the drill that runs, and not of the incident')
+    .addOption(drillOption())
     .option('--task <name>', 'root-cause, document-update, debrief, improvement, customer-report')
-    .option('--incident <name>', 'this one, when several wait for their tasks: its name, from lifeboat incidents')
+    .addOption(incidentOption())
     .action(
       async (text: string, { task, drill, incident: id }: { task?: string; drill?: boolean; incident?: string }, command: Command) => {
         await withLifeboat(command, async (lifeboat, { by, json }) => {

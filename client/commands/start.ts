@@ -56,7 +56,7 @@ export async function declare(command: Command, scenario: string, options: Start
       ...(options.vacuumFull ? { vacuumFull: true } : {}),
     });
     const say = json ? (line: string) => process.stderr.write(`${line}\n`) : printLine;
-    if (attached && declared.answer !== 'refused') {
+    if (attached) {
       await joined(incident, declared, { ...options, scenario: name, database, mode }, { command, say });
       return;
     }
@@ -95,18 +95,27 @@ async function joined(
   const { declaredBy } = await incident.state();
   const drill = of.mode === 'real' ? '' : ' --drill';
   const what = { real: 'An incident', drill: 'A drill', 'dry-run': 'A dry run' }[of.mode];
+  if (declared.answer === 'refused') {
+    const one = { real: 'Incident', drill: 'Drill', 'dry-run': 'Dry run' }[of.mode];
+    const { message = '', hint = '' } = declared.problem ?? {};
+    throw new Expected(
+      `${one} ${id} was open already, declared by ${declaredBy}, and was refused at its check: ${message}. Yours was not begun, and nothing was changed.`,
+      `${hint ? `${hint.replace(/\.$/, '')}. ` : ''}Then say it again.`,
+      exitCodes.refused,
+    );
+  }
   const open = `${what} is open already: ${id} (${of.scenario} of ${of.database}, declared by ${declaredBy})`;
   const other = await differences(of, wanted);
   if (other.length > 0) {
     throw new Expected(
       `${open}. It is not what you asked for, and nothing new was started: ${other.join('; ')}.`,
-      `Follow it: ${prefix} watch. When it asks, it takes another target: ${prefix} decide restore --to TARGET${drill}. To end it first: ${prefix} abort --reason "..."${drill}`,
+      `Follow it: ${prefix} watch${drill}. When it asks, it takes another target: ${prefix} decide restore --to TARGET${drill}. To end it first: ${prefix} abort --reason "..."${drill}`,
       exitCodes.refused,
     );
   }
-  say(`${open}, target ${of.target}. A system has one at a time: nothing new was started. Follow that one: ${prefix} watch`);
+  say(`${open}, target ${of.target}. A system has one at a time: nothing new was started. Follow that one: ${prefix} watch${drill}`);
   process.exitCode = exitCodes.refused;
-  if (wanted.detach && json) printJson({ ...declared, attached: true });
+  if (json) printJson({ ...declared, attached: true });
   // For a person at a terminal: that one is what there is to see.
   if (wanted.detach || json || !process.stdout.isTTY) return;
   const { follow } = await import('../follow.js');

@@ -1,4 +1,6 @@
+import { isOpen } from '../../activities/reports/facts.js';
 import type { Choice, IncidentState, Question } from '../../workflows/state.js';
+import { ofIncident } from '../which-incident.js';
 
 /** The exact command that gives this answer. `…` stands for what only a person knows. */
 export function answerCommand(
@@ -16,6 +18,10 @@ export function answerCommand(
   const drill = mode === 'real' ? '' : ' --drill';
   return `${commandPrefix} ${words}${target}${reason}${question}${drill}`;
 }
+
+/** Without a name a command means the incident that holds the lock: of any other one, and of a drill, it is printed with its name. */
+export const ofThis = ({ phase, mode, id }: Pick<IncidentState, 'phase' | 'mode' | 'id'>): string =>
+  isOpen(phase) && mode === 'real' ? '' : ofIncident(id);
 
 /** What the `…` of a command stand for, in one line. */
 export function whatToFillIn(choices: Choice[], ellipsis = '…'): string | undefined {

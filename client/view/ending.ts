@@ -1,6 +1,7 @@
 import { lossTitle, phaseText } from '../../activities/reports/facts.js';
 import { count, oneLine, sentence } from '../../activities/reports/text.js';
 import { formatBytes } from '../../plan/values.js';
+import { ofThis } from './answers.js';
 import type { Context } from './context.js';
 
 /** What came of it, and what to type next. */
@@ -11,7 +12,7 @@ export function ending(context: Context): string[] {
   const open = state.tasks.filter((task) => !task.doneAt);
   const title = phase === 'recovered' ? 'RECOVERED: the service is verified' : phaseText[phase].toUpperCase();
   const command = (line: string, means: string): string[] => [
-    `   ${paint.bold(paint.cyan(`${commandPrefix} ${line}`))}`,
+    `   ${paint.bold(paint.cyan(`${commandPrefix} ${line}${ofThis(state)}`))}`,
     ...context.block(means, '       '),
   ];
   const undo = state.canRollBack

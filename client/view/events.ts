@@ -3,7 +3,7 @@ import { oneLine, sentence } from '../../activities/reports/text.js';
 import { formatClock, secondsBetween } from '../../activities/reports/times.js';
 import { formatBytes, formatDuration } from '../../plan/values.js';
 import type { IncidentState, Progress, Question, StepRecord } from '../../workflows/state.js';
-import { answerCommand } from './answers.js';
+import { answerCommand, ofThis } from './answers.js';
 import { ascii, unicode, type Glyphs } from './glyphs.js';
 
 export interface EventProgress {
@@ -120,6 +120,6 @@ function phaseEvents(state: IncidentState, now: string, line: Line, commandPrefi
       (one) => `    quarantine: ${oneLine(one.host)}:${oneLine(one.path)}, ${formatBytes(one.bytes)}, kept until a person removes it`,
     ),
     '    Type next:',
-    ...next.map((words) => `      ${commandPrefix} ${words}`),
+    ...next.map((words) => `      ${commandPrefix} ${words}${ofThis(state)}`),
   ];
 }

@@ -93,9 +93,9 @@ describe('work on backups takes turns', { timeout: 900_000 }, () => {
     await untilQuestion(lab, 'approval', 'Choose the target');
     const before = await dumps();
     const open = new RegExp(`incident ${incident} is open on it`);
-    await refused(lab, ['backup', 'create', '--logical'], 2, open);
+    await refused(lab, ['backup', 'create', '--logical'], 3, open);
     await refused(lab, ['backup', 'cleanup', '--database', 'main'], 1, open);
-    await refused(lab, ['backup', 'restore', before[0]!.id, '--drop-existing', '--yes'], 2, open);
+    await refused(lab, ['backup', 'restore', before[0]!.id, '--drop-existing', '--yes'], 3, open);
     expect(await dumps()).toEqual(before);
     await ran(lab, ['abort', '--resume', '--reason', 'nothing is damaged']);
     await untilPhase(lab, 'aborted');

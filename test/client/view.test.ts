@@ -44,6 +44,9 @@ describe('the view', () => {
     expect(text).toMatch(/▓+░+ 43% {2}8\.6 GB of 20\.0 GB {2}about 3m 10s left/);
     expect(text).toContain(' ·  Verify the restored copy');
     expect(text).toContain('Ctrl-C leaves this view and stops nothing');
+    expect(text.split('\n')).toContain('   lifeboat abort --reason "…"');
+    // Without its name the incident would be meant, and ended.
+    expect(draw({ ...running, mode: 'drill', id: 'shop-drill-1' })).toContain('   lifeboat abort --reason "…" --incident shop-drill-1');
   });
 
   it('is loud when the objective is exceeded, and stops the clock when it recovered', () => {
@@ -88,7 +91,7 @@ describe('the view', () => {
     expect(text).toContain('Writes between 03:14:58 and 03:15:02 UTC: 4.2 seconds.');
     expect(text).toContain('db1:/var/lib/postgresql/15/main.quarantine-shop-20261121-031502');
     for (const command of ['report', 'decide roll-back --reason "…"', 'close'])
-      expect(text.split('\n')).toContain(`   lifeboat ${command}`);
+      expect(text.split('\n')).toContain(`   lifeboat ${command} --incident ${recovered.id}`);
     expect(draw({ ...recovered, canRollBack: false })).not.toContain('roll-back');
     expect(draw(closed)).not.toContain('lifeboat close');
   });
@@ -176,7 +179,7 @@ describe('the events', () => {
     const lines = renderEvents(waitingForApproval, recovered, none, options);
     expect(lines).toContain('03:24:50 UTC  ✔ Approve: done, 2m 02s: ben approved.');
     expect(lines).toContain('    RTO 10m 40s (objective 15m 00s: met)');
-    expect(lines).toContain('      lifeboat close');
+    expect(lines).toContain(`      lifeboat close --incident ${recovered.id}`);
     expect(renderEvents(undefined, refused, none, options).join('\n')).toContain('Give a later target time');
   });
 

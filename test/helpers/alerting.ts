@@ -106,8 +106,8 @@ export const told = (sink: HttpSink): string[] =>
     return status !== 200 || !path.endsWith('chat.postMessage') || notOurs.test(says) ? [] : [says];
   });
 
-/** What the agent says of the database that is nowhere. */
-const notOurs = /^(warning|resolved): (physical backups|code backups|database|location) .*cannot be looked at$/;
+/** What the agent says of the database that is nowhere, and reminds of. */
+const notOurs = /^(warning|warning, still|resolved): (physical backups|code backups|database|location) .*cannot be looked at$/;
 
 /** The alerts that are open, once they are those. */
 export const untilOpen = (alerting: Alerting, keys: string[]): Promise<AlertsNow> =>

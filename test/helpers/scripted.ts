@@ -13,7 +13,7 @@ import { cliEntry } from '../../lab/root.js';
 import { until } from '../../lab/wait.js';
 import { type LabProcess, startWorker } from '../../lab/worker.js';
 import { loadPlan } from '../../plan/load.js';
-import { controlQueue, hostQueue } from '../../plan/names.js';
+import { controlQueue, hostQueue, protocol } from '../../plan/names.js';
 import type { PlanFile } from '../../plan/schema.js';
 import { workflowBundle } from '../../worker/run-worker.js';
 import type { IncidentState } from '../../workflows/state.js';
@@ -46,7 +46,7 @@ export interface Scripted {
 
 /** A damaged database that a restore brings back, in a moment. */
 export const going: Record<string, (input: never) => unknown> = {
-  checkRequest: () => ({ summary: 'it can be done', warnings: [], planDigest: 'as-declared' }),
+  checkRequest: () => ({ summary: 'it can be done', warnings: [], planDigest: 'as-declared', protocol }),
   stopService: () => ({ summary: 'web is stopped' }),
   startService: () => ({ summary: 'web is started' }),
   stopWrites: () => ({ summary: 'closed', proofs: [], warnings: [] }),
@@ -63,7 +63,10 @@ export const going: Record<string, (input: never) => unknown> = {
   lookAtNeighbours: () => ({ summary: 'no other database', lines: [], notAlone: null }),
   putInPlace: () => ({ summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000, canGoBack: true, warnings: [] }),
   putBack: () => ({ summary: 'the old one is back', host: 'db1', quarantine: '/data.replaced', bytes: 2000 }),
-  settlePlace: () => ({ summary: 'as it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
+  putOneBack: () => ({ summary: 'shop alone is as in the copy', host: 'db1', aside: 'shop_old', bytes: 1000, copy: '/data.restored' }),
+  putOneAway: () => ({ summary: 'shop is the old database again', host: 'db1', aside: 'shop_new', bytes: 2000, copy: '/data.restored' }),
+  settleOne: () => ({ summary: 'shop is the one out of the copy' }),
+  settlePlace: () => ({ summary: 'the damaged database is where it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
   openDatabase: () => ({ summary: 'open', warnings: [] }),
   checkHealth: () => ({ summary: 'healthy' }),
   copyFigures: () => ({
@@ -203,7 +206,7 @@ export async function scripted({ directory, temporal, service, realControl = fal
           const state = await lifeboat.incident().state();
           return good(state) ? state : undefined;
         },
-        30,
+        90,
         50,
       ),
     cli: (args) => capture(process.execPath, [cliEntry, ...args], home, env),

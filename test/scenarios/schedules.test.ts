@@ -100,7 +100,7 @@ describe('backups and schedules', { timeout: 900_000 }, () => {
     await refused(
       lab,
       ['backup', 'create', '--full'],
-      2,
+      3,
       new RegExp(`no backup is taken of main while incident ${incident} is open on it`),
     );
     expect(await backups()).toEqual(before);

@@ -6,6 +6,7 @@ import type { CopyFigures } from '../state.js';
 import { isFailureOf } from './failures.js';
 import { protectAgain } from './protect-again.js';
 import { leftBehind } from './put-aside.js';
+import { damagedDirectory, putOneBack, setAsideDatabase, staysStopped } from '../left.js';
 
 /** What scenarios on a database do with its services: stop, resume, make safe, roll back. */
 
@@ -101,11 +102,16 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
       async () => (await agent.stopCopy({ form: 'execute', ...names(incident) })).summary,
       `the restored copy on ${primary} may still run`,
     );
-    await attempt(
-      () => recordPlace(incident),
-      `which directory is in place on ${primary} could not be seen: look there before you do anything`,
-    );
-    if (incident.state.steps.some(({ name }) => name === 'Put the one database back')) {
+    const one = incident.state.steps.filter(({ name }) => name === 'Put the one database back');
+    // Where only one database was put back, no directory was moved, and nothing is to be told by one.
+    if (one.some(({ status }) => status === 'done')) incident.state.canRollBack = false;
+    else {
+      await attempt(
+        () => recordPlace(incident),
+        `which directory is in place on ${primary} could not be seen: look there before you do anything`,
+      );
+    }
+    if (one.length > 0) {
       await attempt(
         async () => (await agent.settleOne({ form: 'execute', ...names(incident) })).summary,
         `which database of the name is in place on ${primary} could not be seen: look there before you do anything`,
@@ -122,7 +128,10 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
     async () => (await agent.release({ form: 'execute', ...names(incident) })).summary,
     `the hold on the data directory of ${primary} could not be released`,
   );
-  const writes = resume ? '' : '; services that were stopped stay stopped: to resume as it stands, lifeboat abort --resume';
+  const writes =
+    resume || !staysStopped(incident.state)
+      ? ''
+      : '; services that were stopped stay stopped: to resume as it stands, lifeboat abort --resume';
   return `${said.join('; ')}${writes}`;
 }
 
@@ -145,18 +154,26 @@ async function recordPlace(incident: Incident): Promise<string> {
 /** Something was put in place by this incident, whatever became of it since. */
 const wasPlaced = ({ state }: Incident): boolean => state.quarantine.some(({ what }) => what === damagedDirectory);
 
-export const damagedDirectory = 'the damaged data directory';
-export const setAsideDatabase = 'the old database, renamed aside in the server';
-
 /** What is in place must be what this incident put there: another one may have restored again since, and its copy is not put aside for this one. */
+export async function mayRollBack(incident: Incident): Promise<void> {
+  const now = await incident
+    .host(incident.plan.primary, 'look')
+    .copyFigures({ form: 'execute', database: incident.input.database, count: false });
+  demandOwn(incident, now);
+}
+
 function demandOwn({ state }: Incident, now: CopyFigures): void {
   const { placed } = state;
   if (placed?.timeline == null || now.timeline === null || placed.timeline === now.timeline) return;
   throw ApplicationFailure.create({
     type: 'WrongTarget',
     nonRetryable: true,
-    message: `what is in place is on timeline ${now.timeline}, and incident ${state.id} put a copy on timeline ${placed.timeline} there: something was restored since. Nothing was stopped, and nothing was moved`,
-    details: [{ hint: 'A later incident is rolled back first: lifeboat incidents; end this one: lifeboat abort --resume --reason "..."' }],
+    message: `what is in place is on timeline ${now.timeline}, and incident ${state.id} put a copy on timeline ${placed.timeline} there: something was restored since`,
+    details: [
+      {
+        hint: 'What came later is rolled back first: see lifeboat incidents, then lifeboat decide roll-back --incident NAME --reason "..."',
+      },
+    ],
   });
 }
 
@@ -179,10 +196,11 @@ export async function rollBack(incident: Incident): Promise<void> {
   let aside: CopyFigures | undefined;
   // Once is enough: a second one would end the first in its middle.
   incident.state.canRollBack = false;
-  const whole = !incident.state.quarantine.some(({ what }) => what === setAsideDatabase);
+  const whole = !putOneBack(incident.state);
   await incident.step(
     'Stop the service again',
     async () => {
+      // It may have been restored in the moment before this one took the lock.
       demandOwn(incident, await figures(false));
       const { stopped, failed } = await stopServices(incident);
       const closed = await agent().stopWrites({ form: 'execute', ...names(incident) });

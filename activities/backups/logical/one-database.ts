@@ -227,7 +227,7 @@ async function fill(
       clear: () => dropTemporary(admin, source),
       begun: async () => void (await admin.query(markStatement(temporary, marks.begun(component, by, 'begun')))),
       goOn: () =>
-        'Put the whole copy in place instead, or mend what it says in the copy and try again: lifeboat watch shows what is offered',
+        'Mend what it says in the server that takes it (a role, an extension), then: lifeboat decide retry. To put back the whole copy instead, restore again, to the same target or another: lifeboat decide restore --to TARGET; then approve all of it',
     },
     () => Promise.resolve(archive),
   );

@@ -1,11 +1,16 @@
-import { appendFileSync, chmodSync } from 'node:fs';
+import { appendFileSync, chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hostFacts } from '../../../activities/doctor/host-facts.js';
 import { preparedCheck } from '../../../activities/doctor/server-checks.js';
 import { ensureArchiving } from '../../../activities/backups/protect.js';
+import { releaseClaim } from '../../../activities/postgres/claim.js';
+import { openDatabase, release } from '../../../activities/postgres/open.js';
+import { demandNoIncident, type Source } from '../../../activities/postgres/source.js';
+import { stopWrites } from '../../../activities/postgres/stop-writes.js';
 import { createLab, type Lab } from '../../../lab/lab.js';
 import { databaseUser } from '../../../lab/os-user.js';
+import { until } from '../../../lab/wait.js';
 import { type Host, hostOf } from '../../helpers/host.js';
 
 describe('doctor, on the primary of a database', { timeout: 900_000 }, () => {
@@ -40,9 +45,11 @@ describe('doctor, on the primary of a database', { timeout: 900_000 }, () => {
     expect(await checked('archive library')).toMatchObject({ result: 'pass' });
     await sql(`ALTER SYSTEM SET archive_library = 'basic_archive'`);
     await sql('SELECT pg_reload_conf()');
-    await vi.waitFor(async () =>
-      expect(await checked('archive library')).toMatchObject({ result: 'fail', says: expect.stringContaining('basic_archive') }),
-    );
+    const seen = await until('doctor sees it', async () => {
+      const library = await checked('archive library');
+      return library?.result === 'fail' ? library : undefined;
+    });
+    expect(seen.says).toContain('basic_archive');
     await expect(ensureArchiving(host.cluster)).rejects.toMatchObject({
       type: 'BadRequest',
       message: expect.stringContaining('basic_archive'),
@@ -69,6 +76,29 @@ describe('doctor, on the primary of a database', { timeout: 900_000 }, () => {
       says: expect.stringContaining('forgotten, the oldest in'),
     });
     await sql(`ROLLBACK PREPARED 'forgotten'`);
+  });
+
+  test('what an incident closed is closed for doctor and for backups, also when somebody writes over its pg_hba.conf', async () => {
+    const hba = join(lab.primary.dataDirectory, 'pg_hba.conf');
+    const before = readFileSync(hba);
+    const names = { database: 'main', incident: 'ended' };
+    await stopWrites(host.context).execute(names);
+    // The incident has ended and left it so.
+    await releaseClaim(host.cluster, names.incident);
+    const closed = async () => {
+      expect(await checked('open')).toMatchObject({ result: 'warn', says: 'closed by incident (none is open)' });
+      expect(await checked('canary')).toMatchObject({ says: expect.stringContaining('while an incident holds the database') });
+      await expect(host.backup()).rejects.toMatchObject({ type: 'Held', message: expect.stringContaining('left it so') });
+      await expect(demandNoIncident({ cluster: host.cluster, component: 'main' } as Source, 'dump is taken')).rejects.toMatchObject({
+        type: 'Held',
+      });
+      expect(await release(host.context).execute(names)).toMatchObject({ closed: true });
+    };
+    await closed();
+    writeFileSync(hba, before);
+    await closed();
+    await openDatabase(host.context).execute(names);
+    expect(await checked('open')).toMatchObject({ result: 'pass' });
   });
 
   test.runIf(databaseUser)('sees that the owner of the data cannot enter the state directory, or TMPDIR is not there', async () => {
