@@ -5,6 +5,7 @@ import {
   CancellationScope,
   condition,
   isCancellation,
+  patched,
   setCurrentDetails,
   setHandler,
   upsertMemo,
@@ -233,6 +234,8 @@ export abstract class Conversation {
    * another order than it was taken (temporalio/sdk-rust#1146).
    */
   private noteProgress(): void {
+    // One that was declared before there was this goes on.
+    if (!patched('progress')) return;
     this.changes += 1;
     upsertMemo({ progress: { step: this.current?.name ?? '', phase: this.state.phase, changes: this.changes } });
   }
