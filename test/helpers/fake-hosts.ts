@@ -111,14 +111,15 @@ export async function fakeHosts(address: string): Promise<FakeHosts> {
               return undefined;
             },
             60,
-            100,
+            250,
           ),
         async answer({ by = 'asha', ...decision }) {
           const { id } = await one.question();
+          const taken = await handle.executeUpdate<string, [Decision]>('decide', { args: [{ by, question: id, ...decision }] });
           answered = id;
-          return handle.executeUpdate<string, [Decision]>('decide', { args: [{ by, question: id, ...decision }] });
+          return taken;
         },
-        ends: () => until('it is over', async () => state().then((now) => (over.includes(now.phase) ? now : undefined)), 60, 100),
+        ends: () => until('it is over', async () => state().then((now) => (over.includes(now.phase) ? now : undefined)), 60, 250),
       };
       staged.set(workflowId, one);
       await client.workflow.start('databaseCorruption', {

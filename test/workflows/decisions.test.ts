@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
 import { startTemporal } from '../../lab/temporal.js';
 import { GaveUp } from '../../lab/wait.js';
-import type { IncidentState, Mode, StepRecord } from '../../workflows/state.js';
+import type { Choice, IncidentState, Mode, StepRecord } from '../../workflows/state.js';
 import { type FakeHosts, fakeHosts, type NthCall, type Script, type Staged } from '../helpers/fake-hosts.js';
 import { going } from '../helpers/scripted.js';
 
@@ -84,7 +84,7 @@ async function expectDecided(step: string, choice: string, incident: Staged, mod
   const reason = `because of ${choice}`;
   // From here on all goes well, but for who goes on without the step.
   if (choice !== 'skip' && choice !== 'done') incident.script = before;
-  await incident.answer({ choice: choice as never, reason, ...(choice === 'restore' ? { target: 'latest' } : {}) });
+  await incident.answer({ choice, reason, ...(choice === 'restore' ? { target: 'latest' } : {}) });
   const state = await approveAll(incident, only);
   const said = `${step}, ${choice}, ${mode}: ${state.ending ?? ''}`;
   const record = state.steps.find((one) => one.name === step && one.decision !== undefined && one.decision.choice === choice);
@@ -99,13 +99,18 @@ async function expectDecided(step: string, choice: string, incident: Staged, mod
   expectHarmless(incident, mode);
 }
 
+/** Of branches before: what is the same is not walked again. */
+const covered = new Set<string>();
+
 describe.each(Object.entries(branches))('%s', (branch, script) => {
   const only = branch === 'one of several databases';
   let steps: Map<string, NthCall>;
   beforeAll(async () => {
     const incident = await hosts.stage({ mode: 'real', script, plan });
     expect((await approveAll(incident, only)).phase).toBe('recovered');
-    steps = await hosts.stepsOf(incident);
+    const all = await hosts.stepsOf(incident);
+    steps = new Map([...all].filter(([step]) => !covered.has(step)));
+    for (const step of all.keys()) covered.add(step);
     // Read before the first step, and after an answer.
     steps.delete('database-corruption');
   });
@@ -140,18 +145,44 @@ describe.each(Object.entries(branches))('%s', (branch, script) => {
         return choices.map((choice) => `${step}: ${choice}`);
       });
       const cases = (await atOnce(table, 6)).flat();
-      expect(cases.length).toBeGreaterThan(0);
+      // A branch that is no other for what it does adds questions alone; the one database is put back for real alone.
+      expect(cases.length > 0, `new steps of ${branch}: ${[...steps.keys()].join(', ')}`).toBe(
+        steps.size > 0 && (mode === 'real' || !only),
+      );
     },
   );
+
+  test('each question, with one person and with two: whoever declared it may not approve alone where two are needed', async () => {
+    const asked = async (approvals: number) => {
+      const incident = await hosts.stage({ mode: 'real', script, plan: { ...plan, approvals } });
+      return { incident, question: await reached(incident, only, 'not even an approval') };
+    };
+    const { question, incident: first } = await asked(1);
+    if (!question) return;
+    await first.answer({ choice: 'abort', reason: 'the next one is asked' });
+    for (const approvals of [1, 2])
+      for (const { name: choice, needs } of question.choices) {
+        const { incident } = await asked(approvals);
+        const reason = needs.includes('reason') ? { reason: 'a test' } : {};
+        const says = { choice, ...reason, ...(needs.includes('target') ? { target: 'latest' } : {}) };
+        const counts = approvals > 1 && (choice === 'approve' || choice === 'only');
+        if (counts) await expect(incident.answer({ ...says, by: 'ben' }), `${choice} by who declared it`).rejects.toThrow();
+        await incident.answer({ ...says, by: counts ? 'asha' : 'ben' });
+        const state = await approveAll(incident, false);
+        expect(state.phase, `${choice}, ${approvals} people`).toBe(choice === 'abort' ? 'aborted' : 'recovered');
+        if (choice !== 'abort')
+          expect(state.steps.find(({ decision }) => decision)?.decision).toMatchObject({ by: counts ? 'asha' : 'ben', choice });
+      }
+  });
 });
 
 /** Approves until a step fails and asks; undefined when it ends before. */
-async function reached(incident: Staged, only: boolean) {
+async function reached(incident: Staged, only: boolean, until: 'a step fails' | 'not even an approval' = 'a step fails') {
   for (;;) {
     const question = await incident.question().catch((error: unknown) => {
       if (!(error instanceof GaveUp)) throw error;
     });
-    if (!question || question.kind === 'decision') return question;
+    if (!question || question.kind === 'decision' || until === 'not even an approval') return question;
     if (question.step === 'Choose the target') await incident.answer({ choice: 'restore', target: 'latest' });
     else await incident.answer({ choice: only && question.choices.some(({ name }) => name === 'only') ? 'only' : 'approve' });
   }
