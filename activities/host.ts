@@ -18,6 +18,7 @@ import { lookAtNeighbours } from './postgres/neighbours.js';
 import { openDatabase, release } from './postgres/open.js';
 import { putBack, putInPlace, settlePlace } from './postgres/put-in-place.js';
 import { repair } from './postgres/repair.js';
+import { rollBackPrepared } from './postgres/roll-back-prepared.js';
 import { rebuildStandby } from './postgres/standby.js';
 import { attestStopped, stopWrites } from './postgres/stop-writes.js';
 import { verifyRestored } from './postgres/verify-restored.js';
@@ -41,6 +42,7 @@ export function createHostActivities(context: HostContext) {
     listCandidates: activity(listCandidates(context)),
     restoreBeside: activity(restoreBeside(context)),
     verifyRestored: activity(verifyRestored(context)),
+    rollBackPrepared: activity(rollBackPrepared(context)),
     lookAtNeighbours: activity(lookAtNeighbours(context)),
     putOneBack: activity(putOneBack(context)),
     putOneAway: activity(putOneAway(context)),

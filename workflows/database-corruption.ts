@@ -4,9 +4,10 @@ import type { Candidate } from '../activities/backups/candidates.js';
 import { parseTarget } from '../plan/target.js';
 import { formatDuration } from '../plan/values.js';
 import { Chosen, type Incident } from './incident.js';
-import { problemOf } from './problems.js';
 import { scenario } from './scenario.js';
 import type { Choice, Problem } from './state.js';
+import { anotherTarget, approved } from './shared/approval.js';
+import { settlePrepared } from './shared/prepared.js';
 import { damagedDirectory, makeSafe, resumeService, rollBack, setAsideDatabase, stopServices, watch } from './shared/service.js';
 import { reprotect } from './shared/reprotect.js';
 import { factOf, findingsOf, isFailureOf } from './shared/failures.js';
@@ -146,8 +147,9 @@ async function restoreAndPutInPlace(incident: Incident): Promise<void> {
     try {
       await restoreBeside(incident);
       for (;;) {
-        const all = (await approved(incident)) === 'all';
-        if (await placed(incident, all)) return;
+        const decision = await approved(incident);
+        await settlePrepared(incident, decision);
+        if (await placed(incident, decision.choice === 'approve' || decision.choice === 'rollback-prepared')) return;
       }
     } catch (error) {
       // A step's question was answered with another target: once more from the choice of the backup.
@@ -174,8 +176,6 @@ async function placed(incident: Incident, all: boolean): Promise<boolean> {
 }
 
 class AskAgain extends Error {}
-
-const anotherTarget: Choice = { name: 'restore', meaning: 'restore again, to another target', needs: ['target'] };
 
 /** Tries the backups that fit, newest first and location by location, until one is restored and verified. */
 async function restoreBeside(incident: Incident): Promise<void> {
@@ -255,6 +255,8 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
   state.doubts = verified.doubts;
   state.differences = verified.differences;
   state.cautions = verified.warnings;
+  if (verified.prepared) state.prepared = verified.prepared;
+  else delete state.prepared;
   state.evidence.push(...verified.files);
   state.measured.rpoSeconds = verified.rpoSeconds;
   if (verified.rpoSeconds === null)
@@ -304,64 +306,6 @@ function lost(incident: Incident, rpoSeconds: number | null): string[] {
   const before = `${formatDuration(Math.max(0, (declared - since) / 1000))} before the incident was declared`;
   return [`${exact ? '' : 'at most '}what was committed after ${new Date(since).toISOString()} (${before})`];
 }
-
-/** On-call sees the figures and approves all of the copy or the one database out of it, or restores again to another target. */
-async function approved(incident: Incident): Promise<'all' | 'only'> {
-  const { state } = incident;
-  const others = await neighbours(incident);
-  const { rpoSeconds } = state.measured;
-  const facts = [
-    `backup ${state.backup?.label ?? '?'} from ${state.backup?.location ?? '?'}, taken ${state.backup?.takenAt ?? '?'}; target ${state.target}`,
-    rpoSeconds === null
-      ? `RPO not measured: ${state.measured.rpoNote ?? ''}`
-      : `RPO reached ${formatDuration(rpoSeconds)}, objective ${formatDuration(state.objectives.rpoSeconds)}`,
-    ...state.rows.map((row) => `${row.table}: ${row.found ?? 'missing'} rows, ${row.expected ?? 'unknown'} last known`),
-    ...state.doubts.map((doubt) => `NOT AS IT SHOULD BE: ${doubt}`),
-    ...(state.differences ?? []).map((difference) => `not as in the backup: ${difference}`),
-    ...(state.cautions ?? []).map((caution) => `to know: ${caution}`),
-    ...others.lines.map((line) => `NOT ONLY ${state.database}: it takes back the database ${line}`),
-    ...(others.notAlone === null
-      ? []
-      : [
-          others.lines.length > 0
-            ? `${state.database} cannot go back alone: ${others.notAlone}`
-            : `other databases of the cluster go back, too, if there are any; not checked: ${others.notAlone}`,
-        ]),
-    `the damaged copy is kept, on ${incident.plan.primary}`,
-  ];
-  const alone: Choice[] = others.lines.length > 0 && others.notAlone === null ? [onlyThis(state.doubts.length > 0)] : [];
-  const decision = await incident.approve('Approve', 'Put the restored copy in place and resume the service on it?', facts, [
-    {
-      name: 'approve',
-      meaning: state.doubts.length > 0 ? 'put it in place although not all is as it should be' : 'put it in place',
-      needs: state.doubts.length > 0 ? ['reason'] : [],
-    },
-    ...alone,
-    anotherTarget,
-  ]);
-  if (decision.choice === 'approve') return 'all';
-  if (decision.choice === 'only') return 'only';
-  throw new Chosen(decision);
-}
-
-/** What else is in the cluster. That it cannot be had keeps nobody from deciding, and is said. */
-async function neighbours(incident: Incident): Promise<{ lines: string[]; notAlone: string | null }> {
-  try {
-    const found = await incident.host(incident.plan.primary, 'look').lookAtNeighbours({ form: 'execute', ...names(incident) });
-    // A server that went down since cannot be asked any more: what it said before still holds.
-    if (found.lines.length > 0) incident.state.neighbours = found.lines;
-    return { ...found, lines: incident.state.neighbours ?? [] };
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    return { lines: incident.state.neighbours ?? [], notAlone: problemOf(error).message };
-  }
-}
-
-const onlyThis = (doubtful: boolean): Choice => ({
-  name: 'only',
-  meaning: 'put back this one database out of the copy; the others stay as they are',
-  needs: doubtful ? ['reason'] : [],
-});
 
 /** Out of the copy, which is not needed any more then; the server and its timeline stay. */
 async function putOneBack(incident: Incident) {

@@ -11,6 +11,7 @@ const choices = [
   'restore',
   'keep',
   'only',
+  'rollback-prepared',
   'roll-back',
   'approve',
   'abort',
