@@ -6,6 +6,7 @@ import { protect } from './backups/protect.js';
 import { discardCopy, stopCopy } from './backups/copies.js';
 import { putOneAway, putOneBack, settleOne } from './backups/logical/one-database.js';
 import { restoreBeside } from './backups/restore-beside.js';
+import { handOverWal, lookAtWal } from './backups/standby-wal.js';
 import { activity } from './capability.js';
 import type { HostContext } from './context.js';
 import { hostFacts } from './doctor/host-facts.js';
@@ -40,6 +41,8 @@ export function createHostActivities(context: HostContext) {
     assess: activity(assess(context)),
     repair: activity(repair(context)),
     listCandidates: activity(listCandidates(context)),
+    lookAtWal: activity(lookAtWal(context)),
+    handOverWal: activity(handOverWal(context)),
     restoreBeside: activity(restoreBeside(context)),
     verifyRestored: activity(verifyRestored(context)),
     rollBackPrepared: activity(rollBackPrepared(context)),

@@ -1,6 +1,7 @@
 import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
 import type { Assessment } from '../activities/postgres/assess.js';
 import type { Candidate } from '../activities/backups/candidates.js';
+import type { StandbysAsked, StandbyWal } from '../activities/backups/standby-wal.js';
 import { parseTarget } from '../plan/target.js';
 import { formatDuration } from '../plan/values.js';
 import { Chosen, type Incident } from './incident.js';
@@ -8,6 +9,7 @@ import { scenario } from './scenario.js';
 import type { Choice, Problem } from './state.js';
 import { anotherTarget, approved } from './shared/approval.js';
 import { settlePrepared } from './shared/prepared.js';
+import { askStandbys, restoreWith } from './shared/standbys.js';
 import { damagedDirectory, makeSafe, resumeService, rollBack, setAsideDatabase, stopServices, watch } from './shared/service.js';
 import { reprotect } from './shared/reprotect.js';
 import { factOf, findingsOf, isFailureOf } from './shared/failures.js';
@@ -45,10 +47,18 @@ async function recover(incident: Incident): Promise<void> {
 const names = (incident: Incident) => ({ database: incident.input.database, incident: incident.state.id });
 
 async function checkRequest(incident: Incident) {
-  const checked = await incident.host(incident.plan.primary, 'look').checkRequest({
-    form: 'execute',
-    ...names(incident),
-    ...(incident.input.target ? { target: incident.input.target } : {}),
+  const check = (standbys?: StandbyWal[]) =>
+    incident.host(incident.plan.primary, 'look').checkRequest({
+      form: 'execute',
+      ...names(incident),
+      ...(incident.input.target ? { target: incident.input.target } : {}),
+      ...(standbys ? { standbys } : {}),
+    });
+  const checked = await check().catch(async (error: unknown) => {
+    // A hole in the archive is none where a standby has that segment.
+    const { has } = isFailureOf(error, 'NoBackup') && incident.plan.standbys.length > 0 ? await askStandbys(incident) : { has: [] };
+    if (has.length === 0) throw error;
+    return check(has);
   });
   incident.warn(...checked.warnings);
   if (checked.planDigest !== incident.state.planDigest)
@@ -181,14 +191,24 @@ class AskAgain extends Error {}
 async function restoreBeside(incident: Incident): Promise<void> {
   const { primary } = incident.plan;
   const options = { host: primary, choices: [anotherTarget], touches: 'scratch' as const };
-  const { candidates } = await incident.step(
-    'Choose the backup',
-    () =>
-      incident.host(primary, 'look').listCandidates({ form: 'execute', database: incident.input.database, target: incident.state.target }),
-    { ...options, touches: 'nothing' },
-  );
-  await incident.step('Restore beside', () => firstThatHolds(incident, candidates, (candidate) => restore(incident, candidate)), options);
-  await incident.step('Verify the restored copy', () => verifyOrNext(incident, candidates), options);
+  let standbys: StandbysAsked = { has: [], not: [] };
+  const choose = async () => {
+    standbys = await askStandbys(incident);
+    const { database } = incident.input;
+    const known = standbys.has.length > 0 ? { standbys: standbys.has } : {};
+    return incident.host(primary, 'look').listCandidates({ form: 'execute', database, target: incident.state.target, ...known });
+  };
+  const { candidates } = await incident.step('Choose the backup', choose, { ...options, touches: 'nothing' });
+  const restore = (candidate: Candidate) => restoreWith(incident, candidate, standbys);
+  let attempts = 0;
+  const first = async () => {
+    attempts += 1;
+    // Asked anew: who retries may have brought one back.
+    if (attempts > 1) standbys = await askStandbys(incident);
+    return firstThatHolds(incident, candidates, restore);
+  };
+  await incident.step('Restore beside', first, options);
+  await incident.step('Verify the restored copy', () => verifyOrNext(incident, candidates, restore), options);
 }
 
 /**
@@ -226,16 +246,7 @@ async function firstThatHolds<T>(incident: Incident, candidates: Candidate[], wo
   throw ApplicationFailure.nonRetryable('no backup was listed', 'NoBackup');
 }
 
-function restore(incident: Incident, candidate: Candidate) {
-  return incident.host(incident.plan.primary, 'long').restoreBeside({
-    form: incident.form('scratch'),
-    ...names(incident),
-    candidate,
-    target: incident.state.target,
-  });
-}
-
-async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
+async function verifyOrNext(incident: Incident, candidates: Candidate[], restore: (candidate: Candidate) => Promise<unknown>) {
   const verify = () =>
     incident.host(incident.plan.primary, 'long').verifyRestored({
       form: incident.form('scratch'),
@@ -247,7 +258,7 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
   const chosen = candidates.findIndex(({ label, location }) => label === backup?.label && location === backup.location);
   const verified = await firstThatHolds(incident, candidates.slice(Math.max(0, chosen)), async (candidate) => {
     // Restored already, this only looks; the next one is restored first.
-    await restore(incident, candidate);
+    await restore(candidate);
     return verify();
   });
   const { state } = incident;

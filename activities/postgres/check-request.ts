@@ -4,6 +4,7 @@ import { formatBytes } from '../../plan/values.js';
 import { describeTarget, parseTarget, type Target, TargetError } from '../../plan/target.js';
 import { findCandidates, lastKnownCommit } from '../backups/candidates.js';
 import { repositoryInfo } from '../backups/engines.js';
+import type { StandbyWal } from '../backups/standby-wal.js';
 import { lsnValue } from '../backups/wal.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
@@ -22,6 +23,8 @@ export interface CheckRequestInput {
   incident: string;
   /** As parseTarget reads it; absent: none was given. */
   target?: string;
+  /** What standbys have of the WAL, when they were asked. */
+  standbys?: StandbyWal[];
 }
 export interface CheckedRequest {
   summary: string;
@@ -36,7 +39,7 @@ export interface CheckedRequest {
  * backup at all, no room. Changes nothing.
  */
 export const checkRequest = (context: HostContext) =>
-  looking<CheckRequestInput, CheckedRequest>(async ({ database, incident, target: text }) => {
+  looking<CheckRequestInput, CheckedRequest>(async ({ database, incident, target: text, standbys = [] }) => {
     const cluster = clusterOf(context, database);
     const target = readTarget(text ?? 'latest');
     const directory = await provenDataDirectory(cluster);
@@ -52,7 +55,7 @@ export const checkRequest = (context: HostContext) =>
     const warnings = [await whatIsGone(cluster), await missingConfiguration(cluster)].filter((line) => line !== undefined);
     warnings.push(...(await sameCluster(cluster, directory)));
     await demandReachable(cluster, directory, target);
-    const { candidates, passedOver } = await findCandidates(cluster, target, directory);
+    const { candidates, passedOver } = await findCandidates(cluster, target, directory, { standbys });
     const first = candidates[0];
     if (!first) {
       throw failure(

@@ -1,19 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLab, type Lab } from '../../lab/lab.js';
+import type { IncidentState, Question } from '../../workflows/state.js';
 import { startWalk } from '../faults/walk.js';
-import {
-  close,
-  declare,
-  endLab,
-  protect,
-  ran,
-  refused,
-  step,
-  stepNames,
-  untilPhase,
-  untilQuestion,
-  untilState,
-} from '../helpers/incident.js';
+import { close, declare, endLab, protect, ran, refused, step, stepNames, untilPhase, untilState } from '../helpers/incident.js';
 
 /** Issue 7, A4: what an application has prepared for a commit in two phases comes back with every restore, and keeps its locks. */
 describe('transactions that the restored copy holds prepared', { timeout: 600_000 }, () => {
@@ -26,8 +15,9 @@ describe('transactions that the restored copy holds prepared', { timeout: 600_00
     await primary.restart();
     await primary.sql('CREATE DATABASE stock', [], 'postgres');
     await primary.sql('CREATE TABLE items (id int)', [], 'stock');
+    await primary.sql('CREATE TABLE notes (id int)');
     await protect(lab);
-    await primary.sql(`BEGIN; LOCK TABLE products IN ACCESS EXCLUSIVE MODE; PREPARE TRANSACTION 'it''s "payment" 17'`);
+    await primary.sql(`BEGIN; INSERT INTO notes VALUES (1); PREPARE TRANSACTION 'it''s "payment" 17'`);
     await primary.sql(`BEGIN; INSERT INTO items VALUES (1); PREPARE TRANSACTION 'delivery 4'`, [], 'stock');
   }, 300_000);
   afterAll(() => endLab(lab));
@@ -35,9 +25,14 @@ describe('transactions that the restored copy holds prepared', { timeout: 600_00
   const prepared = async () =>
     (await lab.primary.sql<{ gid: string }>('SELECT gid FROM pg_prepared_xacts ORDER BY gid', [], 'postgres')).map((row) => row.gid);
 
+  const asked = async (): Promise<Question> => {
+    const waits = ({ question }: IncidentState) => question?.step === 'Approve';
+    return (await untilState(lab, 'an approval is asked for', waits, { seconds: 240 })).question!;
+  };
+
   test('a person is asked what becomes of them, and may leave them', async () => {
     await declare(lab, { to: 'latest' });
-    const { question } = await untilQuestion(lab, 'approval', 'Approve');
+    const question = await asked();
     const facts = question.facts.filter((fact) => fact.startsWith('PREPARED'));
     expect(facts[0]).toMatch(
       /^PREPARED: 2 transactions in the copy\. They stay with approve, and then keep their locks and hold VACUUM back/,
@@ -49,7 +44,7 @@ describe('transactions that the restored copy holds prepared', { timeout: 600_00
       ),
     ]);
     expect(question.choices.map(({ name }) => name)).toEqual(['approve', 'rollback-prepared', 'restore', 'abort']);
-    await refused(lab, ['approve', '--as', 'asha'], 1, /needs a reason/);
+    await refused(lab, ['approve', '--as', 'asha'], 2, /needs a reason/);
     await ran(lab, ['approve', '--as', 'asha', '--reason', 'the payment service commits them itself']);
     const state = await untilPhase(lab, 'recovered', 'real', 120);
     expect(await prepared()).toEqual(['delivery 4', gid]);
@@ -60,7 +55,7 @@ describe('transactions that the restored copy holds prepared', { timeout: 600_00
 
   test('chosen, they are rolled back in the copy and nowhere else, by agents that are killed before and after each; who chose it is in the report', async () => {
     await declare(lab, { to: 'latest' });
-    await untilQuestion(lab, 'approval', 'Approve');
+    await asked();
     expect(await prepared(), 'of production nothing is ended').toHaveLength(2);
     await lab.agents['db1']!.kill9();
     await lab.agents['app1']!.kill9();
