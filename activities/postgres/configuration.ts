@@ -1,10 +1,10 @@
-import { lstat, mkdir, readdir, symlink } from 'node:fs/promises';
+import { lstat, mkdir, readdir, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { exists, ownFor, readFile, removeTree, writeWhole } from '../files.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
-import { type Known, type KnownFile, readKnown } from './known.js';
+import { type Known, type KnownFile, knownFile, readKnown } from './known.js';
 import { readConfigurationFile } from './note-cluster.js';
 
 /** How production is configured: found, put back when it is gone, and brought into a restored copy, which has that of the day of its backup. */
@@ -30,23 +30,59 @@ async function goneFiles(cluster: Cluster): Promise<[string, KnownFile][]> {
   for (const [path, file] of Object.entries(known.files)) {
     const inside = isInside(known.dataDirectory, path) || isInside(known.real, path);
     if (basename(path) === 'postgresql.auto.conf' || (inside && !whole)) continue;
-    if (!(await exists(path))) gone.push([path, file]);
+    if (!(await exists(path)) && (known.keptWith === undefined || (await mayBePut(cluster, known, path)))) gone.push([path, file]);
   }
   return gone;
 }
 
+/**
+ * Whoever can write at a location says what is kept there, and we may be root: outside of the data directory such a file is put where the plan says that the
+ * configuration is, and where the owner of the data could put it.
+ */
+async function mayBePut(cluster: Cluster, { owner, real, dataDirectory }: Known, path: string): Promise<boolean> {
+  const { configFile } = cluster.plan.postgres;
+  if ([real, dataDirectory, ...(configFile ? [dirname(configFile)] : [])].some((directory) => isInside(directory, path))) return true;
+  const parent = await stat(dirname(path)).catch(() => undefined);
+  return parent !== undefined && parent.uid === (owner?.uid ?? process.getuid?.());
+}
+
+/** Files that are gone, and are named alone: see {@link mayBePut}. */
+async function notPut(cluster: Cluster): Promise<string[]> {
+  const known = await readKnown(cluster);
+  if (known?.keptWith === undefined || known.real !== cluster.dataDirectory) return [];
+  const names: string[] = [];
+  for (const path of Object.keys(known.files)) if (!(await exists(path)) && !(await mayBePut(cluster, known, path))) names.push(path);
+  return names;
+}
+
 /** What {@link mendConfiguration} would put back: a line that on-call reads, or undefined. Changes nothing. */
 export async function missingConfiguration(cluster: Cluster): Promise<string | undefined> {
-  const gone = await goneFiles(cluster);
-  if (gone.length === 0) return undefined;
+  const [gone, left] = [await goneFiles(cluster), await notPut(cluster)];
+  if (gone.length + left.length === 0) return undefined;
   const known = (await readKnown(cluster))!;
-  return `configuration that is gone is put back as it was at ${known.configuredAt}: ${gone.map(([path]) => path).join(', ')}`;
+  return [
+    ...(gone.length > 0
+      ? [
+          `configuration that is gone is put back as it was at ${known.configuredAt}: ${gone.map(([path, file]) => `${path}${leftOut(file)}`).join(', ')}`,
+        ]
+      : []),
+    ...(left.length > 0
+      ? [
+          `configuration that is gone, and that only a backup says stood there, is for you to put back: ${left.join(', ')}; the text: ${knownFile(cluster)}`,
+        ]
+      : []),
+  ].join('; ');
 }
 
 /** Puts configuration files back that are gone, as the agent last saw them. Never over one that is there. Done twice, it is done once. */
 export async function mendConfiguration(cluster: Cluster): Promise<void> {
   for (const [path, file] of await goneFiles(cluster)) await place(path, file, 'putting configuration back');
 }
+
+const leftOut = ({ secretsLeftOut: count }: KnownFile): string =>
+  count === undefined
+    ? ''
+    : ` (without ${count} ${count === 1 ? 'secret' : 'secrets'}, which a location without encryption does not keep: fill in removed-by-lifeboat)`;
 
 async function place(path: string, { text, mode, owner, link }: KnownFile, what: string): Promise<void> {
   if (link !== undefined && (await exists(resolve(dirname(path), link)))) {
@@ -137,7 +173,8 @@ async function sourceFor(cluster: Cluster): Promise<{ source?: Source; why?: str
   const why = problem ?? 'postgresql.auto.conf cannot be read';
   const known = await readKnown(cluster);
   if (known?.real !== directory || Object.keys(known.files).length === 0) return { why };
-  return { source: { is: `the configuration as it was at ${known.configuredAt}`, files: inDirectory(known) }, why };
+  const from = known.keptWith === undefined ? '' : `, kept with ${known.keptWith}`;
+  return { source: { is: `the configuration as it was at ${known.configuredAt}${from}`, files: inDirectory(known) }, why };
 }
 
 const inDirectory = ({ files, real, dataDirectory }: Known): Source['files'] =>
@@ -172,7 +209,7 @@ export async function bringConfiguration(cluster: Cluster, copy: string): Promis
     await place(path, wanted, 'bringing configuration');
     if (lines > 0 || now?.link !== wanted.link)
       changed.push(
-        `${name} (${[...(now ? [] : ['not in the backup']), `${lines} ${lines === 1 ? 'line differs' : 'lines differ'}`, ...(wanted.link ? [`a link to ${wanted.link}`] : [])].join(', ')})`,
+        `${name} (${[...(now ? [] : ['not in the backup']), `${lines} ${lines === 1 ? 'line differs' : 'lines differ'}`, ...(wanted.link ? [`a link to ${wanted.link}`] : [])].join(', ')})${leftOut(wanted)}`,
       );
   }
   return [
