@@ -74,9 +74,12 @@ export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promis
     mark.stage !== 'going' &&
     mark.incident === input.incident &&
     isDeepStrictEqual(sourceOf(mark), sourceOf(asked(input)));
-  if (same && mark.restored) return mark.restored;
+  const hosts = (input.standbys?.has ?? []).map(({ host }) => host);
+  // It ended too early, and a standby that was away then may have what it lacks.
+  const more = mark?.restored?.short !== undefined && hosts.some((host) => !(mark.standbys ?? []).includes(host));
+  if (same && mark.restored && !more) return mark.restored;
   // Another candidate or another target was tried before, or it is half removed: such a copy is ours, and of no more use.
-  if (mark && !same) await discardScratch(cluster, scratch);
+  if (mark && (!same || more)) await discardScratch(cluster, scratch);
   await fetchFiles(cluster, input, target, scratch);
   await demandNoLaterTablespace(cluster.dataDirectory, scratch.directory, target, input.candidate);
   const { known = { points: [] } } = (await readMark(scratch)) ?? {};
@@ -102,7 +105,7 @@ export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promis
     bytes: input.candidate.databaseBytes,
     seconds: Math.round((Date.now() - began) / 100) / 10,
   };
-  await writeMark(scratch, { ...asked(input), stage: 'recovered', restored });
+  await writeMark(scratch, { ...asked(input), stage: 'recovered', restored, standbys: hosts });
   return restored;
 }
 

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, stat, symlink } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readlink, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { exists, ownFor, readFile, removeTree, writeWhole } from '../files.js';
@@ -96,19 +96,21 @@ async function place(path: string, { text, mode, owner, link }: KnownFile, what:
   await writeWhole(path, text, { owner, mode, what });
 }
 
+/** What PostgreSQL itself makes of a setting, of the configuration of a directory. */
+const asked = async (cluster: Cluster, setting: string, directory: string) =>
+  run(
+    await bin(cluster, 'postgres', directory),
+    ['-C', setting, '-D', directory, '-c', `config_file=${mainFile(cluster, directory)}`, '-c', `data_directory=${directory}`],
+    { owner: await dataOwner(cluster), accept: [1, 2] },
+  );
+
 /**
  * Why a server would not take production's configuration as it stands, as PostgreSQL itself says it; undefined when it would. `directory`: whose
  * settings of its own (postgresql.auto.conf) count.
  */
 export async function configurationProblem(cluster: Cluster, directory = cluster.dataDirectory): Promise<string | undefined> {
   const owner = await dataOwner(cluster);
-  const main = mainFile(cluster, directory);
-  const ask = async (setting: string) =>
-    run(
-      await bin(cluster, 'postgres', directory),
-      ['-C', setting, '-D', directory, '-c', `config_file=${main}`, '-c', `data_directory=${directory}`],
-      { owner, accept: [1, 2] },
-    );
+  const ask = (setting: string) => asked(cluster, setting, directory);
   const parsed = await ask('ssl');
   if (parsed.code !== 0)
     return (
@@ -128,23 +130,37 @@ export async function configurationProblem(cluster: Cluster, directory = cluster
   return undefined;
 }
 
-/** The files of a data directory's own configuration, by their names in it: the main ones, and whatever they include. Not postgresql.auto.conf. */
-async function ownFiles(directory: string): Promise<string[]> {
+/**
+ * The files of a data directory's own configuration, by their names in it: the main ones, whatever they are called, and whatever they include. Not
+ * postgresql.auto.conf. A directory of such files that is a link is named by itself: what is in it lies elsewhere.
+ */
+async function ownFiles(cluster: Cluster): Promise<string[]> {
+  const directory = cluster.dataDirectory;
   const found = new Set<string>();
-  const visit = async (path: string): Promise<void> => {
+  const add = (path: string): boolean => {
     const name = relative(directory, path);
-    if (name.startsWith('..') || isAbsolute(name) || found.has(name) || !(await exists(path))) return;
+    if (name.startsWith('..') || isAbsolute(name) || found.has(name)) return false;
     found.add(name);
+    return true;
+  };
+  const visit = async (path: string): Promise<void> => {
+    if (!(await exists(path)) || !add(path)) return;
     for (const line of (await readFile(path, 'utf8')).split('\n')) {
       const [, kind, quoted] = /^\s*(include_dir|include_if_exists|include)(?:\s*=\s*|\s+)('[^']*'|\S+)/.exec(line) ?? [];
       if (!kind || !quoted) continue;
       const at = resolve(dirname(path), quoted.replaceAll("'", ''));
       if (kind !== 'include_dir') await visit(at);
+      else if ((await lstat(at).catch(() => undefined))?.isSymbolicLink()) add(at);
       else for (const each of (await readdir(at).catch(() => [])).sort()) if (/^[^.].*\.conf$/.test(each)) await visit(join(at, each));
     }
   };
-  await visit(join(directory, 'postgresql.conf'));
-  for (const name of ['pg_hba.conf', 'pg_ident.conf']) if (await exists(join(directory, name))) found.add(name);
+  if (cluster.plan.postgres.configFile === undefined) await visit(join(directory, 'postgresql.conf'));
+  for (const setting of ['hba_file', 'ident_file']) {
+    const path = resolve(directory, (await asked(cluster, setting, directory)).stdout.trim().split('\n').at(-1) ?? '');
+    // By whichever of its names the directory is written there.
+    const of = cluster.named !== undefined && isInside(cluster.named, path) ? join(directory, relative(cluster.named, path)) : path;
+    if (await exists(of)) add(of);
+  }
   return [...found];
 }
 
@@ -158,14 +174,14 @@ interface Source {
 /** Today's configuration where it can be read and would be taken, else the last that the agent saw. Undefined: the backup's own is all there is. */
 async function sourceFor(cluster: Cluster): Promise<{ source?: Source; why?: string }> {
   const directory = cluster.dataDirectory;
-  const outside = cluster.plan.postgres.configFile !== undefined;
   const whole = await exists(join(directory, 'PG_VERSION'));
   const problem = whole ? await configurationProblem(cluster).catch((error: unknown) => (error as Error).message) : 'it is gone';
   const auto = await readConfigurationFile(join(directory, 'postgresql.auto.conf'));
   if (problem === undefined && auto) {
     const files: Source['files'] = { 'postgresql.auto.conf': auto };
-    for (const name of outside ? [] : await ownFiles(directory)) {
-      const found = await readConfigurationFile(join(directory, name));
+    for (const name of await ownFiles(cluster)) {
+      const path = join(directory, name);
+      const found = (await stat(path)).isDirectory() ? await linkedDirectory(path) : await readConfigurationFile(path);
       if (found) files[name] = found;
     }
     return { source: { is: "today's configuration", files } };
@@ -176,6 +192,12 @@ async function sourceFor(cluster: Cluster): Promise<{ source?: Source; why?: str
   const from = known.keptWith === undefined ? '' : `, kept with ${known.keptWith}`;
   return { source: { is: `the configuration as it was at ${known.configuredAt}${from}`, files: inDirectory(known) }, why };
 }
+
+/** A directory that is a link, as one: the same as a file that is. */
+const linkedDirectory = async (path: string): Promise<KnownFile> => ({
+  ...{ text: '', mode: 0o700, directory: true },
+  link: await readlink(path),
+});
 
 const inDirectory = ({ files, real, dataDirectory }: Known): Source['files'] =>
   Object.fromEntries(
@@ -199,7 +221,13 @@ export async function bringConfiguration(cluster: Cluster, copy: string): Promis
     const path = join(copy, name);
     const wanted = name === 'postgresql.auto.conf' ? { ...file, text: `${withoutRecovery(file.text)}archive_mode = 'off'\n` } : file;
     const now = await readConfigurationFile(path);
+    if (now === undefined && wanted.link !== undefined && (await readlink(path).catch(() => undefined)) === wanted.link) continue;
     if (now && now.text === wanted.text && now.link === wanted.link) continue;
+    if (wanted.directory) {
+      await place(path, wanted, 'bringing configuration');
+      changed.push(`${name} (a link to ${wanted.link ?? ''})`);
+      continue;
+    }
     const lines = differing(name, now?.text ?? '', wanted.text);
     const owner = await dataOwner(cluster);
     if (!(await exists(dirname(path)))) {

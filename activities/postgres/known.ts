@@ -9,6 +9,8 @@ export interface KnownFile {
   mode: number;
   owner?: Owner;
   link?: string;
+  /** The link leads to a directory of such files. */
+  directory?: true;
   /** Values that looked like secrets, and were not kept at a location that is not encrypted. */
   secretsLeftOut?: number;
 }

@@ -41,7 +41,10 @@ describe('how a database was configured, kept with its backups', { timeout: 300_
     writeFileSync(outside, "work_mem = '11MB'\n");
     own(outside);
     appendFileSync(join(data, 'postgresql.conf'), `\ninclude '${outside}'\nprimary_conninfo = 'host=10.0.0.1 password=${secret}'\n`);
-    appendFileSync(join(data, 'pg_hba.conf'), `\nhost all ldap 10.0.0.0/8 ldap ldapserver=x ldapbasedn="b" ldapbinddn="a" ldapbindpasswd="${secret}"\n`);
+    appendFileSync(
+      join(data, 'pg_hba.conf'),
+      `\nhost all ldap 10.0.0.0/8 ldap ldapserver=x ldapbasedn="b" ldapbinddn="a" ldapbindpasswd="${secret}"\n`,
+    );
     await lab.primary.restart();
     await host.backup();
     await host.beat();
