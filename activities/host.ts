@@ -6,6 +6,7 @@ import { protect } from './backups/protect.js';
 import { discardCopy, stopCopy } from './backups/copies.js';
 import { putOneAway, putOneBack, settleOne } from './backups/logical/one-database.js';
 import { restoreBeside } from './backups/restore-beside.js';
+import { handOverWal, lookAtWal } from './backups/standby-wal.js';
 import { activity } from './capability.js';
 import type { HostContext } from './context.js';
 import { hostFacts } from './doctor/host-facts.js';
@@ -18,6 +19,7 @@ import { lookAtNeighbours } from './postgres/neighbours.js';
 import { openDatabase, release } from './postgres/open.js';
 import { putBack, putInPlace, settlePlace } from './postgres/put-in-place.js';
 import { repair } from './postgres/repair.js';
+import { rollBackPrepared } from './postgres/roll-back-prepared.js';
 import { rebuildStandby } from './postgres/standby.js';
 import { attestStopped, stopWrites } from './postgres/stop-writes.js';
 import { verifyRestored } from './postgres/verify-restored.js';
@@ -39,8 +41,11 @@ export function createHostActivities(context: HostContext) {
     assess: activity(assess(context)),
     repair: activity(repair(context)),
     listCandidates: activity(listCandidates(context)),
+    lookAtWal: activity(lookAtWal(context)),
+    handOverWal: activity(handOverWal(context)),
     restoreBeside: activity(restoreBeside(context)),
     verifyRestored: activity(verifyRestored(context)),
+    rollBackPrepared: activity(rollBackPrepared(context)),
     lookAtNeighbours: activity(lookAtNeighbours(context)),
     putOneBack: activity(putOneBack(context)),
     putOneAway: activity(putOneAway(context)),

@@ -52,6 +52,11 @@ export const databaseCorruptionSteps = [
   },
   { name: 'Approve', does: 'A person sees these figures and approves, or does not.', when: 'restored' },
   {
+    name: 'Roll back what was prepared',
+    does: 'Transactions that the copy holds prepared (PREPARE TRANSACTION), which would keep their locks until somebody ends them, are rolled back in it.',
+    when: 'a person chose it',
+  },
+  {
     name: 'Put the one database back',
     does: 'Where the cluster has other databases, which a restore would take back with it: the one database is dumped out of the restored copy, loaded beside, compared, and given its name; the old one is renamed aside, and all others stay as they are.',
     when: 'a person chose only this database',

@@ -27,6 +27,8 @@ const cancellationType = 'WAIT_CANCELLATION_COMPLETED' as const;
 export const patience = {
   /** Reads. */
   look: { startToCloseTimeout: '10 minutes', scheduleToCloseTimeout: '30 minutes', heartbeatTimeout, retry },
+  /** What is good to know, and is not waited for: a host that is away says nothing. */
+  ask: { startToCloseTimeout: '15 seconds', scheduleToCloseTimeout: '20 seconds', heartbeatTimeout: '15 seconds', retry },
   /** Changes that can be made twice with the same end. */
   change: { startToCloseTimeout: '30 minutes', scheduleToCloseTimeout: '2 hours', heartbeatTimeout, retry },
   /** Restores, backups, verification: as long as they show progress. */

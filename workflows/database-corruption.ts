@@ -1,16 +1,19 @@
 import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
 import type { Assessment } from '../activities/postgres/assess.js';
 import type { Candidate } from '../activities/backups/candidates.js';
+import type { StandbysAsked, StandbyWal } from '../activities/backups/standby-wal.js';
 import { protocol } from '../plan/names.js';
 import { parseTarget } from '../plan/target.js';
 import { formatDuration } from '../plan/values.js';
 import { Chosen, type Incident } from './incident.js';
-import { problemOf } from './problems.js';
 import { scenario } from './scenario.js';
 import type { Choice, Problem } from './state.js';
 import { damagedDirectory, setAsideDatabase } from './left.js';
-import { makeSafe, mayRollBack, resumeService, rollBack, stopServices, watch } from './shared/service.js';
+import { anotherTarget, approved } from './shared/approval.js';
+import { settlePrepared } from './shared/prepared.js';
 import { demandSameProtocol } from './shared/protocol.js';
+import { makeSafe, mayRollBack, resumeService, rollBack, stopServices, watch } from './shared/service.js';
+import { askStandbys, restoreWith } from './shared/standbys.js';
 import { reprotect } from './shared/reprotect.js';
 import { factOf, findingsOf, isFailureOf } from './shared/failures.js';
 
@@ -47,11 +50,19 @@ async function recover(incident: Incident): Promise<void> {
 const names = (incident: Incident) => ({ database: incident.input.database, incident: incident.state.id });
 
 async function checkRequest(incident: Incident) {
-  const checked = await incident.host(incident.plan.primary, 'look').checkRequest({
-    form: 'execute',
-    ...names(incident),
-    ...(incident.input.target ? { target: incident.input.target } : {}),
-    protocol,
+  const check = (standbys?: StandbyWal[]) =>
+    incident.host(incident.plan.primary, 'look').checkRequest({
+      form: 'execute',
+      ...names(incident),
+      ...(incident.input.target ? { target: incident.input.target } : {}),
+      ...(standbys ? { standbys } : {}),
+      protocol,
+    });
+  const checked = await check().catch(async (error: unknown) => {
+    // A hole in the archive is none where a standby has that segment.
+    const { has } = isFailureOf(error, 'NoBackup') && incident.plan.standbys.length > 0 ? await askStandbys(incident) : { has: [] };
+    if (has.length === 0) throw error;
+    return check(has);
   });
   demandSameProtocol(incident.plan.primary, checked.protocol);
   incident.warn(...checked.warnings);
@@ -151,8 +162,9 @@ async function restoreAndPutInPlace(incident: Incident): Promise<void> {
     try {
       await restoreBeside(incident);
       for (;;) {
-        const all = (await approved(incident)) === 'all';
-        if (await placed(incident, all)) return;
+        const decision = await approved(incident);
+        await settlePrepared(incident, decision);
+        if (await placed(incident, decision.choice === 'approve' || decision.choice === 'rollback-prepared')) return;
       }
     } catch (error) {
       // A step's question was answered with another target: once more from the choice of the backup.
@@ -180,20 +192,28 @@ async function placed(incident: Incident, all: boolean): Promise<boolean> {
 
 class AskAgain extends Error {}
 
-const anotherTarget: Choice = { name: 'restore', meaning: 'restore again, to another target', needs: ['target'] };
-
 /** Tries the backups that fit, newest first and location by location, until one is restored and verified. */
 async function restoreBeside(incident: Incident): Promise<void> {
   const { primary } = incident.plan;
   const options = { host: primary, choices: [anotherTarget], touches: 'scratch' as const };
-  const { candidates } = await incident.step(
-    'Choose the backup',
-    () =>
-      incident.host(primary, 'look').listCandidates({ form: 'execute', database: incident.input.database, target: incident.state.target }),
-    { ...options, touches: 'nothing' },
-  );
-  await incident.step('Restore beside', () => firstThatHolds(incident, candidates, (candidate) => restore(incident, candidate)), options);
-  await incident.step('Verify the restored copy', () => verifyOrNext(incident, candidates), options);
+  let standbys: StandbysAsked = { has: [], not: [] };
+  const choose = async () => {
+    standbys = await askStandbys(incident);
+    const { database } = incident.input;
+    const known = standbys.has.length > 0 ? { standbys: standbys.has } : {};
+    return incident.host(primary, 'look').listCandidates({ form: 'execute', database, target: incident.state.target, ...known });
+  };
+  const { candidates } = await incident.step('Choose the backup', choose, { ...options, touches: 'nothing' });
+  const restore = (candidate: Candidate) => restoreWith(incident, candidate, standbys);
+  let attempts = 0;
+  const first = async () => {
+    attempts += 1;
+    // Asked anew: who retries may have brought one back.
+    if (attempts > 1) standbys = await askStandbys(incident);
+    return firstThatHolds(incident, candidates, restore);
+  };
+  await incident.step('Restore beside', first, options);
+  await incident.step('Verify the restored copy', () => verifyOrNext(incident, candidates, restore), options);
 }
 
 /**
@@ -231,16 +251,7 @@ async function firstThatHolds<T>(incident: Incident, candidates: Candidate[], wo
   throw ApplicationFailure.nonRetryable('no backup was listed', 'NoBackup');
 }
 
-function restore(incident: Incident, candidate: Candidate) {
-  return incident.host(incident.plan.primary, 'long').restoreBeside({
-    form: incident.form('scratch'),
-    ...names(incident),
-    candidate,
-    target: incident.state.target,
-  });
-}
-
-async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
+async function verifyOrNext(incident: Incident, candidates: Candidate[], restore: (candidate: Candidate) => Promise<unknown>) {
   const verify = () =>
     incident.host(incident.plan.primary, 'long').verifyRestored({
       form: incident.form('scratch'),
@@ -252,7 +263,7 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
   const chosen = candidates.findIndex(({ label, location }) => label === backup?.label && location === backup.location);
   const verified = await firstThatHolds(incident, candidates.slice(Math.max(0, chosen)), async (candidate) => {
     // Restored already, this only looks; the next one is restored first.
-    await restore(incident, candidate);
+    await restore(candidate);
     return verify();
   });
   const { state } = incident;
@@ -260,6 +271,8 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[]) {
   state.doubts = verified.doubts;
   state.differences = verified.differences;
   state.cautions = verified.warnings;
+  if (verified.prepared) state.prepared = verified.prepared;
+  else delete state.prepared;
   state.evidence.push(...verified.files);
   state.measured.rpoSeconds = verified.rpoSeconds;
   if (verified.rpoSeconds === null)
@@ -309,64 +322,6 @@ function lost(incident: Incident, rpoSeconds: number | null): string[] {
   const before = `${formatDuration(Math.max(0, (declared - since) / 1000))} before the incident was declared`;
   return [`${exact ? '' : 'at most '}what was committed after ${new Date(since).toISOString()} (${before})`];
 }
-
-/** On-call sees the figures and approves all of the copy or the one database out of it, or restores again to another target. */
-async function approved(incident: Incident): Promise<'all' | 'only'> {
-  const { state } = incident;
-  const others = await neighbours(incident);
-  const { rpoSeconds } = state.measured;
-  const facts = [
-    `backup ${state.backup?.label ?? '?'} from ${state.backup?.location ?? '?'}, taken ${state.backup?.takenAt ?? '?'}; target ${state.target}`,
-    rpoSeconds === null
-      ? `RPO not measured: ${state.measured.rpoNote ?? ''}`
-      : `RPO reached ${formatDuration(rpoSeconds)}, objective ${formatDuration(state.objectives.rpoSeconds)}`,
-    ...state.rows.map((row) => `${row.table}: ${row.found ?? 'missing'} rows, ${row.expected ?? 'unknown'} last known`),
-    ...state.doubts.map((doubt) => `NOT AS IT SHOULD BE: ${doubt}`),
-    ...(state.differences ?? []).map((difference) => `not as in the backup: ${difference}`),
-    ...(state.cautions ?? []).map((caution) => `to know: ${caution}`),
-    ...others.lines.map((line) => `NOT ONLY ${state.database}: it takes back the database ${line}`),
-    ...(others.notAlone === null
-      ? []
-      : [
-          others.lines.length > 0
-            ? `${state.database} cannot go back alone: ${others.notAlone}`
-            : `other databases of the cluster go back, too, if there are any; not checked: ${others.notAlone}`,
-        ]),
-    `the damaged copy is kept, on ${incident.plan.primary}`,
-  ];
-  const alone: Choice[] = others.lines.length > 0 && others.notAlone === null ? [onlyThis(state.doubts.length > 0)] : [];
-  const decision = await incident.approve('Approve', 'Put the restored copy in place and resume the service on it?', facts, [
-    {
-      name: 'approve',
-      meaning: state.doubts.length > 0 ? 'put it in place although not all is as it should be' : 'put it in place',
-      needs: state.doubts.length > 0 ? ['reason'] : [],
-    },
-    ...alone,
-    anotherTarget,
-  ]);
-  if (decision.choice === 'approve') return 'all';
-  if (decision.choice === 'only') return 'only';
-  throw new Chosen(decision);
-}
-
-/** What else is in the cluster. That it cannot be had keeps nobody from deciding, and is said. */
-async function neighbours(incident: Incident): Promise<{ lines: string[]; notAlone: string | null }> {
-  try {
-    const found = await incident.host(incident.plan.primary, 'look').lookAtNeighbours({ form: 'execute', ...names(incident) });
-    // A server that went down since cannot be asked any more: what it said before still holds.
-    if (found.lines.length > 0) incident.state.neighbours = found.lines;
-    return { ...found, lines: incident.state.neighbours ?? [] };
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    return { lines: incident.state.neighbours ?? [], notAlone: problemOf(error).message };
-  }
-}
-
-const onlyThis = (doubtful: boolean): Choice => ({
-  name: 'only',
-  meaning: 'put back this one database out of the copy; the others stay as they are',
-  needs: doubtful ? ['reason'] : [],
-});
 
 /** Out of the copy, which is not needed any more then; the server and its timeline stay. */
 async function putOneBack(incident: Incident) {

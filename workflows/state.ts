@@ -43,7 +43,8 @@ export interface StepRecord {
 }
 
 export interface Choice {
-  name: 'retry' | 'skip' | 'done' | 'abort' | 'approve' | 'reject' | 'restore' | 'resume' | 'roll-back' | 'keep' | 'only';
+  name:
+    'retry' | 'skip' | 'done' | 'abort' | 'approve' | 'reject' | 'restore' | 'resume' | 'roll-back' | 'keep' | 'only' | 'rollback-prepared';
   meaning: string;
   needs: ('reason' | 'target')[];
 }
@@ -86,6 +87,17 @@ export interface RowCheck {
   expected: number | null;
   found: number | null;
   ok: boolean;
+}
+
+/** A transaction that the restored copy holds prepared, for a commit in two phases. */
+export interface PreparedInCopy {
+  gid: string;
+  database: string;
+  owner: string;
+  /** ISO 8601. */
+  preparedAt: string;
+  /** In words, with the commands that end it. */
+  says: string;
 }
 
 export interface Measured {
@@ -145,6 +157,8 @@ export interface IncidentState {
   differences?: string[];
   /** What the verification could not check, what it mended, and what no restore brings back: nothing wrong, and to be known before an approval. */
   cautions?: string[];
+  /** What the restored copy holds prepared, until that was rolled back in it. */
+  prepared?: PreparedInCopy[];
   measured: Measured;
   /** The other databases of the cluster, in words: a restore of the whole takes them along. */
   neighbours?: string[];

@@ -48,7 +48,7 @@ export function validateDecision(state: IncidentState, decision: Decision): void
   if (!choice) throw new Error(`"${decision.choice}" is not offered here; choose ${question.choices.map(({ name }) => name).join(', ')}.`);
   if (
     question.kind === 'approval' &&
-    (decision.choice === 'approve' || decision.choice === 'only') &&
+    ['approve', 'only', 'rollback-prepared'].includes(decision.choice) &&
     state.approvals > 1 &&
     same(decision.by, state.declaredBy)
   ) {

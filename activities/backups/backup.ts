@@ -12,6 +12,7 @@ import type { BackupResult, TakeRequest } from '../../workflows/messages.js';
 import type { BackupSet } from './engine.js';
 import { stopIfCancelled } from './everywhere.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
+import { keepConfiguration } from './kept-configuration.js';
 import { dropStale, note } from './physical-records.js';
 import { noBase } from './leads-to-now.js';
 import { demandArchivable, ensureArchiving } from './protect.js';
@@ -92,6 +93,10 @@ async function takeEverywhere(
       await note(cluster, backup, {
         tools: { ...tools, ...(await postgresVersion(cluster)) },
         ...(verified ? { verified: { at: new Date().toISOString() } } : {}),
+      });
+      await keepConfiguration(cluster, backup.label, location).catch((error: unknown) => {
+        stopIfCancelled(error);
+        failed.push(`${location}: how the database is configured was not kept with the backup: ${(error as Error).message}`);
       });
       sound(backup);
       taken.push(backup);

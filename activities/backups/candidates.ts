@@ -4,9 +4,11 @@ import { type Cluster, controlData, defaultSegmentBytes } from '../postgres/clus
 import type { BackupRecord } from '../../workflows/messages.js';
 import type { BackupSet } from './engine.js';
 import { locationsOf, repositoryInfo } from './engines.js';
+import { segmentsOf } from './handed.js';
 import { writtenIn } from './known-end.js';
 import { productionTimeline } from './production-timeline.js';
 import { readable, recordsOf } from './physical-records.js';
+import type { StandbyWal } from './standby-wal.js';
 import {
   type Archive,
   type Branch,
@@ -47,7 +49,7 @@ export async function findCandidates(
   cluster: Cluster,
   target: Target,
   dataDirectory: string,
-  { heedRecords = true, proven = false }: { heedRecords?: boolean; proven?: boolean } = {},
+  { heedRecords = true, proven = false, standbys = [] }: { heedRecords?: boolean; proven?: boolean; standbys?: StandbyWal[] } = {},
 ): Promise<Candidates> {
   const [info, control] = await Promise.all([repositoryInfo(cluster), controlData(cluster, dataDirectory).catch(() => undefined)]);
   const answering = locationsOf(cluster).filter((location) => !(location in info.unreadable));
@@ -57,10 +59,14 @@ export async function findCandidates(
     recordsOf(cluster, heedRecords ? answering : []),
   ]);
   const timeline = await productionTimeline(cluster, { target, control, archive, dataDirectory });
-  // What the archive has lost and production still has is no hole: a recovery takes it from there. A test of one location is helped by nothing else.
+  // What the archive has lost and production or a standby still has is no hole: a recovery takes it from there. A test of one location is helped by nothing else.
   if (!cluster.only && !cluster.scratchOnly && !proven) {
     const own = await writtenIn(join(dataDirectory, 'pg_wal'));
-    archive.segments = [...new Set([...archive.segments, ...own])].sort();
+    const theirs = segmentsOf(
+      standbys.filter((one) => control === undefined || one.systemIdentifier === control.systemIdentifier),
+      archive.segmentBytes,
+    );
+    archive.segments = [...new Set([...archive.segments, ...own, ...theirs])].sort();
   }
   const branches = await history(cluster, timeline, dataDirectory);
   const passedOver = Object.entries(info.unreadable).map(([location, why]) => `location ${location} cannot be read: ${why}`);

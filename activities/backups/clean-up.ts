@@ -13,6 +13,7 @@ import { clearLeft } from './left.js';
 import { type BackupProvider, type Expirable } from './provider.js';
 import { providerOf } from './providers.js';
 import { readRecords } from './record.js';
+import { handedPrefix } from './standby-wal.js';
 
 /** Removes the backups that the plan keeps no longer. Its rehearsal only says which. */
 export const cleanUp = (context: HostContext): Capability<{ kind: BackupKind; component: string }, CleanUpResult> => ({
@@ -34,6 +35,12 @@ export const cleanUp = (context: HostContext): Capability<{ kind: BackupKind; co
  * older than the newest backup there: what is being taken has no record either.
  */
 async function finishRemovals(context: HostContext, kind: BackupKind, component: string, locations: string[]): Promise<void> {
+  // No incident is open: what a standby handed over for one is wanted by nobody any more.
+  const handed = handedPrefix(context.plan.system, component);
+  for (const name of kind === 'physical' ? locations : [])
+    await withLocation(context, name, async (location) => {
+      for (const left of await location.list(handed)) await location.remove(left.name);
+    });
   if (kind !== 'logical' && kind !== 'code') return;
   const of = { system: context.plan.system, kind, component };
   for (const name of locations)

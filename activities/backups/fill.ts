@@ -2,12 +2,13 @@ import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { copyFile, exists, makeDirectory, openRegular, ownFor, removeTree } from '../files.js';
-import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
+import { type Cluster, dataOwner } from '../postgres/cluster.js';
 import type { Scratch } from '../postgres/scratch.js';
-import { run } from '../run.js';
 import { engineOf, locationsOf } from './engines.js';
+import { handedCopies } from './handed.js';
 import { lsnValue } from './lsn.js';
 import { fillFolder, type Waiting } from './replay.js';
+import { lastRecord } from './segment.js';
 import { endOf, isWritten, startOf } from './wal.js';
 
 export interface Filled {
@@ -20,8 +21,8 @@ export interface Filled {
 }
 
 /**
- * Looks for what a waiting replay wants at every location, each by itself, and in production's own pg_wal, archived or not. A copy is better when it is the
- * same up to where the replay stands, and pg_waldump, which compares every checksum, reads on from there.
+ * Looks for what a waiting replay wants at every location, each by itself, in production's own pg_wal, archived or not, and in what standbys handed over. A
+ * copy is better when it is the same up to where the replay stands, and pg_waldump, which compares every checksum, reads on from there.
  */
 export async function fill(
   cluster: Cluster,
@@ -38,6 +39,12 @@ export async function fill(
     const from = waiting.lsn !== undefined && isWithin(waiting.lsn, segment, of.segmentBytes) ? waiting.lsn : undefined;
     let best = { path: undefined as string | undefined, reach: (await exists(used)) ? await lastRecord(cluster, used, from) : undefined };
     let archived = false;
+    const take = async (place: string, path: string): Promise<void> => {
+      had.add(place);
+      if (from && (await exists(used)) && !(await sameUntil(used, path, from, of.segmentBytes))) return;
+      const reach = await lastRecord(cluster, path, from);
+      if (reach !== undefined && (best.reach === undefined || reach > best.reach)) best = { path, reach };
+    };
     for (const place of [...locationsOf(cluster), ...(cluster.only ? [] : [undefined])]) {
       if (!place && of.archivedOnly && !archived) continue;
       const path = join(folder, place ?? 'pg_wal of the database', segment);
@@ -48,12 +55,10 @@ export async function fill(
       if (!got) continue;
       await ownFor(path, owner);
       archived ||= place !== undefined;
-      had.add(place ?? 'pg_wal of the database');
       if (place && from && (await isCut(path, from, of.segmentBytes))) cut = true;
-      if (from && (await exists(used)) && !(await sameUntil(used, path, from, of.segmentBytes))) continue;
-      const reach = await lastRecord(cluster, path, from);
-      if (reach !== undefined && (best.reach === undefined || reach > best.reach)) best = { path, reach };
+      await take(place ?? 'pg_wal of the database', path);
     }
+    for (const { place, path } of await handedCopies(cluster, scratch, segment)) await take(place, path);
     if (best.path === undefined) continue;
     await checkpoint('before laying down a good copy of a WAL segment');
     await rename(best.path, join(folder, segment));
@@ -75,16 +80,6 @@ async function ofProduction(production: string, path: string): Promise<boolean> 
 
 const isWithin = (lsn: string, segment: string, segmentBytes: number) =>
   lsnValue(lsn) >= startOf(segment, segmentBytes) && lsnValue(lsn) < endOf(segment, segmentBytes);
-
-/** Where the last record begins that can be read in a segment, from `start` on; undefined when there is none. */
-async function lastRecord(cluster: Cluster, path: string, start: string | undefined): Promise<bigint | undefined> {
-  // At the end of a segment it always fails: the last record goes on in the next one, or nothing comes any more.
-  const read = await run(await bin(cluster, 'pg_waldump'), [...(start ? [`--start=${start}`] : []), path], {
-    ...{ owner: await dataOwner(cluster), accept: [1], discard: true },
-  });
-  const last = read.lines.map((line) => / lsn: ([0-9A-F]+\/[0-9A-F]+), /.exec(line)?.[1]).filter((lsn) => lsn !== undefined);
-  return last.length > 0 ? lsnValue(last.at(-1)!) : undefined;
-}
 
 /** A segment of that name may have been written twice: after a recovery that ended too early, another one grows in its place. */
 async function sameUntil(one: string, other: string, lsn: string, segmentBytes: number): Promise<boolean> {

@@ -64,7 +64,8 @@ export async function endOfArchive(cluster: Cluster): Promise<{ timeline: number
   return [...newest].map(([timeline, segment]) => ({ timeline, segment, lsn: lsnText(endOf(segment, segmentBytes)) }));
 }
 
-async function archivedSegments(cluster: Cluster, segmentBytes: number): Promise<string[]> {
+/** Names of what is archived at the locations that answer. */
+export async function archivedSegments(cluster: Cluster, segmentBytes: number): Promise<string[]> {
   const { unreadable } = await repositoryInfo(cluster);
   const answering = locationsOf(cluster).filter((location) => !(location in unreadable));
   return (await listArchive(cluster, answering, segmentBytes)).segments;

@@ -5,6 +5,7 @@ import { failure } from '../errors.js';
 import type { BackupRecord } from '../../workflows/messages.js';
 import type { BackupSet } from './engine.js';
 import { engineOf } from './engines.js';
+import { dropConfiguration } from './kept-configuration.js';
 import { readRecords, recordName, writeRecord } from './record.js';
 
 /**
@@ -103,7 +104,10 @@ export async function note(
 export async function dropRecords(cluster: Cluster, location: string, labels: string[]): Promise<void> {
   const { system } = cluster.context.plan;
   await withLocation(cluster.context, location, async (open) => {
-    for (const id of labels) await open.remove(recordName({ system, kind: 'physical', component: cluster.database, id }));
+    for (const id of labels) {
+      await open.remove(recordName({ system, kind: 'physical', component: cluster.database, id }));
+      await dropConfiguration(open, cluster, id);
+    }
   });
 }
 

@@ -46,7 +46,7 @@ export async function recover(cluster: Cluster, of: Recovery): Promise<Omit<Rest
         await demandStopped(cluster, of);
         // Exactly where the incident closed the database. Its own segments behind that are nobody's; what the canary knows is acknowledged all the same.
         const beyond = known.points.find(({ lsn, by }) => by === canaryKnows && !reaches(state.lsn, lsn));
-        if (target.kind === 'latest' && beyond) await of.end(endsShort(cluster, { lsn: state.lsn, asked: [] }, beyond, undefined));
+        if (target.kind === 'latest' && beyond) await of.end(endsShort(of, { lsn: state.lsn, asked: [] }, beyond, undefined));
         over = true;
       } else over = true;
       if (over && state.now !== 'promoted') await promote(cluster, session, state.now);

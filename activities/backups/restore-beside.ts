@@ -9,18 +9,21 @@ import type { HostContext } from '../context.js';
 import { failure, isFailure } from '../errors.js';
 import { exists, makeDirectory, ownFor, removeTree, copyFile } from '../files.js';
 import { demandSpace } from '../postgres/check-request.js';
-import { clusterOf, type Cluster, dataOwner, provenDataDirectory } from '../postgres/cluster.js';
+import { clusterOf, type Cluster, controlData, dataOwner, provenDataDirectory } from '../postgres/cluster.js';
 import { proving } from '../postgres/proof.js';
 import { type Scratch, scratchOf } from '../postgres/scratch.js';
 import { stopServer } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
 import { engineOf } from './engines.js';
 import { damaged } from './damaged.js';
+import { type Recovery, WantedOfStandbys } from './end-of-wal.js';
 import { clearFill } from './fill.js';
+import { bringHanded, pointsOf } from './handed.js';
 import { knownEnd } from './known-end.js';
 import { demandNoLaterTablespace } from './later-tablespaces.js';
 import { recover } from './recover.js';
 import { discardScratch, type Mark, readMark, type Restored, writeMark } from './restored-mark.js';
+import type { Handed, StandbysAsked } from './standby-wal.js';
 import { isWritten } from './wal.js';
 
 export interface RestoreInput {
@@ -28,13 +31,20 @@ export interface RestoreInput {
   incident: string;
   candidate: Candidate;
   target: string;
+  /** What standbys have of the WAL; and what they handed over since, when they were asked for these segments. */
+  standbys?: StandbysAsked;
+  handed?: Handed[];
+  asked?: string[];
 }
+/** `wants`: the copy is not whole yet, and waits for segments that standbys have. Asked again with what they handed over, it goes on from there. */
+export type RestoredBeside = Restored & { wants?: string[] };
+
 /**
  * Restores a backup into a new directory beside the damaged one and recovers it to the target. What is believed is the server's own log, its
  * paused state and the canary; the exit code of the restore proves nothing.
  * Source: field-notes, "PITR, always into a new directory"; pgbackrest.org, command restore.
  */
-export const restoreBeside = (context: HostContext): Capability<RestoreInput, Restored> => ({
+export const restoreBeside = (context: HostContext): Capability<RestoreInput, RestoredBeside> => ({
   async rehearse({ database, candidate }) {
     const cluster = clusterOf(context, database);
     const directory = await provenDataDirectory(cluster);
@@ -54,7 +64,7 @@ export const restoreBeside = (context: HostContext): Capability<RestoreInput, Re
 });
 
 /** Restores, or goes on with what an earlier attempt has left. */
-export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promise<Restored> {
+export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promise<RestoredBeside> {
   const target = parseTarget(input.target);
   const scratch = scratchOf(cluster, input.incident);
   const began = Date.now();
@@ -64,17 +74,29 @@ export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promis
     mark.stage !== 'going' &&
     mark.incident === input.incident &&
     isDeepStrictEqual(sourceOf(mark), sourceOf(asked(input)));
-  if (same && mark.restored) return mark.restored;
+  const hosts = (input.standbys?.has ?? []).map(({ host }) => host);
+  // It ended too early, and a standby that was away then may have what it lacks.
+  const more = mark?.restored?.short !== undefined && hosts.some((host) => !(mark.standbys ?? []).includes(host));
+  if (same && mark.restored && !more) return mark.restored;
   // Another candidate or another target was tried before, or it is half removed: such a copy is ours, and of no more use.
-  if (mark && !same) await discardScratch(cluster, scratch);
+  if (mark && (!same || more)) await discardScratch(cluster, scratch);
   await fetchFiles(cluster, input, target, scratch);
   await demandNoLaterTablespace(cluster.dataDirectory, scratch.directory, target, input.candidate);
   const { known = { points: [] } } = (await readMark(scratch)) ?? {};
+  const standbys = await standbysOf(cluster, scratch, input);
   const recovered = await recover(cluster, {
-    ...{ target, scratch, candidate: input.candidate, known },
+    ...{ target, scratch, candidate: input.candidate, standbys },
+    known: { ...known, points: [...known.points, ...pointsOf(standbys.has, input.candidate.timeline)] },
     production: await productionOf(cluster),
     end: async (short) => writeMark(scratch, { ...asked(input), stage: 'fetched', known, short }),
+  }).catch((error: unknown) => {
+    if (error instanceof WantedOfStandbys) return error;
+    throw error;
   });
+  if (recovered instanceof WantedOfStandbys) {
+    const summary = `it waits for ${recovered.segments.length} WAL segments that standbys have`;
+    return { summary, timeline: input.candidate.timeline, bytes: 0, seconds: 0, wants: recovered.segments };
+  }
   await clearFill(cluster, scratch);
   const { short } = (await readMark(scratch)) ?? {};
   const restored: Restored = {
@@ -83,9 +105,23 @@ export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promis
     bytes: input.candidate.databaseBytes,
     seconds: Math.round((Date.now() - began) / 100) / 10,
   };
-  await writeMark(scratch, { ...asked(input), stage: 'recovered', restored });
+  await writeMark(scratch, { ...asked(input), stage: 'recovered', restored, standbys: hosts });
   return restored;
 }
+
+/** Standbys of this very cluster, with what they handed over brought here. A test of a location is helped by none of them. */
+async function standbysOf(
+  cluster: Cluster,
+  scratch: Scratch,
+  { standbys, handed = [], asked = [] }: RestoreInput,
+): Promise<Recovery['standbys']> {
+  if (cluster.only || cluster.scratchOnly || !standbys) return { has: [], asked: [], not: notAsked(cluster) };
+  const copy = await controlData(cluster, scratch.directory).catch(() => undefined);
+  const has = standbys.has.filter(({ systemIdentifier }) => systemIdentifier === copy?.systemIdentifier);
+  return { has, asked, not: [...standbys.not, ...(handed.length > 0 ? await bringHanded(cluster, scratch, handed) : [])] };
+}
+
+const notAsked = ({ plan }: Cluster): string[] => plan.postgres.standbys.map((host) => `pg_wal of standby ${host}`);
 
 const asked = ({ incident, candidate: { label, location }, target }: RestoreInput) => ({ incident, label, location, target });
 const sourceOf = ({ label, location, target }: Omit<Mark, 'stage'>) => ({ label, location, target });

@@ -23,6 +23,8 @@ export interface Mark {
   /** Found before the copy was promoted: it ends before what is known. */
   short?: string;
   restored?: Restored;
+  /** The standbys that had said what they have of the WAL. */
+  standbys?: string[];
   /** What was brought into it of production, and was not so in the backup: a line each. */
   differences?: string[];
   /** A test of a backup that came to its end: what it found. Only the copy is left to remove. */

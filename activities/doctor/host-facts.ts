@@ -14,10 +14,11 @@ import { serverChecks } from './server-checks.js';
 import { type HostContext, secretOf } from '../context.js';
 import { freeBytes, treeBytes } from '../files.js';
 import { claimedBy } from '../postgres/claim.js';
-import { type Cluster, clusterOf, controlData, provenDataDirectory, whatIsGone } from '../postgres/cluster.js';
+import { type Cluster, clusterOf, controlData, whatIsGone } from '../postgres/cluster.js';
 import { configurationProblem, missingConfiguration } from '../postgres/configuration.js';
 import { one, withClient } from '../postgres/connect.js';
 import { missingSince } from '../postgres/end-of-recovery.js';
+import { placeOf } from '../postgres/check-request.js';
 import { isClosed } from '../postgres/fence.js';
 import { readProof } from '../postgres/proof.js';
 import { standbyStates } from '../postgres/standby.js';
@@ -124,7 +125,7 @@ async function readableSecrets(context: HostContext): Promise<string | Pick<Chec
 }
 
 async function directoryCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
-  const directory = await provenDataDirectory(cluster);
+  const { directory } = await placeOf(cluster);
   const gone = await whatIsGone(cluster);
   if (gone) return { result: 'fail', says: gone, hint: 'Restore it: lifeboat start database-corruption' };
   return cluster.named === undefined ? directory : `${directory}, by the link ${cluster.named}`;

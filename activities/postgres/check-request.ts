@@ -5,16 +5,18 @@ import { formatBytes } from '../../plan/values.js';
 import { describeTarget, parseTarget, type Target, TargetError } from '../../plan/target.js';
 import { findCandidates, lastKnownCommit } from '../backups/candidates.js';
 import { repositoryInfo } from '../backups/engines.js';
+import { bringConfiguration } from '../backups/kept-configuration.js';
+import type { StandbyWal } from '../backups/standby-wal.js';
 import { lsnValue } from '../backups/wal.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
-import { failure } from '../errors.js';
+import { failure, isFailure } from '../errors.js';
 import { exists, freeBytes, treeBytes } from '../files.js';
 import { claimedBy, claimFile } from './claim.js';
 import { bin, clusterOf, type Cluster, controlData, provenDataDirectory, whatIsGone } from './cluster.js';
 import { missingConfiguration } from './configuration.js';
 import { one, withClient } from './connect.js';
-import { readKnown } from './known.js';
+import { knownFile, readKnown } from './known.js';
 import { neighbourInWords, neighboursOf } from './neighbours.js';
 import { describePrepared, preparedTransactions } from './prepared.js';
 
@@ -25,6 +27,8 @@ export interface CheckRequestInput {
   target?: string;
   /** Of the control worker. */
   protocol?: number;
+  /** What standbys have of the WAL, when they were asked. */
+  standbys?: StandbyWal[];
 }
 export interface CheckedRequest {
   summary: string;
@@ -41,11 +45,11 @@ export interface CheckedRequest {
  * backup at all, no room. Changes nothing.
  */
 export const checkRequest = (context: HostContext) =>
-  looking<CheckRequestInput, CheckedRequest>(async ({ database, incident, target: text, protocol: theirs = protocol }) => {
+  looking<CheckRequestInput, CheckedRequest>(async ({ database, incident, target: text, standbys = [], protocol: theirs = protocol }) => {
     if (theirs < protocol) throw olderControl();
     const cluster = clusterOf(context, database);
     const target = readTarget(text ?? 'latest');
-    const directory = await provenDataDirectory(cluster);
+    const { directory, brought } = await placeOf(cluster);
     for (const tool of ['pg_ctl', 'pg_controldata', 'pg_waldump']) await bin(cluster, tool);
     const holder = await claimedBy(cluster);
     if (holder && holder !== incident) {
@@ -55,10 +59,10 @@ export const checkRequest = (context: HostContext) =>
         `Close or abort that incident first: lifeboat incidents. If it no longer exists anywhere, remove ${claimFile(cluster)} on ${context.host}.`,
       );
     }
-    const warnings = [await whatIsGone(cluster), await missingConfiguration(cluster)].filter((line) => line !== undefined);
+    const warnings = [brought, await whatIsGone(cluster), await missingConfiguration(cluster)].filter((line) => line !== undefined);
     warnings.push(...(await sameCluster(cluster, directory)));
     await demandReachable(cluster, directory, target);
-    const { candidates, passedOver } = await findCandidates(cluster, target, directory);
+    const { candidates, passedOver } = await findCandidates(cluster, target, directory, { standbys });
     const first = candidates[0];
     if (!first) {
       throw failure(
@@ -84,6 +88,27 @@ const olderControl = () =>
     'the control worker runs an older Lifeboat than the agent, and would not understand it',
     'Install this version where the control worker runs and start it again: lifeboat worker',
   );
+
+/**
+ * The data directory, or where it was: by what this agent has seen, and where that is gone, too, by what is kept with the backups. Throws WrongTarget, which
+ * says what is missing of both.
+ */
+export async function placeOf(cluster: Cluster): Promise<{ directory: string; brought?: string }> {
+  const before = await readKnown(cluster);
+  const none = await bringConfiguration(cluster);
+  const known = before ? undefined : await readKnown(cluster);
+  const { host } = cluster.context;
+  const brought = known && `the agent of ${host} has no notes of ${cluster.database}: what it was is known from ${known.keptWith}`;
+  const directory = await provenDataDirectory(cluster).catch((error: unknown) => {
+    if (none === undefined || !isFailure(error, 'WrongTarget')) throw error;
+    throw failure(
+      'WrongTarget',
+      `${error.message}; and nothing says that ${cluster.database} was there: the agent of ${host} has no notes of it (${knownFile(cluster)}), and none are kept with its backups: ${none}`,
+      `If the path is wrong, correct dataDirectory in the plan (SHOW data_directory on the server says it). If it is right, this is a restore by hand, with the configuration put back by you: lifeboat document prints its commands`,
+    );
+  });
+  return { directory, ...(brought ? { brought } : {}) };
+}
 
 /** Prepared transactions hold their locks for ever, also in a restored copy. Of a server that is down nobody can ask. */
 const preparedIn = (cluster: Cluster): Promise<string[]> =>

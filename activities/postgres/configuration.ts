@@ -1,10 +1,10 @@
-import { lstat, mkdir, readdir, symlink } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readlink, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { exists, ownFor, readFile, removeTree, writeWhole } from '../files.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
-import { type Known, type KnownFile, readKnown } from './known.js';
+import { type Known, type KnownFile, knownFile, readKnown } from './known.js';
 import { readConfigurationFile } from './note-cluster.js';
 
 /** How production is configured: found, put back when it is gone, and brought into a restored copy, which has that of the day of its backup. */
@@ -30,23 +30,59 @@ async function goneFiles(cluster: Cluster): Promise<[string, KnownFile][]> {
   for (const [path, file] of Object.entries(known.files)) {
     const inside = isInside(known.dataDirectory, path) || isInside(known.real, path);
     if (basename(path) === 'postgresql.auto.conf' || (inside && !whole)) continue;
-    if (!(await exists(path))) gone.push([path, file]);
+    if (!(await exists(path)) && (known.keptWith === undefined || (await mayBePut(cluster, known, path)))) gone.push([path, file]);
   }
   return gone;
 }
 
+/**
+ * Whoever can write at a location says what is kept there, and we may be root: outside of the data directory such a file is put where the plan says that the
+ * configuration is, and where the owner of the data could put it.
+ */
+async function mayBePut(cluster: Cluster, { owner, real, dataDirectory }: Known, path: string): Promise<boolean> {
+  const { configFile } = cluster.plan.postgres;
+  if ([real, dataDirectory, ...(configFile ? [dirname(configFile)] : [])].some((directory) => isInside(directory, path))) return true;
+  const parent = await stat(dirname(path)).catch(() => undefined);
+  return parent !== undefined && parent.uid === (owner?.uid ?? process.getuid?.());
+}
+
+/** Files that are gone, and are named alone: see {@link mayBePut}. */
+async function notPut(cluster: Cluster): Promise<string[]> {
+  const known = await readKnown(cluster);
+  if (known?.keptWith === undefined || known.real !== cluster.dataDirectory) return [];
+  const names: string[] = [];
+  for (const path of Object.keys(known.files)) if (!(await exists(path)) && !(await mayBePut(cluster, known, path))) names.push(path);
+  return names;
+}
+
 /** What {@link mendConfiguration} would put back: a line that on-call reads, or undefined. Changes nothing. */
 export async function missingConfiguration(cluster: Cluster): Promise<string | undefined> {
-  const gone = await goneFiles(cluster);
-  if (gone.length === 0) return undefined;
+  const [gone, left] = [await goneFiles(cluster), await notPut(cluster)];
+  if (gone.length + left.length === 0) return undefined;
   const known = (await readKnown(cluster))!;
-  return `configuration that is gone is put back as it was at ${known.configuredAt}: ${gone.map(([path]) => path).join(', ')}`;
+  return [
+    ...(gone.length > 0
+      ? [
+          `configuration that is gone is put back as it was at ${known.configuredAt}: ${gone.map(([path, file]) => `${path}${leftOut(file)}`).join(', ')}`,
+        ]
+      : []),
+    ...(left.length > 0
+      ? [
+          `configuration that is gone, and that only a backup says stood there, is for you to put back: ${left.join(', ')}; the text: ${knownFile(cluster)}`,
+        ]
+      : []),
+  ].join('; ');
 }
 
 /** Puts configuration files back that are gone, as the agent last saw them. Never over one that is there. Done twice, it is done once. */
 export async function mendConfiguration(cluster: Cluster): Promise<void> {
   for (const [path, file] of await goneFiles(cluster)) await place(path, file, 'putting configuration back');
 }
+
+const leftOut = ({ secretsLeftOut: count }: KnownFile): string =>
+  count === undefined
+    ? ''
+    : ` (without ${count} ${count === 1 ? 'secret' : 'secrets'}, which a location without encryption does not keep: fill in removed-by-lifeboat)`;
 
 async function place(path: string, { text, mode, owner, link }: KnownFile, what: string): Promise<void> {
   if (link !== undefined && (await exists(resolve(dirname(path), link)))) {
@@ -60,19 +96,21 @@ async function place(path: string, { text, mode, owner, link }: KnownFile, what:
   await writeWhole(path, text, { owner, mode, what });
 }
 
+/** What PostgreSQL itself makes of a setting, of the configuration of a directory. */
+const asked = async (cluster: Cluster, setting: string, directory: string) =>
+  run(
+    await bin(cluster, 'postgres', directory),
+    ['-C', setting, '-D', directory, '-c', `config_file=${mainFile(cluster, directory)}`, '-c', `data_directory=${directory}`],
+    { owner: await dataOwner(cluster), accept: [1, 2] },
+  );
+
 /**
  * Why a server would not take production's configuration as it stands, as PostgreSQL itself says it; undefined when it would. `directory`: whose
  * settings of its own (postgresql.auto.conf) count.
  */
 export async function configurationProblem(cluster: Cluster, directory = cluster.dataDirectory): Promise<string | undefined> {
   const owner = await dataOwner(cluster);
-  const main = mainFile(cluster, directory);
-  const ask = async (setting: string) =>
-    run(
-      await bin(cluster, 'postgres', directory),
-      ['-C', setting, '-D', directory, '-c', `config_file=${main}`, '-c', `data_directory=${directory}`],
-      { owner, accept: [1, 2] },
-    );
+  const ask = (setting: string) => asked(cluster, setting, directory);
   const parsed = await ask('ssl');
   if (parsed.code !== 0)
     return (
@@ -92,23 +130,37 @@ export async function configurationProblem(cluster: Cluster, directory = cluster
   return undefined;
 }
 
-/** The files of a data directory's own configuration, by their names in it: the main ones, and whatever they include. Not postgresql.auto.conf. */
-async function ownFiles(directory: string): Promise<string[]> {
+/**
+ * The files of a data directory's own configuration, by their names in it: the main ones, whatever they are called, and whatever they include. Not
+ * postgresql.auto.conf. A directory of such files that is a link is named by itself: what is in it lies elsewhere.
+ */
+async function ownFiles(cluster: Cluster): Promise<string[]> {
+  const directory = cluster.dataDirectory;
   const found = new Set<string>();
-  const visit = async (path: string): Promise<void> => {
+  const add = (path: string): boolean => {
     const name = relative(directory, path);
-    if (name.startsWith('..') || isAbsolute(name) || found.has(name) || !(await exists(path))) return;
+    if (name.startsWith('..') || isAbsolute(name) || found.has(name)) return false;
     found.add(name);
+    return true;
+  };
+  const visit = async (path: string): Promise<void> => {
+    if (!(await exists(path)) || !add(path)) return;
     for (const line of (await readFile(path, 'utf8')).split('\n')) {
       const [, kind, quoted] = /^\s*(include_dir|include_if_exists|include)(?:\s*=\s*|\s+)('[^']*'|\S+)/.exec(line) ?? [];
       if (!kind || !quoted) continue;
       const at = resolve(dirname(path), quoted.replaceAll("'", ''));
       if (kind !== 'include_dir') await visit(at);
+      else if ((await lstat(at).catch(() => undefined))?.isSymbolicLink()) add(at);
       else for (const each of (await readdir(at).catch(() => [])).sort()) if (/^[^.].*\.conf$/.test(each)) await visit(join(at, each));
     }
   };
-  await visit(join(directory, 'postgresql.conf'));
-  for (const name of ['pg_hba.conf', 'pg_ident.conf']) if (await exists(join(directory, name))) found.add(name);
+  if (cluster.plan.postgres.configFile === undefined) await visit(join(directory, 'postgresql.conf'));
+  for (const setting of ['hba_file', 'ident_file']) {
+    const path = resolve(directory, (await asked(cluster, setting, directory)).stdout.trim().split('\n').at(-1) ?? '');
+    // By whichever of its names the directory is written there.
+    const of = cluster.named !== undefined && isInside(cluster.named, path) ? join(directory, relative(cluster.named, path)) : path;
+    if (await exists(of)) add(of);
+  }
   return [...found];
 }
 
@@ -122,14 +174,14 @@ interface Source {
 /** Today's configuration where it can be read and would be taken, else the last that the agent saw. Undefined: the backup's own is all there is. */
 async function sourceFor(cluster: Cluster): Promise<{ source?: Source; why?: string }> {
   const directory = cluster.dataDirectory;
-  const outside = cluster.plan.postgres.configFile !== undefined;
   const whole = await exists(join(directory, 'PG_VERSION'));
   const problem = whole ? await configurationProblem(cluster).catch((error: unknown) => (error as Error).message) : 'it is gone';
   const auto = await readConfigurationFile(join(directory, 'postgresql.auto.conf'));
   if (problem === undefined && auto) {
     const files: Source['files'] = { 'postgresql.auto.conf': auto };
-    for (const name of outside ? [] : await ownFiles(directory)) {
-      const found = await readConfigurationFile(join(directory, name));
+    for (const name of await ownFiles(cluster)) {
+      const path = join(directory, name);
+      const found = (await stat(path)).isDirectory() ? await linkedDirectory(path) : await readConfigurationFile(path);
       if (found) files[name] = found;
     }
     return { source: { is: "today's configuration", files } };
@@ -137,8 +189,15 @@ async function sourceFor(cluster: Cluster): Promise<{ source?: Source; why?: str
   const why = problem ?? 'postgresql.auto.conf cannot be read';
   const known = await readKnown(cluster);
   if (known?.real !== directory || Object.keys(known.files).length === 0) return { why };
-  return { source: { is: `the configuration as it was at ${known.configuredAt}`, files: inDirectory(known) }, why };
+  const from = known.keptWith === undefined ? '' : `, kept with ${known.keptWith}`;
+  return { source: { is: `the configuration as it was at ${known.configuredAt}${from}`, files: inDirectory(known) }, why };
 }
+
+/** A directory that is a link, as one: the same as a file that is. */
+const linkedDirectory = async (path: string): Promise<KnownFile> => ({
+  ...{ text: '', mode: 0o700, directory: true },
+  link: await readlink(path),
+});
 
 const inDirectory = ({ files, real, dataDirectory }: Known): Source['files'] =>
   Object.fromEntries(
@@ -162,7 +221,13 @@ export async function bringConfiguration(cluster: Cluster, copy: string): Promis
     const path = join(copy, name);
     const wanted = name === 'postgresql.auto.conf' ? { ...file, text: `${withoutRecovery(file.text)}archive_mode = 'off'\n` } : file;
     const now = await readConfigurationFile(path);
+    if (now === undefined && wanted.link !== undefined && (await readlink(path).catch(() => undefined)) === wanted.link) continue;
     if (now && now.text === wanted.text && now.link === wanted.link) continue;
+    if (wanted.directory) {
+      await place(path, wanted, 'bringing configuration');
+      changed.push(`${name} (a link to ${wanted.link ?? ''})`);
+      continue;
+    }
     const lines = differing(name, now?.text ?? '', wanted.text);
     const owner = await dataOwner(cluster);
     if (!(await exists(dirname(path)))) {
@@ -172,7 +237,7 @@ export async function bringConfiguration(cluster: Cluster, copy: string): Promis
     await place(path, wanted, 'bringing configuration');
     if (lines > 0 || now?.link !== wanted.link)
       changed.push(
-        `${name} (${[...(now ? [] : ['not in the backup']), `${lines} ${lines === 1 ? 'line differs' : 'lines differ'}`, ...(wanted.link ? [`a link to ${wanted.link}`] : [])].join(', ')})`,
+        `${name} (${[...(now ? [] : ['not in the backup']), `${lines} ${lines === 1 ? 'line differs' : 'lines differ'}`, ...(wanted.link ? [`a link to ${wanted.link}`] : [])].join(', ')})${leftOut(wanted)}`,
       );
   }
   return [

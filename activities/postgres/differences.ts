@@ -5,6 +5,7 @@ import { bringConfiguration } from './configuration.js';
 import type { Cluster } from './cluster.js';
 import type { Scratch } from './scratch.js';
 import { slotsOf } from './slots.js';
+import { walDisk } from './wal-disk.js';
 
 /**
  * Makes a restored copy what it is to be in production's place, as far as a backup has not got it, and says what is different from before, a
@@ -17,7 +18,7 @@ export async function bringProduction(cluster: Cluster, scratch: Scratch): Promi
   const differences = [...new Set([...earlier, ...lines])];
   const mark = await readMark(scratch);
   if (mark) await writeMark(scratch, { ...mark, differences });
-  return [...differences, ...(await slots(cluster)), ...(await wal(cluster)), ...(await tablespaces(cluster, scratch))];
+  return [...differences, ...(await slots(cluster)), ...(await wal(cluster, scratch)), ...(await tablespaces(cluster, scratch))];
 }
 
 async function slots({ dataDirectory }: Cluster): Promise<string[]> {
@@ -32,9 +33,9 @@ async function slots({ dataDirectory }: Cluster): Promise<string[]> {
   ];
 }
 
-async function wal({ dataDirectory }: Cluster): Promise<string[]> {
-  const to = await linkOf(join(dataDirectory, 'pg_wal'));
-  return to === undefined ? [] : [`pg_wal was at ${to}, and is in the data directory itself afterwards: move it back when it suits`];
+async function wal({ dataDirectory }: Cluster, scratch: Scratch): Promise<string[]> {
+  const disk = await walDisk(dataDirectory, (await readMark(scratch))?.incident ?? '');
+  return disk ? [`pg_wal is at ${disk.was}, and that of the copy goes to ${disk.goes} when it is put in place`] : [];
 }
 
 async function tablespaces({ dataDirectory }: Cluster, scratch: Scratch): Promise<string[]> {

@@ -1,5 +1,5 @@
 import { realpath, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { checkpoint } from '../checkpoint.js';
 import { failure } from '../errors.js';
 import { exists, move, readFile, writeWhole } from '../files.js';
@@ -35,7 +35,13 @@ export async function hbaFile(cluster: Cluster, directory = cluster.dataDirector
     { owner: await dataOwner(cluster), accept: [1, 2], timeout: 60_000 },
   );
   const byDefault = join(configFile ? dirname(configFile) : directory, 'pg_hba.conf');
-  return fileBehind(code === 0 ? stdout.trim().split('\n').at(-1)! : byDefault);
+  return fileBehind(code === 0 ? inDirectory(cluster, directory, stdout.trim().split('\n').at(-1)!) : byDefault);
+}
+
+/** A copy whose configuration names a file in production's directory has its own, which will be that file. */
+function inDirectory({ dataDirectory, named }: Cluster, directory: string, path: string): string {
+  const of = [dataDirectory, named].find((one) => one !== undefined && path.startsWith(`${one}/`));
+  return of === undefined ? path : join(directory, relative(of, path));
 }
 
 /** What is a link stays one: the file that it leads to is closed. */

@@ -9,6 +9,10 @@ export interface KnownFile {
   mode: number;
   owner?: Owner;
   link?: string;
+  /** The link leads to a directory of such files. */
+  directory?: true;
+  /** Values that looked like secrets, and were not kept at a location that is not encrypted. */
+  secretsLeftOut?: number;
 }
 
 /**
@@ -30,6 +34,8 @@ export interface Known {
   configuredAt: string;
   /** By absolute path; postgresql.conf, what it includes, pg_hba.conf, pg_ident.conf, postgresql.auto.conf. */
   files: Record<string, KnownFile>;
+  /** Not seen by this agent: brought from beside a backup, by its name, and believed as far as a location is. */
+  keptWith?: string;
 }
 
 /** A database on this host: cluster.ts, which asks here, stands above. */
@@ -39,16 +45,16 @@ interface Of {
   scratchOnly?: true;
 }
 
-const file = ({ context, database }: Of) => join(context.state, `known-${database}.json`);
+export const knownFile = ({ context, database }: Of): string => join(context.state, `known-${database}.json`);
 
 /** Undefined when the agent has never seen it run. */
 export async function readKnown(cluster: Of): Promise<Known | undefined> {
   if (cluster.scratchOnly) return undefined;
-  const text = await readFile(file(cluster), 'utf8').catch(() => undefined);
+  const text = await readFile(knownFile(cluster), 'utf8').catch(() => undefined);
   return text === undefined ? undefined : (JSON.parse(text) as Known);
 }
 
 /** For us alone: a configuration may hold passwords. */
 export async function writeKnown(cluster: Of, known: Known): Promise<void> {
-  await writeWhole(file(cluster), JSON.stringify(known), { mode: 0o600 });
+  await writeWhole(knownFile(cluster), JSON.stringify(known), { mode: 0o600 });
 }

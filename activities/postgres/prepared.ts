@@ -13,7 +13,7 @@ export interface Prepared {
 /** Those of all databases, the oldest first. */
 export async function preparedTransactions(client: Client): Promise<Prepared[]> {
   const { rows } = await client.query<Omit<Prepared, 'preparedAt'> & { at: Date }>(
-    `select gid, database, owner, prepared as at from pg_prepared_xacts order by prepared, gid`,
+    `select gid, database, owner, prepared as at from pg_catalog.pg_prepared_xacts order by prepared, gid`,
   );
   return rows.map(({ at, ...row }) => ({ ...row, preparedAt: at.toISOString() }));
 }

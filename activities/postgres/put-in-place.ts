@@ -22,6 +22,7 @@ import { noteInPlace } from './last-known.js';
 import { scratchOf } from './scratch.js';
 import { stopServer } from './server.js';
 import { recreateSlots } from './slots.js';
+import { moveWal } from './wal-disk.js';
 
 export interface PlaceInput {
   database: string;
@@ -76,6 +77,7 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
     // It was in place before, did not hold, and was put aside: a person says that it can be tried again.
     if (!(await exists(restored)) && !(await exists(quarantine)) && (await exists(aside)))
       await move(aside, restored, 'taking the restored directory up again').then(() => markRecovered(scratchOf(cluster, incident)));
+    let stays: string | undefined;
     if (await exists(restored)) {
       await stopServer(cluster, restored);
       // One that is gone leaves an empty place, which goes aside like any other: so an attempt after a crash finds the same as always.
@@ -88,6 +90,7 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
         await demandNothingBehind(cluster, incident, behind);
         await stopServer(cluster);
       }
+      if (!(await exists(quarantine))) stays = await moveWal(place, restored, incident);
       await makeReady(cluster, restored, incident, copy.timeline);
       if (!(await exists(quarantine))) await move(place, quarantine, 'moving the damaged directory aside');
       await move(restored, place, 'moving the restored directory into place');
@@ -112,7 +115,7 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
       quarantine,
       bytes: (await readdir(quarantine)).length > 0 ? await treeBytes(quarantine) : 0,
       canGoBack,
-      warnings: lost.map((slot) => `replication slot ${slot}`),
+      warnings: [...lost.map((slot) => `replication slot ${slot}`), ...(stays === undefined ? [] : [stays])],
     };
   },
 });

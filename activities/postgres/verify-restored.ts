@@ -2,7 +2,7 @@ import { type Capability, progress } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import { run, tail } from '../run.js';
-import type { RowCheck } from '../../workflows/state.js';
+import type { PreparedInCopy, RowCheck } from '../../workflows/state.js';
 import { parseTarget } from '../../plan/target.js';
 import { cleanerTarget } from '../backups/cleaner-target.js';
 import { demandRestored } from '../backups/restored-mark.js';
@@ -49,6 +49,8 @@ export interface Verification {
   /** What could not be checked, or was mended. */
   warnings: string[];
   checks: string[];
+  /** Transactions that the copy holds prepared: a person decides what becomes of them. */
+  prepared?: PreparedInCopy[];
   files: EvidenceFile[];
 }
 
@@ -84,7 +86,7 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
 
   const { host } = cluster.context;
   const { name: home } = cluster.plan;
-  doubts.push(...(await session('postgres', preparedTransactions)).map(describePrepared));
+  const prepared = (await session('postgres', preparedTransactions)).map((one) => ({ ...one, says: describePrepared(one) }));
   progress({ what: 'collation versions' });
   for (const { name } of (await session('postgres', databasesOf)).open) {
     // Judged below, where it is looked into.
@@ -156,7 +158,7 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
     cluster.context,
     incident,
     `${database}-restored-amcheck.txt`,
-    [...checks, '', ...wrong, ...doubts, '', ...warnings].join('\n'),
+    [...checks, '', ...wrong, ...doubts, ...prepared.map(({ says }) => says), '', ...warnings].join('\n'),
   );
   if (wrong.length > 0) {
     const earlier = await cleanerTarget(cluster, incident).catch(() => undefined);
@@ -180,6 +182,7 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
     ...(doesNotStart === undefined ? {} : { doesNotStart }),
     warnings,
     checks,
+    ...(prepared.length > 0 ? { prepared } : {}),
     files: [file],
   };
 }

@@ -12,6 +12,7 @@ const choices = [
   'restore',
   'keep',
   'only',
+  'rollback-prepared',
   'roll-back',
   'approve',
   'abort',

@@ -84,7 +84,7 @@ async function expectDecided(step: string, choice: string, incident: Staged, mod
   const reason = `because of ${choice}`;
   // From here on all goes well, but for who goes on without the step.
   if (choice !== 'skip' && choice !== 'done') incident.script = before;
-  await incident.answer({ choice, reason, ...(choice === 'restore' ? { target: 'latest' } : {}) });
+  await incident.answer({ choice: choice as Choice['name'], reason, ...(choice === 'restore' ? { target: 'latest' } : {}) });
   const state = await approveAll(incident, only);
   const said = `${step}, ${choice}, ${mode}: ${state.ending ?? ''}`;
   const record = state.steps.find((one) => one.name === step && one.decision !== undefined && one.decision.choice === choice);

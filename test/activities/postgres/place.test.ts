@@ -212,6 +212,79 @@ describe("a database's own place", { timeout: 900_000 }, () => {
     await host.backup();
   });
 
+  test('configuration under other names, and a directory of it that is a link, stay as they are today', async () => {
+    const { primary } = lab;
+    const conf = readFileSync(join(data, 'postgresql.conf'), 'utf8');
+    const folder = makeDirectory(join(lab.directory, 'conf-elsewhere'));
+    symlinkSync(folder, join(data, 'linked.d'));
+    writeFileSync(join(folder, 'a.conf'), "work_mem = '5MB'\n");
+    for (const [name, text] of [
+      ['access.conf', readFileSync(join(data, 'pg_hba.conf'), 'utf8')],
+      ['names.conf', ''],
+    ] as const) {
+      writeFileSync(join(data, name), text);
+      own(join(data, name));
+    }
+    appendFileSync(
+      join(data, 'postgresql.conf'),
+      `\nhba_file = '${data}/access.conf'\nident_file = '${data}/names.conf'\ninclude_dir 'linked.d'\n`,
+    );
+    await primary.restart();
+    await host.backup();
+    const today = `host all leaver2 all reject\n${readFileSync(join(data, 'access.conf'), 'utf8')}`;
+    writeFileSync(join(data, 'access.conf'), today);
+    writeFileSync(join(data, 'names.conf'), '# today\nours root postgres\n');
+    await host.beat();
+    await close('names');
+    const { differences, doubts } = await restoreAndVerify('names');
+    expect(doubts).toEqual([]);
+    for (const line of ['access.conf (1 line differs)', 'names.conf (1 line differs)', `linked.d (a link to ${folder})`])
+      expect(differences.join('\n')).toContain(line);
+    expect(await restoreAndVerify('names'), 'done again, it says the same').toMatchObject({ differences });
+    await putInPlace(host.context).execute(of('names'));
+    expect(readFileSync(join(data, 'access.conf'), 'utf8')).toMatch(/^# Closed by Lifeboat/);
+    await openDatabase(host.context).execute(of('names'));
+    expect(readFileSync(join(data, 'access.conf'), 'utf8')).toBe(today);
+    expect(readlinkSync(join(data, 'linked.d'))).toBe(folder);
+    await open('names');
+    writeFileSync(join(data, 'postgresql.conf'), conf);
+    await primary.restart();
+    await host.backup();
+  });
+
+  test('pg_wal on a disk of its own is said before the approval, goes to that disk again, and comes back with a roll-back', async () => {
+    const { primary } = lab;
+    const disk = makeDirectory(join(lab.directory, 'fast-disk'));
+    await primary.stop();
+    renameSync(join(data, 'pg_wal'), join(disk, 'wal'));
+    symlinkSync(join(disk, 'wal'), join(data, 'pg_wal'));
+    await primary.start();
+    await host.beat();
+    const before = await rows();
+    await close('wal');
+    const { differences } = await restoreAndVerify('wal');
+    expect(differences).toContain(
+      `pg_wal is at ${disk}/wal, and that of the copy goes to ${disk}/wal.restored-wal when it is put in place`,
+    );
+    // What an attempt has left that was killed while it copied.
+    mkdirSync(join(disk, 'wal.restored-wal.part'));
+    expect(await putInPlace(host.context).execute(of('wal'))).toMatchObject({ warnings: [] });
+    expect(readlinkSync(join(data, 'pg_wal'))).toBe(`${disk}/wal.restored-wal`);
+    expect(readlinkSync(join(`${data}.quarantine-wal`, 'pg_wal')), 'of the damaged one').toBe(`${disk}/wal`);
+    expect(readdirSync(data).filter((name) => name.startsWith('pg_wal'))).toEqual(['pg_wal']);
+    await putBack(host.context).execute(of('wal'));
+    expect(readlinkSync(join(data, 'pg_wal'))).toBe(`${disk}/wal`);
+    await putInPlace(host.context).execute(of('wal'));
+    expect(readlinkSync(join(data, 'pg_wal'))).toBe(`${disk}/wal.restored-wal`);
+    await open('wal');
+    expect(await rows()).toBe(before);
+    await primary.stop();
+    rmSync(join(data, 'pg_wal'));
+    renameSync(`${disk}/wal.restored-wal`, join(data, 'pg_wal'));
+    await primary.start();
+    await host.backup();
+  });
+
   describe('what is gone', () => {
     test('pg_hba.conf of a server that runs: put back as the agent saw it, and closed', async () => {
       const hba = join(data, 'pg_hba.conf');
