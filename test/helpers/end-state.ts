@@ -153,7 +153,7 @@ export async function expectNewBackup(lab: Lab, state: IncidentState, timeline: 
 }
 
 /** What was damaged lies aside, listed in the incident, closed, and nothing runs in it. Returns where. */
-export function expectQuarantined(lab: Lab, state: IncidentState, cluster: Cluster = lab.primary): string {
+export function expectQuarantined(lab: Lab, state: Pick<IncidentState, 'id' | 'quarantine'>, cluster: Cluster = lab.primary): string {
   const path = quarantineDirectory(cluster.dataDirectory, state.id);
   expect(state.quarantine.map((one) => one.path)).toContain(path);
   expect(state.quarantine.find((one) => one.path === path)!.bytes).toBeGreaterThan(1_000_000);
