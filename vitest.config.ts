@@ -13,8 +13,8 @@ export default defineConfig({
     fileParallelism: true,
     maxWorkers: Math.max(2, availableParallelism()),
     // Tests wait on conditions, never for a time: these only end what would never end.
-    testTimeout: 120_000,
-    hookTimeout: 180_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     teardownTimeout: 60_000,
     retry: 0,
     reporters: ci ? ['default', 'json'] : ['default'],

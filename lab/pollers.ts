@@ -17,7 +17,7 @@ export async function polled(
   kind: QueueKind,
   since: Date,
   isAlive: () => void,
-  seconds = 60,
+  seconds = 240,
 ): Promise<void> {
   const connection = await until(
     `Temporal at ${address}`,

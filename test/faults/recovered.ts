@@ -74,7 +74,7 @@ async function expectRows({ primary, standby }: Lab, before: Before, target: 'la
   expect(n, 'canaries').toBe(1);
   if (!standby) return;
   await caughtUp(primary, standby);
-  await until('the standby has the same rows', async () => (await contents(primary)) === (await contents(standby)), 10);
+  await until('the standby has the same rows', async () => (await contents(primary)) === (await contents(standby)));
 }
 
 /** This incident took one full backup at each location. */
@@ -136,7 +136,7 @@ async function expectArchived(primary: Cluster): Promise<void> {
   }
   const waiting = (): string[] =>
     readdirSync(join(primary.dataDirectory, 'pg_wal', 'archive_status')).filter((name) => name.endsWith('.ready'));
-  await until('everything is archived', () => waiting().length === 0, 20).catch(() =>
+  await until('everything is archived', () => waiting().length === 0).catch(() =>
     expect(waiting(), 'WAL that waits to be archived').toEqual([]),
   );
 }
