@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { logical } from '../../activities/backups/logical/provider.js';
 import { until } from '../../lab/wait.js';
 import { createDumps, type Dumps, keptAt } from '../helpers/dumps.js';
+import { expectDeaths } from '../faults/walk.js';
 import { once, walk } from '../helpers/killed.js';
 import type { BackupResult, RestoreResult, TestRestoreResult } from '../../workflows/messages.js';
 
@@ -48,8 +49,13 @@ describe('killed at every point', { timeout: 900_000 }, () => {
       between: demandSound,
       without,
     });
-    expect(points).toContain('takeBackup: during pg_restore main-schema-load');
-    expect(points.length, points.join(', ')).toBeGreaterThan(5);
+    expectDeaths(
+      { visited: () => points },
+      [
+        ...['before dumping', 'midway, dumping', 'after dumping', 'midway, reading back', 'during pg_restore main-schema-load'],
+        ...['before the record', 'after the record'],
+      ].map((point) => `takeBackup: ${point}`),
+    );
     const { id, failed } = result as BackupResult;
     expect(failed).toEqual([]);
     const { backups } = await logical.list(dumps.context, 'main');
@@ -66,7 +72,13 @@ describe('killed at every point', { timeout: 900_000 }, () => {
     const { result, points } = await walk(dumps.lab, { activity: 'restoreBackup', input }, 'into', {
       between: async (point) => expect(await orders(), point).toBe(1000),
     });
-    expect(points.length, points.join(', ')).toBeGreaterThan(8);
+    expectDeaths(
+      { visited: () => points },
+      [
+        ...['before fetching', 'after fetching', 'before creating a database', 'after creating a database'],
+        ...['during pg_restore main-logical-restore', 'before naming the restored database', 'after naming the restored database'],
+      ].map((point) => `restoreBackup: ${point}`),
+    );
     expect((result as RestoreResult).into).toBe('copy');
     expect((await databases()).map(({ datname }) => datname)).toEqual(['copy', 'shop']);
     expect(await orders('copy')).toBe(1000);
@@ -86,7 +98,10 @@ describe('killed at every point', { timeout: 900_000 }, () => {
         if (shop!.open) expect([600, 1000], point).toContain(await orders());
       },
     });
-    expect(points.join(', ')).toContain('before the databases change places');
+    expectDeaths({ visited: () => points }, [
+      'restoreBackup: before the databases change places',
+      'restoreBackup: after the databases changed places',
+    ]);
     const { aside } = result as RestoreResult;
     expect(await databases()).toEqual([
       { datname: 'shop', open: true },
@@ -103,7 +118,11 @@ describe('killed at every point', { timeout: 900_000 }, () => {
     // Before and after a program, what it works in is there or not, as it is between others: it is killed while each of them runs.
     const programs = ['initdb main-test-initdb', 'pg_ctl main-test-start', 'pg_restore main-test-load', 'amcheck'];
     const without = programs.flatMap((program) => [`testRestore: before ${program}`, `testRestore: after ${program}`]);
-    const { result } = await walk(dumps.lab, { activity: 'testRestore', input }, 'test', { without });
+    const { result, points } = await walk(dumps.lab, { activity: 'testRestore', input }, 'test', { without });
+    expectDeaths({ visited: () => points }, [
+      'testRestore: before starting the scratch server',
+      'testRestore: after starting the scratch server',
+    ]);
     expect((result as TestRestoreResult).doubts).toEqual([]);
     expect(left()).toEqual([]);
     const { backups } = await logical.list(dumps.context, 'main');

@@ -3,8 +3,8 @@
  * was killed in its middle is not always reached: PostgreSQL stops although the pg_ctl that asked for it was killed.
  */
 const program = (name: string) => [`before ${name}`, `during ${name}`];
-const whole = (name: string) => [...program(name), `after ${name}`];
-const renamed = (what: string) => [`before ${what}`, `after ${what}`];
+export const whole = (name: string) => [...program(name), `after ${name}`];
+export const renamed = (what: string) => [`before ${what}`, `after ${what}`];
 
 /** `activity: point`, as the walk names them; of some, this is the beginning. */
 export const namesOf = (points: Record<string, string[]>): string[] =>
