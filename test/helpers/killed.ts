@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { HostActivities } from '../../activities/host.js';
 import type { Lab } from '../../lab/lab.js';
 import { checkout } from '../../lab/root.js';
@@ -88,11 +89,20 @@ export async function walk(
   const { between, without = [], only } = options;
   const file = join(lab.directory, `${name}.walk`);
   if (!existsSync(file)) writeFileSync(file, without.map((point) => `${point}\n`).join(''));
+  let failed = 0;
   for (let tries = 0; tries < 100; tries += 1) {
     const { how, stdout, stderr } = await once(lab, asked, { walk: file, ...(only ? { only } : {}) });
     if (how === 0) return { result: JSON.parse(stdout) as unknown, points: pointsIn(file) };
-    if (how !== 'SIGKILL') throw new Error(`${asked.activity} ended with ${how} after ${pointsIn(file).join(', ')}: ${stderr}`);
-    await between?.(pointsIn(file).at(-1)!);
+    if (how === 'SIGKILL') {
+      failed = 0;
+      await between?.(pointsIn(file).at(-1)!);
+      continue;
+    }
+    // As Temporal does it (workflows/activities.ts, activities/attempts.ts): a server that is still going down is asked again.
+    failed += 1;
+    if (failed === 4 || stderr.includes('nonRetryable: true'))
+      throw new Error(`${asked.activity} ended with ${how}: ${stderr}\nafter ${pointsIn(file).join(', ')}`);
+    await pause(250 * 2 ** failed);
   }
   throw new Error(`${asked.activity} does not come to its end: ${pointsIn(file).join(', ')}`);
 }
