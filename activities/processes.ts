@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 /**
@@ -25,6 +25,23 @@ export async function startOf(pid: number): Promise<string> {
  * Source: proc(5), /proc/PID/stat, of which these are the fields from the state on: the 18th is the number of threads.
  */
 const isDead = (fields: string[]): boolean => fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
+
+/** Whether anybody lives in this process group, its leader or not. */
+export async function hasMembers(group: number): Promise<boolean> {
+  if (!existsSync('/proc/self/stat')) {
+    const { stdout } = await promisify(execFile)('ps', ['-axo', 'pgid=,stat=']).catch(() => ({ stdout: '' }));
+    return stdout.split('\n').some((line) => new RegExp(`^\\s*${group}\\s+[^Z]`).test(line));
+  }
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+      return text !== '' && Number(fields[2]) === group && !isDead(fields);
+    }),
+  );
+  return found.includes(true);
+}
 
 /** Whether this very process still lives; without its start nobody can tell, and it counts as gone. */
 export const isAlive = async (pid: number, start: string): Promise<boolean> => start !== '' && (await startOf(pid)) === start;

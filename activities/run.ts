@@ -8,7 +8,7 @@ import { cancelled } from './capability.js';
 import { checkpoint } from './checkpoint.js';
 import { failure } from './errors.js';
 import { inTurn } from './in-turn.js';
-import { isAlive, startOf } from './processes.js';
+import { hasMembers, isAlive, startOf } from './processes.js';
 
 export type { Owner };
 
@@ -191,17 +191,23 @@ export async function endLeftovers(directory: string): Promise<void> {
 /** The same for one program, before anything is changed under its hands. */
 export const endLeftoverOf = (ledger: Ledger): Promise<void> => endLeftover(ledgerFile(ledger));
 
-/** Ends the process group that an earlier, killed attempt left behind, and waits until it is gone. A reused PID is not touched. */
+/** Ends the process group that an earlier, killed attempt left behind, and waits until all of it is gone. A reused PID is not touched. */
 async function endLeftover(file: string): Promise<void> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) return;
   const pid = Number(text.split(' ')[0]);
   const then = text.slice(String(pid).length + 1);
-  for (let left = 200; left > 0 && (await isAlive(pid, then)); left -= 1) {
-    endGroup(pid);
+  const now = pid > 1 ? await startOf(pid) : '';
+  const ours = now !== '' && now === then;
+  // What the program had started may outlive it, and holds its locks as long. A group without its leader may be a stranger's, if the machine was
+  // restarted meanwhile: it is waited for, and not touched.
+  const lives = async () =>
+    pid > 1 && (ours ? (await isAlive(pid, then)) || (await hasMembers(pid)) : now === '' && (await hasMembers(pid)));
+  for (let left = ours ? 200 : 60; left > 0 && (await lives()); left -= 1) {
+    if (ours) endGroup(pid);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  if (await isAlive(pid, then)) throw hanging(`what an earlier attempt left running (process ${pid})`);
+  if (ours && (await lives())) throw hanging(`what an earlier attempt left running (process ${pid})`);
   await rm(file, { force: true });
 }
 

@@ -48,7 +48,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     within(`the end of ${basename(options.program)} (pid ${pid})`, () => !alive(), seconds, 10);
   const kill9 = async (): Promise<void> => {
     signal(-pid, 'SIGKILL');
-    await gone(10);
+    await gone(60);
   };
   return {
     pid,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { logical } from '../../activities/backups/logical/provider.js';
 import { until } from '../../lab/wait.js';
 import { createDumps, type Dumps, keptAt } from '../helpers/dumps.js';
+import { expectDeaths } from '../faults/walk.js';
 import { once, walk } from '../helpers/killed.js';
 import type { BackupResult, RestoreResult, TestRestoreResult } from '../../workflows/messages.js';
 
@@ -34,22 +35,27 @@ const demandSound = async (point: string) => {
 /** Folders and programs of a restore; the records of them would be here too. */
 const left = () => readdirSync(dumps.context.state).filter((name) => name.startsWith('lifeboat-'));
 
-describe('killed at every point', () => {
+describe('killed at every point', { timeout: 900_000 }, () => {
   test('a dump', async () => {
     const asked = { component: 'main', type: 'logical', run: 'walked' };
     // The scratch server that its schema is loaded into is that of a test restore, which is walked below: here it is killed while it is loaded.
     const programs = ['initdb main-schema-initdb', 'pg_ctl main-schema-start'];
-    const looked = [
-      ...[...programs, 'pg_restore main-schema-load'].flatMap((program) => [`agent: before ${program}`, `agent: after ${program}`]),
-      ...programs.map((program) => `agent: during ${program}`),
-      ...['starting', 'removing'].flatMap((what) => [
-        `agent: before ${what} the scratch server`,
-        `agent: after ${what} the scratch server`,
-      ]),
-    ];
-    const { result, points } = await walk(dumps.lab, { what: 'take', input: asked }, 'take', demandSound, looked);
-    expect(points).toContain('agent: during pg_restore main-schema-load');
-    expect(points.length, points.join(', ')).toBeGreaterThan(5);
+    const without = [
+      ...[...programs, 'pg_restore main-schema-load'].flatMap((program) => [`before ${program}`, `after ${program}`]),
+      ...programs.map((program) => `during ${program}`),
+      ...['starting', 'removing'].flatMap((what) => [`before ${what} the scratch server`, `after ${what} the scratch server`]),
+    ].map((point) => `takeBackup: ${point}`);
+    const { result, points } = await walk(dumps.lab, { activity: 'takeBackup', input: asked }, 'take', {
+      between: demandSound,
+      without,
+    });
+    expectDeaths(
+      { visited: () => points },
+      [
+        ...['before dumping', 'midway, dumping', 'after dumping', 'midway, reading back', 'during pg_restore main-schema-load'],
+        ...['before the record', 'after the record'],
+      ].map((point) => `takeBackup: ${point}`),
+    );
     const { id, failed } = result as BackupResult;
     expect(failed).toEqual([]);
     const { backups } = await logical.list(dumps.context, 'main');
@@ -62,11 +68,17 @@ describe('killed at every point', () => {
 
   test('a restore into a new database: production stays', async () => {
     const { id } = await dumps.take();
-    const input = { component: 'main', id, into: 'copy', run: 'walked into' };
-    const { result, points } = await walk(dumps.lab, { what: 'restore', input }, 'into', async (point) => {
-      expect(await orders(), point).toBe(1000);
+    const input = { kind: 'logical', component: 'main', id, into: 'copy', run: 'walked into' };
+    const { result, points } = await walk(dumps.lab, { activity: 'restoreBackup', input }, 'into', {
+      between: async (point) => expect(await orders(), point).toBe(1000),
     });
-    expect(points.length, points.join(', ')).toBeGreaterThan(8);
+    expectDeaths(
+      { visited: () => points },
+      [
+        ...['before fetching', 'after fetching', 'before creating a database', 'after creating a database'],
+        ...['during pg_restore main-logical-restore', 'before naming the restored database', 'after naming the restored database'],
+      ].map((point) => `restoreBackup: ${point}`),
+    );
     expect((result as RestoreResult).into).toBe('copy');
     expect((await databases()).map(({ datname }) => datname)).toEqual(['copy', 'shop']);
     expect(await orders('copy')).toBe(1000);
@@ -78,13 +90,18 @@ describe('killed at every point', () => {
     const { id } = await dumps.take();
     await dumps.lab.primary.sql('delete from payments');
     await dumps.lab.primary.sql('delete from orders where id > 600');
-    const input = { component: 'main', id, dropExisting: true, run: 'walked replace' };
-    const { result, points } = await walk(dumps.lab, { what: 'restore', input }, 'replace', async (point) => {
-      const shop = (await databases()).find(({ datname }) => datname === 'shop');
-      expect(shop, point).toBeDefined();
-      if (shop!.open) expect([600, 1000], point).toContain(await orders());
+    const input = { kind: 'logical', component: 'main', id, dropExisting: true, run: 'walked replace' };
+    const { result, points } = await walk(dumps.lab, { activity: 'restoreBackup', input }, 'replace', {
+      between: async (point) => {
+        const shop = (await databases()).find(({ datname }) => datname === 'shop');
+        expect(shop, point).toBeDefined();
+        if (shop!.open) expect([600, 1000], point).toContain(await orders());
+      },
     });
-    expect(points.join(', ')).toContain('before the databases change places');
+    expectDeaths({ visited: () => points }, [
+      'restoreBackup: before the databases change places',
+      'restoreBackup: after the databases changed places',
+    ]);
     const { aside } = result as RestoreResult;
     expect(await databases()).toEqual([
       { datname: 'shop', open: true },
@@ -97,11 +114,15 @@ describe('killed at every point', () => {
 
   test('a test restore: its server and its files are gone, and it is noted once it succeeded', async () => {
     const { id } = await dumps.take();
-    const input = { component: 'main', id, location: 'offsite', run: 'walked test' };
+    const input = { kind: 'logical', component: 'main', id, location: 'offsite', run: 'walked test' };
     // Before and after a program, what it works in is there or not, as it is between others: it is killed while each of them runs.
     const programs = ['initdb main-test-initdb', 'pg_ctl main-test-start', 'pg_restore main-test-load', 'amcheck'];
-    const looked = programs.flatMap((program) => [`agent: before ${program}`, `agent: after ${program}`]);
-    const { result } = await walk(dumps.lab, { what: 'testRestore', input }, 'test', () => Promise.resolve(), looked);
+    const without = programs.flatMap((program) => [`testRestore: before ${program}`, `testRestore: after ${program}`]);
+    const { result, points } = await walk(dumps.lab, { activity: 'testRestore', input }, 'test', { without });
+    expectDeaths({ visited: () => points }, [
+      'testRestore: before starting the scratch server',
+      'testRestore: after starting the scratch server',
+    ]);
     expect((result as TestRestoreResult).doubts).toEqual([]);
     expect(left()).toEqual([]);
     const { backups } = await logical.list(dumps.context, 'main');
@@ -109,7 +130,7 @@ describe('killed at every point', () => {
   });
 });
 
-describe('killed in the middle of 200 MB', () => {
+describe('killed in the middle of 200 MB', { timeout: 900_000 }, () => {
   beforeAll(async () => {
     await dumps.lab.primary.sql(
       'create table bulk as select g as id, gen_random_uuid()::text || gen_random_uuid()::text || gen_random_uuid()::text as t from generate_series(1, 1400000) g',
@@ -121,7 +142,7 @@ describe('killed in the middle of 200 MB', () => {
     const run = `middle ${randomBytes(4).toString('hex')}`;
     const uploading = () =>
       existsSync(join(lab.locations['onsite']!, `lifeboat/${context.plan.system}`)) && busy(`application_name = 'pg_dump'`);
-    const taking = { what: 'take' as const, input: { component: 'main', type: 'logical', run } };
+    const taking = { activity: 'takeBackup' as const, input: { component: 'main', type: 'logical', run } };
     await killedWhile(taking, uploading);
     await demandSound('after the kill in the middle of the dump');
     await until('pg_dump has noticed', async () => !(await busy(`application_name = 'pg_dump'`)));
@@ -129,7 +150,10 @@ describe('killed in the middle of 200 MB', () => {
     expect(taken).toMatchObject({ locations: ['onsite', 'offsite'], failed: [] });
     await demandSound('after the second attempt');
 
-    const restoring = { what: 'restore' as const, input: { component: 'main', id: taken.id, into: 'bulk copy', run } };
+    const restoring = {
+      activity: 'restoreBackup' as const,
+      input: { kind: 'logical', component: 'main', id: taken.id, into: 'bulk copy', run },
+    };
     await killedWhile(restoring, () => busy(`application_name like 'pg_restore%' and datname like 'lifeboat_restore_%'`));
     expect((await databases()).map(({ datname }) => datname)).not.toContain('bulk copy');
     const restored = await once(lab, restoring);

@@ -113,6 +113,18 @@ describe('a program that is written down', () => {
     await other.stop();
   });
 
+  test('whose own programs outlive it holds its locks as long: they are waited for', async () => {
+    const log = join(folder, 'outlived');
+    const program = await startChild({ program: '/bin/sh', args: ['-c', 'sleep 1 & echo $!'], cwd: folder, env: process.env, log });
+    await until('it is gone', () => !program.isAlive(), 10, 5);
+    const child = Number(program.tail());
+    expect(await startOf(child), 'what it had started is there').not.toBe('');
+    await writeFile(join(folder, 'outlived.running'), `${program.pid} 12345`);
+    await endLeftovers(folder);
+    expect(await startOf(child)).toBe('');
+    expect(existsSync(join(folder, 'outlived.running'))).toBe(false);
+  });
+
   test('two of one name come one after the other', async () => {
     const ledger = { directory: folder, name: 'turn' };
     const file = join(folder, 'turns');

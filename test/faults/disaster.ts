@@ -29,3 +29,8 @@ export async function disaster(lab: Lab, recovery: Before['recovery']): Promise<
   await burst(lab.primary, 50);
   return { timeline, writer, recovery, moment: at, writtenByThen };
 }
+
+/** Every agent is killed: what comes next is done without them. */
+export async function noAgents(lab: Lab): Promise<void> {
+  for (const agent of Object.values(lab.agents)) await agent.kill9();
+}

@@ -11,24 +11,32 @@ import { contents, expectInService, expectNothingBeside, expectQuarantined, expe
 import { lifeboatOf, stateOf, story } from '../helpers/incident.js';
 import type { Before } from './disaster.js';
 
-/**
- * The one state in which every run of database-corruption ends, whoever was killed on the way: recovered, with each effect there once, and
- * nothing else. `approvals`: how often a person was asked.
- */
+/** What an incident says of itself that its end is compared with. `run`: by which its backup is known. */
+export type Left = Pick<IncidentState, 'id' | 'quarantine' | 'evidence'> & { run: string };
+
+/** The one state in which every run of database-corruption ends, whoever was killed on the way: recovered, with each effect there once, and nothing else. */
 export async function expectRecovered(lab: Lab, before: Before, target: 'latest' | 'time' = 'latest'): Promise<void> {
   try {
     await before.writer.stop();
     const state = await expectPlainSuccess(lab, before);
-    await expectInService(lab, before.recovery === 'restore' ? before.timeline + 1 : before.timeline);
-    await expectRows(lab, before, target);
-    await expectOneBackup(lab);
-    expectOnlyThese(lab, state, before);
-    await expectNothingBeside(lab);
-    await expectArchived(lab.primary);
-    expectEvidence(state);
+    // It recovered in the run that held the lock; its tasks are waited for in another one.
+    const { runId } = await (await lifeboatOf(lab)).temporal.workflow.getHandle(incidentWorkflowId(lab.system)).describe();
+    await expectEndState(lab, before, { ...state, run: runId }, target);
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${await story(lab)}`, { cause: error });
   }
+}
+
+/** The same, of databases, directories and processes alone: whoever did the steps. */
+export async function expectEndState(lab: Lab, before: Before, left: Left, target: 'latest' | 'time' = 'latest'): Promise<void> {
+  await before.writer.stop();
+  await expectInService(lab, before.recovery === 'restore' ? before.timeline + 1 : before.timeline);
+  await expectRows(lab, before, target);
+  await expectOneBackup(lab, left.run);
+  expectOnlyThese(lab, left, before);
+  await expectNothingBeside(lab);
+  await expectArchived(lab.primary);
+  expectEvidence(left);
 }
 
 /** Every step is done, at its first try, and nobody was asked for anything but the approval. */
@@ -66,17 +74,14 @@ async function expectRows({ primary, standby }: Lab, before: Before, target: 'la
   expect(n, 'canaries').toBe(1);
   if (!standby) return;
   await caughtUp(primary, standby);
-  await until('the standby has the same rows', async () => (await contents(primary)) === (await contents(standby)), 10);
+  await until('the standby has the same rows', async () => (await contents(primary)) === (await contents(standby)));
 }
 
 /** This incident took one full backup at each location. */
-async function expectOneBackup(lab: Lab): Promise<void> {
-  const lifeboat = await lifeboatOf(lab);
-  // It recovered in the run that held the lock; its tasks are waited for in another one.
-  const { runId } = await lifeboat.temporal.workflow.getHandle(incidentWorkflowId(lab.system)).describe();
-  const { backups } = await lifeboat.backups.list('main');
+async function expectOneBackup(lab: Lab, run: string): Promise<void> {
+  const { backups } = await (await lifeboatOf(lab)).backups.list('main');
   for (const location of Object.keys(lab.locations)) {
-    const own = backups.filter((backup) => backup.location === location && backup.run === runId);
+    const own = backups.filter((backup) => backup.location === location && backup.run === run);
     expect(
       own.map(({ type, damaged }) => ({ type, damaged })),
       `backups of this incident at ${location}`,
@@ -85,8 +90,8 @@ async function expectOneBackup(lab: Lab): Promise<void> {
 }
 
 /** Beside the data directories lies what was quarantined and nothing else, and no file of Lifeboat's is left in them. */
-function expectOnlyThese(lab: Lab, state: IncidentState, { recovery }: Before): void {
-  const quarantine = `data.quarantine-${state.id}`;
+function expectOnlyThese(lab: Lab, left: Left, { recovery }: Before): void {
+  const quarantine = `data.quarantine-${left.id}`;
   const expected: [Cluster | undefined, string[]][] = [
     [lab.primary, recovery === 'restore' ? [quarantine] : []],
     // A standby may have followed the new timeline by itself; then nothing of it was moved.
@@ -103,15 +108,18 @@ function expectOnlyThese(lab: Lab, state: IncidentState, { recovery }: Before): 
     const settings = readFileSync(join(cluster.dataDirectory, 'postgresql.auto.conf'), 'utf8');
     if (cluster === lab.primary)
       expect(settings, 'settings of the copy').not.toMatch(/^\s*(archive_mode|restore_command|recovery_target)/m);
-    if (kept.length > 0) expectQuarantined(lab, state, cluster);
+    if (kept.length > 0) expectQuarantined(lab, left, cluster);
   }
-  for (const host of Object.keys(lab.plan.hosts)) {
-    const home = join(lab.directory, 'state', lab.system, host);
-    const left = readdirSync(home, { recursive: true, encoding: 'utf8' }).filter((name) =>
-      /\.running$|\.lifeboat-new$|^fetched-|^scratch-hba/.test(name),
-    );
-    expect(left, `what is left in the state of ${host}`).toEqual([]);
-  }
+  for (const host of Object.keys(lab.plan.hosts)) expectTidy(lab, host);
+}
+
+/** Nothing that a step of this host works with outlives it; what a copy beside is started with goes with the copy. */
+export function expectTidy(lab: Lab, host: string, { copy = false } = {}): void {
+  const home = join(lab.directory, 'state', lab.system, host);
+  const left = readdirSync(home, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => /\.running$|\.lifeboat-new$|^fetched-/.test(name) || (!copy && name.startsWith('scratch-hba')),
+  );
+  expect(left, `what is left in the state of ${host}`).toEqual([]);
 }
 
 /**
@@ -128,12 +136,12 @@ async function expectArchived(primary: Cluster): Promise<void> {
   }
   const waiting = (): string[] =>
     readdirSync(join(primary.dataDirectory, 'pg_wal', 'archive_status')).filter((name) => name.endsWith('.ready'));
-  await until('everything is archived', () => waiting().length === 0, 20).catch(() =>
+  await until('everything is archived', () => waiting().length === 0).catch(() =>
     expect(waiting(), 'WAL that waits to be archived').toEqual([]),
   );
 }
 
-function expectEvidence({ evidence }: IncidentState): void {
+function expectEvidence({ evidence }: Left): void {
   expect(evidence.length).toBeGreaterThan(0);
   for (const { file, sha256 } of evidence)
     expect(createHash('sha256').update(readFileSync(file)).digest('hex'), `digest of ${file}`).toBe(sha256);

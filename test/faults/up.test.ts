@@ -10,7 +10,7 @@ import { approve, untilApproval, untilRecovered } from './walk.js';
 let lab: Lab | undefined;
 afterAll(() => endLab(lab));
 
-test('lifeboat up that is killed and started again goes on with the incident', { timeout: 900_000 }, async () => {
+test('lifeboat up that is killed and started again goes on with the incident', { timeout: 1_800_000 }, async () => {
   lab = await createLab({ fast: true, temporal: 'none' });
   const { directory } = lab;
   /** What `up` keeps running: Temporal, the control worker, the agents. */
@@ -30,7 +30,7 @@ test('lifeboat up that is killed and started again goes on with the incident', {
   const killUp = async (): Promise<void> => {
     const old = parts();
     signal(up.pid(), 'SIGKILL');
-    await until('what it had started is gone', () => old.every((pid) => !parts().includes(pid)), 5);
+    await until('what it had started is gone', () => old.every((pid) => !parts().includes(pid)), 60);
     await up.restart();
     expect(parts()).toHaveLength(4);
   };

@@ -1,16 +1,17 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Lab } from '../../lab/lab.js';
+import { GaveUp, until } from '../../lab/wait.js';
 import { incidentWorkflowId } from '../../plan/names.js';
+import { phaseKey } from '../../workflows/search-attributes.js';
 import type { IncidentState } from '../../workflows/state.js';
-import { lifeboatOf, ran, untilState } from '../helpers/incident.js';
+import { lifeboatOf, ran, stateOf, story } from '../helpers/incident.js';
+import { pointsIn } from '../helpers/killed.js';
+import { namesOf } from './points.js';
+import { seedInWords } from './seed.js';
 import { superviseAgents, type Supervised } from './supervisor.js';
 
-/**
- * A walk over the points at which an agent can be killed (activities/checkpoint.ts): each agent kills itself the first time that it comes to
- * one, and is started again at once. One incident visits them all.
- */
+/** Agents that kill themselves the first time that they come to one of some points (activities/checkpoint.ts), and are started again at once. */
 export interface Walk {
   agents: Supervised[];
   /** `activity: point`, in the order in which agents died there. */
@@ -19,41 +20,47 @@ export interface Walk {
   toString(): string;
 }
 
-/** `elsewhere`: points that another walk covers; nobody dies there. */
-export async function startWalk(lab: Lab, elsewhere: string[] = []): Promise<Walk> {
+export async function startWalk(lab: Lab, points: string[]): Promise<Walk> {
   const file = join(lab.directory, 'walk.txt');
-  const visited = (): string[] =>
-    (existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []).filter((point) => !elsewhere.includes(point));
-  writeFileSync(file, elsewhere.map((point) => `${point}\n`).join(''));
+  const visited = () => pointsIn(file);
   return {
-    agents: await superviseAgents(lab, { LIFEBOAT_FAULT_WALK: file }),
+    agents: await superviseAgents(lab, { LIFEBOAT_FAULT_WALK: file, LIFEBOAT_FAULT_ONLY: JSON.stringify(points) }),
     visited,
-    toString: () => `agents were killed at ${visited().length} points, at last at ${visited().slice(-3).join(', ')}`,
+    toString: () => `of ${points.join(', ')}, agents were killed at ${visited().join(', ')} (${seedInWords()})`,
   };
 }
 
 const askedOrOver = ({ question, phase }: IncidentState): boolean =>
   question?.kind === 'decision' || ['refused', 'aborted'].includes(phase);
 
-/** Waits for the approval to be asked for, with agents that die all the time. */
-export async function untilApproval(lab: Lab, told: { toString(): string }): Promise<void> {
-  await untilState(lab, `the approval is asked for (${told.toString()})`, ({ question }) => question?.kind === 'approval', {
-    seconds: 540,
-    unless: askedOrOver,
-  }).catch((error: unknown) => {
-    throw new Error(`${told.toString()}: ${(error as Error).message}`, { cause: error });
+/**
+ * Waits, with somebody dying all the time. What waits asks Temporal for the phase, and the incident itself only when that has changed: an answer
+ * of the control worker is a replay of all that has happened, and it has enough to do.
+ */
+async function untilIs(lab: Lab, what: string, good: (state: IncidentState) => boolean, told: { toString(): string }): Promise<void> {
+  const { temporal } = await lifeboatOf(lab);
+  const incident = temporal.workflow.getHandle(incidentWorkflowId(lab.system));
+  const look = async () => {
+    const { typedSearchAttributes } = await incident.describe();
+    if (typedSearchAttributes.get(phaseKey) === 'open') return undefined;
+    const state = await stateOf(lab);
+    if (good(state)) return state;
+    if (askedOrOver(state)) throw new GaveUp(`${what}: it went another way`);
+    return undefined;
+  };
+  await until(what, look, 1500, 100).catch(async (error: unknown) => {
+    const failed = await failedTasks(lab).catch(() => []);
+    throw new Error([told.toString(), ...failed, (error as Error).message, await story(lab)].join('\n'), { cause: error });
   });
 }
 
+export const untilApproval = (lab: Lab, told: { toString(): string }): Promise<void> =>
+  untilIs(lab, 'the approval is asked for', ({ question }) => question?.kind === 'approval', told);
+
 export const approve = (lab: Lab): Promise<string> => ran(lab, ['approve', '--as', 'asha']);
 
-export async function untilRecovered(lab: Lab, told: { toString(): string }): Promise<void> {
-  await untilState(lab, 'the incident is recovered', ({ phase }) => phase === 'recovered', { seconds: 540, unless: askedOrOver }).catch(
-    async (error: unknown) => {
-      throw new Error([told.toString(), ...(await failedTasks(lab)), (error as Error).message].join('\n'), { cause: error });
-    },
-  );
-}
+export const untilRecovered = (lab: Lab, told: { toString(): string }): Promise<void> =>
+  untilIs(lab, 'the incident is recovered', ({ phase }) => phase === 'recovered', told);
 
 /** From its declaration to its recovery, with the approval that it asks for. */
 export async function recovering(lab: Lab, told: { toString(): string }): Promise<void> {
@@ -71,11 +78,12 @@ async function failedTasks(lab: Lab): Promise<string[]> {
   );
 }
 
-/** Each of these was visited: `activity: when` begins a point's name. */
-export function expectVisited(walk: Walk, wanted: Record<string, string[]>): void {
+/** Each of these was visited: a point's name begins so. */
+export function expectDeaths(walk: Pick<Walk, 'visited'>, names: string[]): void {
   const visited = walk.visited();
-  const missing = Object.entries(wanted).flatMap(([activity, points]) =>
-    ['begin', ...points, 'end'].map((point) => `${activity}: ${point}`).filter((name) => !visited.some((one) => one.startsWith(name))),
-  );
+  const missing = names.filter((name) => !visited.some((one) => one.startsWith(name)));
   expect(missing, `points at which no agent was killed, of ${visited.length} in all:\n${visited.join('\n')}`).toEqual([]);
 }
+
+/** The same, of the points of some activities. */
+export const expectVisited = (walk: Pick<Walk, 'visited'>, wanted: Record<string, string[]>): void => expectDeaths(walk, namesOf(wanted));

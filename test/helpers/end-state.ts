@@ -49,7 +49,6 @@ export async function canaryBeats(cluster: Cluster): Promise<void> {
   await until(
     'the canary beats',
     async () => (await cluster.sql('SELECT 1 FROM lifeboat.canary WHERE ts > $1::timestamptz', [now])).length > 0,
-    20,
   );
 }
 
@@ -102,7 +101,7 @@ export async function caught(lab: Lab, command: RegExp, mentions = lab.directory
   const { pid } = await until(
     `${String(command)} runs`,
     () => processes().find((one) => one.command.includes(mentions) && command.test(one.command.trim())),
-    60,
+    120,
     2,
   );
   signal(-pid, 'SIGSTOP');
@@ -123,7 +122,7 @@ export async function expectNothingBeside(lab: Lab, { copyKept = false } = {}): 
   const sockets = incidents.map(({ id }) => scratchSocket(lab, id)).filter((path) => !copyKept && existsSync(path));
   expect(sockets, 'socket directories of scratch copies').toEqual([]);
   // WAL that is being archived this very moment is none of it.
-  await until('no program runs beside the databases', () => strays(lab).length === 0, 10).catch(() => expect(strays(lab)).toEqual([]));
+  await until('no program runs beside the databases', () => strays(lab).length === 0).catch(() => expect(strays(lab)).toEqual([]));
 }
 
 /** The service works, the database takes writes, nothing holds or closes it, its standby streams on its timeline, and a new full backup is listed. */
@@ -136,9 +135,9 @@ export async function expectInService(lab: Lab, timeline?: number): Promise<void
   expect(placed.status, 'an order can be placed').toBe(201);
   if (timeline !== undefined) expect(await timelineOf(primary)).toBe(timeline);
   if (!standby) return;
-  await until('the standby streams', () => isStreaming(primary, standby.host), 20);
+  await until('the standby streams', () => isStreaming(primary, standby.host));
   const { id } = (await placed.json()) as { id: number };
-  await until('the order is on the standby', async () => (await standby.sql('SELECT 1 FROM orders WHERE id = $1', [id])).length > 0, 20);
+  await until('the order is on the standby', async () => (await standby.sql('SELECT 1 FROM orders WHERE id = $1', [id])).length > 0);
 }
 
 /** A full backup that was taken after the incident was declared, at every location, on this timeline. */
@@ -153,7 +152,7 @@ export async function expectNewBackup(lab: Lab, state: IncidentState, timeline: 
 }
 
 /** What was damaged lies aside, listed in the incident, closed, and nothing runs in it. Returns where. */
-export function expectQuarantined(lab: Lab, state: IncidentState, cluster: Cluster = lab.primary): string {
+export function expectQuarantined(lab: Lab, state: Pick<IncidentState, 'id' | 'quarantine'>, cluster: Cluster = lab.primary): string {
   const path = quarantineDirectory(cluster.dataDirectory, state.id);
   expect(state.quarantine.map((one) => one.path)).toContain(path);
   expect(state.quarantine.find((one) => one.path === path)!.bytes).toBeGreaterThan(1_000_000);

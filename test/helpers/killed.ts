@@ -1,21 +1,21 @@
-import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { HostActivities } from '../../activities/host.js';
 import type { Lab } from '../../lab/lab.js';
 import { checkout } from '../../lab/root.js';
+import type { AskedOfProcess } from './step-process.js';
 
-/** What an agent does with dumps, in a process of its own that can be killed. It runs what was built. */
+/** What an agent does, one step at a time, in a process of its own that can be killed: without a worker, a death costs a tenth. */
 
-const script = `
-  import { loadPlan } from '${pathToFileURL(join(checkout, 'dist/plan/load.js')).href}';
-  import { hostState } from '${pathToFileURL(join(checkout, 'dist/activities/context.js')).href}';
-  import { logical } from '${pathToFileURL(join(checkout, 'dist/activities/backups/logical/provider.js')).href}';
-  const { what, host, input } = JSON.parse(process.env.ASKED);
-  const { plan, digest, directory } = await loadPlan(process.env.LIFEBOAT_PLAN);
-  const context = { plan, planDirectory: directory, planDigest: digest, host, state: await hostState(plan.system, host) };
-  console.log(JSON.stringify(await logical[what](context).execute(input)));
-`;
+export interface Asked {
+  activity: keyof HostActivities;
+  input: object;
+  host?: string;
+  loops?: boolean;
+}
 
 export interface Ended {
   /** 0, an exit code, or the name of the signal that killed it. */
@@ -24,52 +24,85 @@ export interface Ended {
   stderr: string;
 }
 
-export interface Asked {
-  what: 'take' | 'restore' | 'testRestore';
-  input: unknown;
-  host?: string;
+interface Options {
+  /** A file of the points at which it does not kill itself any more. */
+  walk?: string;
+  /** Of these alone (the beginnings of their names), when they are given. */
+  only?: string[];
+  onStart?: (pid: number) => void;
 }
 
-/** Does it once. `walk`: a file of the points at which it does not kill itself any more. */
-export function once(
-  lab: Lab,
-  { what, input, host = 'db1' }: Asked,
-  options: { walk?: string; onStart?: (pid: number) => void } = {},
-): Promise<Ended> {
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+/** One for each lab that has loaded and waits to be asked. It ends with us, since its stdin does, and with the lab. */
+const ready = new WeakMap<Lab, ChildProcess>();
+
+function start(lab: Lab): ChildProcess {
+  const child = spawn(process.execPath, [join(checkout, 'test/helpers/step-process.ts')], {
     cwd: lab.directory,
-    env: {
-      ...lab.env,
-      ASKED: JSON.stringify({ what, input, host }),
-      ...(options.walk ? { LIFEBOAT_FAULT_WALK: options.walk } : {}),
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: lab.env,
+    stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
-  child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
-  options.onStart?.(child.pid!);
-  return new Promise((resolve) => child.on('close', (code, signal) => resolve({ how: signal ?? code ?? 0, stdout, stderr })));
+  // Whoever reads what it says hears how it ended.
+  child.stdin.on('error', () => undefined);
+  child.unref();
+  return child;
 }
 
-/** Does it again and again, killed at every point that it comes to, less those of `without`, until it gets through. Calls `between` after each death. */
+/** Does it once. */
+export async function once(lab: Lab, { activity, input, host = 'db1', loops = false }: Asked, options: Options = {}): Promise<Ended> {
+  const child = ready.get(lab) ?? start(lab);
+  const env = {
+    ...(options.walk ? { LIFEBOAT_FAULT_WALK: options.walk } : {}),
+    ...(options.only ? { LIFEBOAT_FAULT_ONLY: JSON.stringify(options.only) } : {}),
+  };
+  const ended = new Promise<number | string>((resolve) => child.once('close', (code, signal) => resolve(signal ?? code ?? 0)));
+  child.stdin!.write(`${JSON.stringify({ activity, host, input, env, loops } satisfies AskedOfProcess)}\n`);
+  options.onStart?.(child.pid!);
+  if (options.walk) ready.set(lab, start(lab));
+  else ready.delete(lab);
+  const [how, stdout, stderr] = await Promise.all([ended, text(child.stdout!), text(child.stderr!)]);
+  return { how, stdout, stderr };
+}
+
+/** What a walk has visited: `activity: point`, in the order in which a process died there. */
+export const pointsIn = (file: string): string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []);
+
+export interface WalkOptions {
+  /** Called after each death. */
+  between?: (point: string) => Promise<void>;
+  /** Points at which nobody dies. */
+  without?: string[];
+  /** Points, by the beginnings of their names, at which alone somebody dies. */
+  only?: string[];
+}
+
+/**
+ * Does it again and again, killed at every point that it comes to for the first time, until it gets through. `name`: of the file of its points;
+ * walks of one name know each other's.
+ */
 export async function walk(
   lab: Lab,
   asked: Asked,
   name: string,
-  between: (point: string) => Promise<void>,
-  without: string[] = [],
+  options: WalkOptions = {},
 ): Promise<{ result: unknown; points: string[] }> {
+  const { between, without = [], only } = options;
   const file = join(lab.directory, `${name}.walk`);
-  const points = () => readFileSync(file, 'utf8').split('\n').filter(Boolean);
-  writeFileSync(file, without.map((point) => `${point}\n`).join(''));
+  if (!existsSync(file)) writeFileSync(file, without.map((point) => `${point}\n`).join(''));
+  let failed = 0;
   for (let tries = 0; tries < 100; tries += 1) {
-    const { how, stdout, stderr } = await once(lab, asked, { walk: file });
-    if (how === 0) return { result: JSON.parse(stdout), points: points() };
-    if (how !== 'SIGKILL') throw new Error(`it ended with ${how} after ${points().join(', ')}: ${stderr}`);
-    await between(points().at(-1)!);
+    const { how, stdout, stderr } = await once(lab, asked, { walk: file, ...(only ? { only } : {}) });
+    if (how === 0) return { result: JSON.parse(stdout) as unknown, points: pointsIn(file) };
+    if (how === 'SIGKILL') {
+      failed = 0;
+      await between?.(pointsIn(file).at(-1)!);
+      continue;
+    }
+    // As Temporal does it (workflows/activities.ts, activities/attempts.ts): a server that is still going down is asked again.
+    failed += 1;
+    if (failed === 4 || stderr.includes('nonRetryable: true'))
+      throw new Error(`${asked.activity} ended with ${how}: ${stderr}\nafter ${pointsIn(file).join(', ')}`);
+    await pause(250 * 2 ** failed);
   }
-  throw new Error(`it does not come to its end: ${points().join(', ')}`);
+  throw new Error(`${asked.activity} does not come to its end: ${pointsIn(file).join(', ')}`);
 }

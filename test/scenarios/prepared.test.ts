@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLab, type Lab } from '../../lab/lab.js';
 import type { IncidentState, Question } from '../../workflows/state.js';
-import { startWalk } from '../faults/walk.js';
+import { expectDeaths, startWalk } from '../faults/walk.js';
 import { close, declare, endLab, protect, ran, refused, step, stepNames, untilPhase, untilState } from '../helpers/incident.js';
 
 /** Issue 7, A4: what an application has prepared for a commit in two phases comes back with every restore, and keeps its locks. */
@@ -59,18 +59,14 @@ describe('transactions that the restored copy holds prepared', { timeout: 600_00
     expect(await prepared(), 'of production nothing is ended').toHaveLength(2);
     await lab.agents['db1']!.kill9();
     await lab.agents['app1']!.kill9();
-    const walk = await startWalk(lab);
+    const points = ['before', 'after'].map((when) => `rollBackPrepared: ${when} rolling a prepared transaction back`);
+    const walk = await startWalk(lab, points);
     await ran(lab, ['decide', 'rollback-prepared', '--as', 'asha', '--reason', 'the payment service is gone']);
     await untilState(lab, 'they are rolled back', (now) => stepNames(now).includes('Put it in place'), { seconds: 300 });
     for (const agent of walk.agents) await agent.stop();
     await lab.startAgents();
     const state = await untilPhase(lab, 'recovered', 'real', 180);
-    expect(walk.visited().filter((point) => point.startsWith('rollBackPrepared'))).toEqual(
-      expect.arrayContaining([
-        'rollBackPrepared: before rolling a prepared transaction back',
-        'rollBackPrepared: after rolling a prepared transaction back',
-      ]),
-    );
+    expectDeaths(walk, points);
     expect(await prepared()).toEqual([]);
     expect(step(state, 'Approve').decision).toMatchObject({
       by: 'asha',
