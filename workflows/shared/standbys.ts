@@ -1,4 +1,4 @@
-import { isCancellation } from '@temporalio/workflow';
+import { isCancellation, patched } from '@temporalio/workflow';
 import type { Candidate } from '../../activities/backups/candidates.js';
 import type { Handed, StandbysAsked } from '../../activities/backups/standby-wal.js';
 import type { Incident } from '../incident.js';
@@ -11,7 +11,8 @@ const names = (incident: Incident) => ({ database: incident.input.database, inci
 /** One that does not answer holds nobody up; that it was not asked is said. A dry run restores nothing. */
 export async function askStandbys(incident: Incident): Promise<StandbysAsked> {
   const asked: StandbysAsked = { has: [], not: [] };
-  if (incident.form('scratch') === 'rehearse') return asked;
+  // An incident that was declared before standbys were asked goes on without.
+  if (incident.form('scratch') === 'rehearse' || !patched('standby-wal')) return asked;
   await Promise.all(
     incident.plan.standbys.map(async (standby) => {
       try {
