@@ -45,9 +45,11 @@ describe('an agent that is killed at every point of a step', { timeout: 1_800_00
     await steps.putInPlace();
     await steps.resume();
     // It follows the copy by itself, or is rebuilt: who starts and stops the closed database again and again may send it more than the copy has.
+    // That is walked in rebuild.test.ts.
+    steps.killing = 'nowhere';
     await steps.rebuildStandby();
     await lab.startAgents();
     await expectEndState(lab, before, steps.left);
-    expectVisited(steps, { ...untilAssessed, ...untilVerified, ...putInPlace, ...untilReleased, rebuildStandby: [] });
+    expectVisited(steps, { ...untilAssessed, ...untilVerified, ...putInPlace, ...untilReleased });
   });
 });
