@@ -36,6 +36,8 @@ export interface IncidentSummary {
   runId: string;
   scenario: string;
   phase: string;
+  /** The step at which it is; null where none began. Known without a control worker. */
+  step: string | null;
   drill: boolean;
   declaredAt: string;
   endedAt: string | null;
@@ -210,6 +212,7 @@ export class Lifeboat {
         runId,
         scenario: typedSearchAttributes.get(keys.scenario) ?? '?',
         phase: typedSearchAttributes.get(keys.phase) ?? '?',
+        step: stepIn(memo),
         drill: workflowId.startsWith(drills),
         declaredAt: typeof memo?.['declaredAt'] === 'string' ? memo['declaredAt'] : startTime.toISOString(),
         endedAt: closeTime?.toISOString() ?? null,
@@ -285,6 +288,12 @@ const nameOf = (
 
 class NoIncident extends Expected {}
 const none = (): Expected => new NoIncident(noIncident.message, noIncident.hint, noIncident.code);
+
+/** As the incident itself notes it, at each step and at the end of each activity. */
+function stepIn(memo: WorkflowExecutionInfo['memo']): string | null {
+  const { step } = (memo?.['progress'] ?? {}) as { step?: unknown };
+  return typeof step === 'string' && step !== '' ? step : null;
+}
 
 function ifThere(error: unknown): undefined {
   if (!(error instanceof WorkflowNotFoundError)) throw error;

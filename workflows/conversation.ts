@@ -233,7 +233,7 @@ export abstract class Conversation {
    * How far it is, for who cannot ask a worker. And no workflow task is without a command by it: after an empty one, an update may be replayed in
    * another order than it was taken (temporalio/sdk-rust#1146).
    */
-  private noteProgress(): void {
+  protected noteProgress(): void {
     // One that was declared before there was this goes on.
     if (!patched('progress')) return;
     this.changes += 1;

@@ -142,6 +142,7 @@ export class Incident extends Conversation {
     this.state.steps.push(record);
     const all = scenarioTexts[this.input.scenario].steps.map((step) => step.name);
     if (all.includes(name)) this.state.ahead = all.slice(all.indexOf(name) + 1);
+    this.noteProgress();
     let todo = work;
     let attested: Decision | undefined;
     for (;;) {

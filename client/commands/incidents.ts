@@ -15,9 +15,10 @@ export function register(program: Command): void {
           return;
         }
         if (incidents.length === 0) printLine(`No incident and no drill yet. Rehearse one: ${prefix} drill start database-corruption`);
-        for (const { id, scenario, phase, declaredAt, endedAt } of incidents) {
+        for (const { id, scenario, phase, step, declaredAt, endedAt } of incidents) {
+          const at = step !== null && (phase === 'open' || phase === 'waiting') ? `  at "${step}"` : '';
           printLine(
-            `${endedAt ? ' ' : '▶'} ${id.padEnd(36)} ${scenario.padEnd(20)} ${phase.padEnd(12)} ${declaredAt.slice(0, 19).replace('T', ' ')} UTC`,
+            `${endedAt ? ' ' : '▶'} ${id.padEnd(36)} ${scenario.padEnd(20)} ${phase.padEnd(12)} ${declaredAt.slice(0, 19).replace('T', ' ')} UTC${at}`,
           );
         }
       });

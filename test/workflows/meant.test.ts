@@ -42,6 +42,25 @@ describe('the incident that is meant', { timeout: 900_000 }, () => {
     );
   };
 
+  test('how far an incident is, is listed while no control worker runs', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    all.now.script['restoreBeside'] = () => promise.then(() => ({ summary: 'restored' }));
+    const { id } = (await declare()).declared;
+    await until('it restores', () => all.now.began.includes('restoreBeside'));
+    await all.now.stopControl();
+    try {
+      const open = await until('it is listed', async () =>
+        (await all.now.lifeboat.incidents()).find(({ step }) => step === 'Restore beside'),
+      );
+      expect(open).toMatchObject({ id, phase: 'open', endedAt: null });
+      expect(await ran('incidents')).toMatch(new RegExp(`${id} .* open .* at "Restore beside"`));
+    } finally {
+      resolve();
+      await all.now.startControl();
+    }
+    await all.now.untilState('the approval', ({ question }) => question !== undefined);
+  });
+
   test('what is printed of a recovered one works as it stands, also while another one is open', async () => {
     const first = await recover();
     const second = (await declare()).declared.id;
