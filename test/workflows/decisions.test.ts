@@ -54,8 +54,8 @@ const branches: Record<string, Script> = {
 const plan = { standbys: ['db1'], services: [{ name: 'web', hosts: ['db1'] }] };
 
 /** In a drill nothing but these is done, in a dry run nothing but the first. The rest is proven to be possible. */
-const looks = ['readPlan', 'checkRequest', 'listCandidates', 'behindFence', 'lookAtNeighbours', 'writeReport', 'copyFigures'];
-const onScratch = ['restoreBeside', 'verifyRestored', 'discardCopy'];
+const looks = ['readPlan', 'checkRequest', 'listCandidates', 'behindFence', 'lookAtNeighbours', 'lookAtWal', 'writeReport', 'copyFigures'];
+const onScratch = ['restoreBeside', 'verifyRestored', 'handOverWal', 'rollBackPrepared', 'discardCopy'];
 
 const fails = () => {
   throw ApplicationFailure.nonRetryable('it failed, says the test', 'CommandFailed', { hint: 'look at the test' });
