@@ -29,23 +29,27 @@ export function listen(): { line: (text: string) => void; said: () => Said } {
   const refused: string[] = [];
   let errors = 0;
   let ended = false;
+  const hear = (part: string): void => {
+    const entry = /^from TOC entry (\d+); \d+ \d+ (.*)$/.exec(part);
+    if (entry) {
+      const [, id, what] = entry as unknown as [string, string, string];
+      if (!failed.has(id)) failed.set(id, { id, what, why: '' });
+      return;
+    }
+    const error = /^error: (?:could not execute query: )?(.*)$/.exec(part);
+    if (error) {
+      errors += 1;
+      // Several connections write in turn: of the objects that failed, the first one whose error is still to come.
+      const waiting = [...failed.values()].find(({ why }) => why === '');
+      if (waiting) waiting.why = error[1]!.slice(0, 300);
+      return;
+    }
+    if (/^warning: errors ignored on restore: \d+$/.test(part)) ended = true;
+  };
   return {
     line(text) {
-      const entry = /^pg_restore: from TOC entry (\d+); \d+ \d+ (.*)$/.exec(text);
-      if (entry) {
-        const [, id, what] = entry as unknown as [string, string, string];
-        if (!failed.has(id)) failed.set(id, { id, what, why: '' });
-        return;
-      }
-      const error = /^pg_restore: error: (?:could not execute query: )?(.*)$/.exec(text);
-      if (error) {
-        errors += 1;
-        // Several connections write in turn: of the objects that failed, the first one whose error is still to come.
-        const waiting = [...failed.values()].find(({ why }) => why === '');
-        if (waiting) waiting.why = error[1]!.slice(0, 300);
-        return;
-      }
-      if (/^pg_restore: warning: errors ignored on restore: \d+$/.test(text)) ended = true;
+      // pg_restore writes a message in parts, and with several connections those of two messages come mixed: on one line, or without their beginning.
+      for (const part of text.split('pg_restore: ')) hear(part);
       const setting = /^Command was: SET (\w+) = [^;]*;$/.exec(text);
       if (setting) refused.push(setting[1]!);
     },
