@@ -15,7 +15,7 @@ import { fillFolder } from './replay.js';
 import { handedPrefix, type Handed, type StandbyWal } from './standby-wal.js';
 import { lsnValue } from './lsn.js';
 import { flawOfSegment } from './segment.js';
-import { numberOf, segmentAt, startOf, timelineOf } from './wal.js';
+import { isSegment, numberOf, segmentAt, startOf, timelineOf } from './wal.js';
 
 /** What standbys have of the WAL, as the primary's agent works with it: which segments, and what they handed over. */
 
@@ -36,7 +36,7 @@ export async function bringHanded(cluster: Cluster, scratch: Scratch, handed: Ha
     const folder = join(folderOf(cluster, scratch), one.host);
     const path = join(folder, one.segment);
     const key = `${one.segment} of standby ${one.host}`;
-    if (!/^[0-9A-F]{24}$/.test(one.segment) || !one.name.startsWith(handedPrefix(context.plan.system, database))) continue;
+    if (!isSegment(one.segment) || !one.name.startsWith(handedPrefix(context.plan.system, database))) continue;
     const work = withLocation(context, one.location, async (open) => {
       if (!(await exists(path))) {
         await mkdir(folder, { recursive: true });
@@ -98,16 +98,13 @@ export function segmentsOf(has: StandbyWal[], segmentBytes: number): string[] {
 export function wantedOf(asked: string[], of: { has: StandbyWal[]; before: string[]; archived: string[]; segmentBytes: number }): string[] {
   const { has, before, archived, segmentBytes } = of;
   const there = segmentsOf(has, segmentBytes);
-  const open = (segment: string) => there.includes(segment) && !before.includes(segment);
-  const wanted = asked.filter(open);
+  const [known, done] = [new Set(there), new Set([...before, ...archived])];
+  const wanted = asked.filter((segment) => known.has(segment) && !before.includes(segment));
   const last = wanted.at(-1);
   if (last === undefined) return [];
   const next = there.filter(
     (segment) =>
-      open(segment) &&
-      timelineOf(segment) === timelineOf(last) &&
-      startOf(segment, segmentBytes) > startOf(last, segmentBytes) &&
-      !archived.includes(segment),
+      timelineOf(segment) === timelineOf(last) && startOf(segment, segmentBytes) > startOf(last, segmentBytes) && !done.has(segment),
   );
   return [...wanted, ...next.slice(0, atOnce - 1)];
 }

@@ -7,7 +7,7 @@ import { within } from '../locations/transfer.js';
 import { failure } from '../errors.js';
 import type { Cluster } from '../postgres/cluster.js';
 import { type Known, readKnown, writeKnown } from '../postgres/known.js';
-import { decodersFor, encodedName, encrypterFor } from './logical/coding.js';
+import { decodersFor, encodedName, encrypterFor, putCoded } from './logical/coding.js';
 import { locationsOf } from './engines.js';
 import { componentPrefix, textOf } from './record.js';
 import { withoutSecrets } from './without-secrets.js';
@@ -28,11 +28,7 @@ export async function keepConfiguration(cluster: Cluster, label: string, locatio
     const encrypter = await encrypterFor(cluster.context, location);
     const body = Readable.from([JSON.stringify(encrypter ? known : withoutSecrets(known))]);
     const name = encodedName(kept(cluster, label), { compressed: false, encrypted: encrypter !== undefined });
-    if (!encrypter) return void (await open.put(name, body));
-    const coded = pipeline([body, encrypter]);
-    coded.catch(() => undefined);
-    await open.put(name, encrypter);
-    await coded;
+    await putCoded(open, name, body, encrypter ? [encrypter] : []);
   });
 }
 
@@ -73,7 +69,7 @@ const patience = 20_000;
  * Where this agent has no notes of a database (its state is gone, too), brings those that were kept with its newest backup. Returns why there are none,
  * location by location; undefined when there are some.
  */
-export async function bringConfiguration(cluster: Cluster): Promise<string | undefined> {
+export async function recallConfiguration(cluster: Cluster): Promise<string | undefined> {
   if (cluster.scratchOnly || (await readKnown(cluster))) return undefined;
   const said: string[] = [];
   for (const location of cluster.plan.backups.physical ? locationsOf(cluster) : []) {

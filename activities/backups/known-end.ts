@@ -5,7 +5,7 @@ import { type Cluster, controlData, defaultSegmentBytes } from '../postgres/clus
 import { readLastKnown } from '../postgres/last-known.js';
 import { locationsOf, repositoryInfo } from './engines.js';
 import { lsnText, lsnValue } from './lsn.js';
-import { endOf, isWritten, listArchive, startOf, timelineOf } from './wal.js';
+import { endOf, isSegment, isWritten, listArchive, startOf, timelineOf } from './wal.js';
 
 /** A point that production is known to have reached on a timeline, by one of those who know something of it. */
 export interface KnownPoint {
@@ -73,7 +73,7 @@ export async function archivedSegments(cluster: Cluster, segmentBytes: number): 
 
 /** The segments of a pg_wal that hold what their names say. */
 export async function writtenIn(wal: string): Promise<string[]> {
-  const names = (await readdir(wal).catch((): string[] => [])).filter((name) => /^[0-9A-F]{24}$/.test(name));
+  const names = (await readdir(wal).catch((): string[] => [])).filter(isSegment);
   const written = await Promise.all(names.map((name) => isWritten(join(wal, name)).catch(() => false)));
   return names.filter((_, at) => written[at]);
 }

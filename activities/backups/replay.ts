@@ -4,6 +4,7 @@ import { exists, makeDirectory, move, readFile, writeWhole } from '../files.js';
 import { type Cluster, dataOwner } from '../postgres/cluster.js';
 import { type Client, one } from '../postgres/connect.js';
 import type { Scratch } from '../postgres/scratch.js';
+import { isSegment } from './wal.js';
 
 /** How a copy is made to wait where its WAL ends, instead of promoting itself there, and how it is seen that it waits. */
 
@@ -68,7 +69,7 @@ export interface Waiting {
 export async function waitsFor(cluster: Cluster, scratch: Scratch, client: Client | undefined): Promise<Waiting | undefined> {
   const text = await readFile(askedFile(cluster, scratch), 'utf8').catch(() => '');
   const times = new Map<string, number>();
-  for (const name of text.split('\n')) if (/^[0-9A-F]{24}$/.test(name)) times.set(name, (times.get(name) ?? 0) + 1);
+  for (const name of text.split('\n')) if (isSegment(name)) times.set(name, (times.get(name) ?? 0) + 1);
   // Before it is consistent nobody can see whether it moves: it is given more time.
   if (Math.max(0, ...times.values()) < (client ? 3 : 6)) return undefined;
   const asked = [...times].filter(([, count]) => count > 1).map(([name]) => name);

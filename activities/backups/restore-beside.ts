@@ -24,7 +24,7 @@ import { demandNoLaterTablespace } from './later-tablespaces.js';
 import { recover } from './recover.js';
 import { discardScratch, type Mark, readMark, type Restored, writeMark } from './restored-mark.js';
 import type { Handed, StandbysAsked } from './standby-wal.js';
-import { isWritten } from './wal.js';
+import { isSegment, isWritten } from './wal.js';
 
 export interface RestoreInput {
   database: string;
@@ -192,7 +192,7 @@ async function copyTail(cluster: Cluster, production: string, scratch: Scratch, 
   const own = timeline.toString(16).toUpperCase().padStart(8, '0');
   const owner = await dataOwner(cluster);
   for (const segment of await readdir(wal).catch(() => [])) {
-    if (!/^[0-9A-F]{24}$/.test(segment) || !segment.startsWith(own) || archived.has(`${segment}.done`)) continue;
+    if (!isSegment(segment) || !segment.startsWith(own) || archived.has(`${segment}.done`)) continue;
     if (!(await isWritten(join(wal, segment)))) continue;
     const to = join(scratch.directory, 'pg_wal', segment);
     await copyFile(join(wal, segment), to);

@@ -1,22 +1,20 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { type Capability, cancelled, looking } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
-import { copyFile, removeTree } from '../files.js';
+import { copyFile, removeTree, sha256 } from '../files.js';
 import { withLocation } from '../locations/open.js';
 import { within } from '../locations/transfer.js';
 import { clusterOf, controlData } from '../postgres/cluster.js';
-import { compressor, encodedName, encrypterFor } from './logical/coding.js';
+import { compressor, encodedName, encrypterFor, putCoded } from './logical/coding.js';
 import { locationsOf } from './engines.js';
 import { writtenIn } from './known-end.js';
 import { lsnText } from './lsn.js';
 import { flawOfSegment, lastRecord } from './segment.js';
-import { fetchedPrefix, numberOf, startOf, timelineOf } from './wal.js';
+import { fetchedPrefix, isSegment, numberOf, startOf, timelineOf } from './wal.js';
 
 /** A standby has received what its primary may have lost since: what it has of the WAL, and how it hands a segment over. */
 
@@ -103,28 +101,26 @@ export const handOverWal = (context: HostContext): Capability<Names & { segments
     const failed: string[] = [];
     const folder = await mkdtemp(join(context.state, fetchedPrefix));
     try {
-      for (const segment of segments.filter((name) => /^[0-9A-F]{24}$/.test(name))) {
+      for (const segment of segments.filter(isSegment)) {
         const path = join(folder, segment);
         // A copy first: the one in place may be written to while it is read.
         await copyFile(join(cluster.dataDirectory, 'pg_wal', segment), path).catch(() => undefined);
         if ((await flawOfSegment(path, segment, systemIdentifier).catch(() => 'it is not there')) !== undefined) continue;
-        const { sha256, bytes } = await digestOf(path);
+        const digest = await sha256(path);
+        const { size: bytes } = await stat(path);
         for (const location of locationsOf(cluster)) {
           const put = withLocation(context, location, async (open) => {
             for (const { name } of await open.list(base)) if (!name.startsWith(`${base}${incident}/`)) await open.remove(name);
             const encrypter = await encrypterFor(context, location);
             const name = `${own}${encodedName(segment, { compressed: true, encrypted: encrypter !== undefined })}`;
             const coders = [compressor(), ...(encrypter ? [encrypter] : [])];
-            const coded = pipeline([createReadStream(path), ...coders]);
-            coded.catch(() => undefined);
-            await open.put(name, coders.at(-1)!, { signal: cancelled(), bytes });
-            await coded;
+            await putCoded(open, name, createReadStream(path), coders, { signal: cancelled(), bytes });
             return name;
           });
           const late = () =>
             failure('LocationUnreachable', `${location} did not take it within ${patience / 1000} s`, 'Look at the location.');
           await within(patience, put, late).then(
-            (name) => handed.push({ host: context.host, segment, location, name, bytes, sha256 }),
+            (name) => handed.push({ host: context.host, segment, location, name, bytes, sha256: digest }),
             (error: unknown) => failed.push(`${location}: ${(error as Error).message}`),
           );
         }
@@ -139,13 +135,3 @@ export const handOverWal = (context: HostContext): Capability<Names & { segments
     return { summary: `${new Set(handed.map(({ segment }) => segment)).size} of ${segments.length} segments handed over`, handed };
   },
 });
-
-async function digestOf(path: string): Promise<{ sha256: string; bytes: number }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of createReadStream(path)) {
-    hash.update(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
-  }
-  return { sha256: hash.digest('hex'), bytes };
-}

@@ -103,6 +103,9 @@ export function follow(archive: Archive, start: string, branches: Branch[], time
   return later ? { last, gap: segmentAt(timeline, number, segmentBytes) } : { last };
 }
 
+/** Whether a file of pg_wal is a segment by its name, and no history, backup label or part of one. */
+export const isSegment = (name: string): boolean => /^[0-9A-F]{24}$/.test(name);
+
 /** How the folders begin, in the agent's own state, that hold a file of the archive for a moment. */
 export const fetchedPrefix = 'fetched-';
 
@@ -144,10 +147,7 @@ export async function lastCommitIn(cluster: Cluster, segment: string): Promise<D
 /** The time of the last commit that the WAL of a data directory holds, newest segments first: what a server that is down cannot be asked. */
 export async function lastCommitOnDisk(cluster: Cluster, dataDirectory: string): Promise<Date | undefined> {
   const wal = join(dataDirectory, 'pg_wal');
-  const names = (await readdir(wal).catch(() => []))
-    .filter((name) => /^[0-9A-F]{24}$/.test(name))
-    .sort()
-    .reverse();
+  const names = (await readdir(wal).catch(() => [])).filter(isSegment).sort().reverse();
   for (const name of names.slice(0, 16)) {
     const found = await lastCommitOf(cluster, join(wal, name));
     if (found) return found;

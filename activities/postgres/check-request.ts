@@ -5,7 +5,7 @@ import { formatBytes } from '../../plan/values.js';
 import { describeTarget, parseTarget, type Target, TargetError } from '../../plan/target.js';
 import { findCandidates, lastKnownCommit } from '../backups/candidates.js';
 import { repositoryInfo } from '../backups/engines.js';
-import { bringConfiguration } from '../backups/kept-configuration.js';
+import { recallConfiguration } from '../backups/kept-configuration.js';
 import type { StandbyWal } from '../backups/standby-wal.js';
 import { lsnValue } from '../backups/wal.js';
 import { looking } from '../capability.js';
@@ -95,7 +95,7 @@ const olderControl = () =>
  */
 export async function placeOf(cluster: Cluster): Promise<{ directory: string; brought?: string }> {
   const before = await readKnown(cluster);
-  const none = await bringConfiguration(cluster);
+  const none = await recallConfiguration(cluster);
   const known = before ? undefined : await readKnown(cluster);
   const { host } = cluster.context;
   const brought = known && `the agent of ${host} has no notes of ${cluster.database}: what it was is known from ${known.keptWith}`;

@@ -1,9 +1,11 @@
-import type { Duplex, Transform } from 'node:stream';
+import type { Duplex, Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import type { HostContext } from '../../context.js';
 import { secretOf } from '../../context.js';
 import { failure } from '../../errors.js';
 import { decrypt, encrypt } from '../../encryption/age.js';
+import type { Location, PutOptions } from '../../locations/location.js';
 
 /** How a file of a dump lies at a location: its name says it, so that a person can open it by hand: `age -d F.age | zstd -d`. */
 
@@ -31,6 +33,23 @@ export const compressor = (): Transform =>
 export async function encrypterFor(context: HostContext, location: string): Promise<Transform | undefined> {
   const reference = context.plan.locations[location]?.encryption;
   return reference ? encrypt(await secretOf(context, reference)) : undefined;
+}
+
+/** Puts at a location what comes out of these coders; without any, the source as it is. Throws what they or the location throw. */
+export async function putCoded(
+  open: Location,
+  name: string,
+  source: Readable,
+  coders: Transform[],
+  options: PutOptions = {},
+): Promise<void> {
+  const last = coders.at(-1);
+  if (!last) return void (await open.put(name, source, options));
+  const coded = pipeline([source, ...coders]);
+  // What fails in it ends the stream that is put, and is told by that.
+  coded.catch(() => undefined);
+  await open.put(name, last, options);
+  await coded;
 }
 
 /** What undoes it all, in its order. Throws BadRequest where the plan no longer names the passphrase. */
