@@ -9,10 +9,7 @@ import { promisify } from 'node:util';
  */
 export async function startOf(pid: number): Promise<string> {
   if (existsSync('/proc/self/stat')) {
-    const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-    // The second field is the program's name in parentheses and may hold anything, so fields are counted from its end.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return text === '' || isDead(fields) ? '' : (fields[19] ?? '');
+    return (await fieldsOf(pid))?.[19] ?? '';
   }
   const env = { ...process.env, LC_ALL: 'C' };
   const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { env }).catch(() => ({ stdout: '' }));
@@ -20,9 +17,17 @@ export async function startOf(pid: number): Promise<string> {
   return state.startsWith('Z') ? '' : start.join(' ');
 }
 
+/** What the kernel says of a process that lives, from its state on; undefined of one that does not. Source: proc(5), /proc/PID/stat. */
+async function fieldsOf(pid: number | string): Promise<string[] | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  // The second field is the program's name in parentheses and may hold anything, so fields are counted from its end.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return text === '' || isDead(fields) ? undefined : fields;
+}
+
 /**
  * A process of several threads is a zombie as soon as its first one has ended: until the last one has, its files, locks and ports are still its.
- * Source: proc(5), /proc/PID/stat, of which these are the fields from the state on: the 18th is the number of threads.
+ * The 18th field is the number of threads.
  */
 const isDead = (fields: string[]): boolean => fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
 
@@ -33,14 +38,8 @@ export async function hasMembers(group: number): Promise<boolean> {
     return stdout.split('\n').some((line) => new RegExp(`^\\s*${group}\\s+[^Z]`).test(line));
   }
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-      return text !== '' && Number(fields[2]) === group && !isDead(fields);
-    }),
-  );
-  return found.includes(true);
+  const all = await Promise.all(pids.map(fieldsOf));
+  return all.some((fields) => Number(fields?.[2]) === group);
 }
 
 /** Whether this very process still lives; without its start nobody can tell, and it counts as gone. */
