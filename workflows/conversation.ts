@@ -15,7 +15,7 @@ import {
 import { incidentName } from '../plan/names.js';
 import { postRecoveryTasks, scenarioTexts } from '../plan/scenarios.js';
 import { describe } from './details.js';
-import { leftAs } from './left.js';
+import { leftAs } from './ending.js';
 import {
   type Abort,
   type Approval,

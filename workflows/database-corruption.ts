@@ -8,7 +8,7 @@ import { formatDuration } from '../plan/values.js';
 import { Chosen, type Incident } from './incident.js';
 import { scenario } from './scenario.js';
 import type { Choice, Problem } from './state.js';
-import { damagedDirectory, setAsideDatabase } from './left.js';
+import { damagedDirectory, setAsideDatabase } from './ending.js';
 import { anotherTarget, approved } from './shared/approval.js';
 import { settlePrepared } from './shared/prepared.js';
 import { demandSameProtocol } from './shared/protocol.js';
@@ -25,7 +25,7 @@ async function recover(incident: Incident): Promise<void> {
   await incident.check('Check the request', () => checkRequest(incident), { host: primary, touches: 'nothing' });
   await incident.step('Stop writes', () => stopWrites(incident), {
     host: primary,
-    byHand: () => incident.host(primary, 'change').attestStopped({ form: incident.form('production'), ...names(incident) }),
+    byHand: () => incident.host(primary, 'change').attestStopped({ form: incident.form('production'), ...incident.names }),
   });
   await incident.step('Save evidence', () => saveEvidence(incident), {
     host: primary,
@@ -47,13 +47,11 @@ async function recover(incident: Incident): Promise<void> {
   });
 }
 
-const names = (incident: Incident) => ({ database: incident.input.database, incident: incident.state.id });
-
 async function checkRequest(incident: Incident) {
   const check = (standbys?: StandbyWal[]) =>
     incident.host(incident.plan.primary, 'look').checkRequest({
       form: 'execute',
-      ...names(incident),
+      ...incident.names,
       ...(incident.input.target ? { target: incident.input.target } : {}),
       ...(standbys ? { standbys } : {}),
       protocol,
@@ -75,22 +73,20 @@ async function checkRequest(incident: Incident) {
 async function stopWrites(incident: Incident) {
   const [services, closed] = await Promise.all([
     stopServices(incident),
-    incident.host(incident.plan.primary, 'change').stopWrites({ form: incident.form('production'), ...names(incident) }),
+    incident.host(incident.plan.primary, 'change').stopWrites({ form: incident.form('production'), ...incident.names }),
   ]);
   incident.warn(...services.failed.map((why) => `${why}; it cannot write, since the database is closed`), ...closed.warnings);
   return { summary: [...services.stopped, closed.summary, ...closed.proofs].join('; ') };
 }
 
 async function saveEvidence(incident: Incident) {
-  const saved = await incident
-    .host(incident.plan.primary, 'change')
-    .saveEvidence({ form: incident.form('production'), ...names(incident) });
+  const saved = await incident.host(incident.plan.primary, 'change').saveEvidence({ form: incident.form('production'), ...incident.names });
   incident.state.evidence.push(...saved.files);
   return saved;
 }
 
 async function assess(incident: Incident, round: number): Promise<Assessment> {
-  const found = await incident.host(incident.plan.primary, 'long').assess({ form: incident.form('production'), ...names(incident), round });
+  const found = await incident.host(incident.plan.primary, 'long').assess({ form: incident.form('production'), ...incident.names, round });
   incident.state.evidence.push(...found.files);
   return found;
 }
@@ -125,7 +121,7 @@ async function repair(incident: Incident, { damagedIndexes }: Assessment): Promi
   const { primary } = incident.plan;
   const done = await incident.host(primary, 'long').repair({
     form: incident.form('production'),
-    ...names(incident),
+    ...incident.names,
     damagedIndexes,
     vacuumFull: incident.input.vacuumFull === true,
   });
@@ -164,7 +160,7 @@ async function restoreAndPutInPlace(incident: Incident): Promise<void> {
       for (;;) {
         const decision = await approved(incident);
         await settlePrepared(incident, decision);
-        if (await placed(incident, decision.choice === 'approve' || decision.choice === 'rollback-prepared')) return;
+        if (await placed(incident, decision.choice !== 'only')) return;
       }
     } catch (error) {
       // A step's question was answered with another target: once more from the choice of the backup.
@@ -255,7 +251,7 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[], restore
   const verify = () =>
     incident.host(incident.plan.primary, 'long').verifyRestored({
       form: incident.form('scratch'),
-      ...names(incident),
+      ...incident.names,
       target: incident.state.target,
       declaredAt: incident.state.declaredAt,
     });
@@ -281,7 +277,7 @@ async function verifyOrNext(incident: Incident, candidates: Candidate[], restore
   else delete state.measured.rpoNote;
   state.lost = [...(verified.missing ?? []), ...lost(incident, verified.rpoSeconds)];
   incident.warn(...verified.warnings, ...verified.differences, ...verified.doubts);
-  const { commits, marked } = await incident.host(incident.plan.primary, 'look').behindFence({ form: 'execute', ...names(incident) });
+  const { commits, marked } = await incident.host(incident.plan.primary, 'look').behindFence({ form: 'execute', ...incident.names });
   if (marked && commits !== 0) tellBehindFence(incident, commits);
   return verified;
 }
@@ -329,7 +325,7 @@ async function putOneBack(incident: Incident) {
   const { state } = incident;
   const agent = incident.host(primary, 'long');
   const placed = await agent
-    .putOneBack({ form: incident.form('production'), ...names(incident), behind: told(incident) })
+    .putOneBack({ form: incident.form('production'), ...incident.names, behind: told(incident) })
     .catch((error: unknown) => {
       noteBehind(incident, error);
       throw error;
@@ -358,7 +354,7 @@ async function putInPlace(incident: Incident) {
   const agent = incident.host(incident.plan.primary, 'change');
   const form = incident.form('production');
   try {
-    const placed = await agent.putInPlace({ form, ...names(incident), behind: told(incident) });
+    const placed = await agent.putInPlace({ form, ...incident.names, behind: told(incident) });
     if (form === 'execute') {
       if (placed.bytes > 0)
         incident.state.quarantine.push({
@@ -376,7 +372,7 @@ async function putInPlace(incident: Incident) {
     noteBehind(incident, error);
     const why = isFailureOf(error, 'VerificationFailed', 'ServerFailed', 'CommandFailed', 'FenceFailed');
     if (!why || form === 'rehearse') throw error;
-    const back = await agent.putBack({ form, ...names(incident) });
+    const back = await agent.putBack({ form, ...incident.names });
     incident.warn(`the restored copy did not hold in place (${why}); ${back.summary}`);
     throw error;
   }

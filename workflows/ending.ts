@@ -30,13 +30,15 @@ export const abortChoice = (state: IncidentState): Choice => ({
 });
 
 /** What this incident put in place, and takes back in a roll-back, is one database, and not the whole data directory. */
-export const putOneBack = ({ quarantine }: IncidentState): boolean => quarantine.some(({ what }) => what === setAsideDatabase);
+export const isOneDatabase = ({ quarantine }: IncidentState): boolean => quarantine.some(({ what }) => what === setAsideDatabase);
 
 export const damagedDirectory = 'the damaged data directory';
 export const setAsideDatabase = 'the old database, renamed aside in the server';
 
 export const rollBackChoice = (state: IncidentState): Choice => ({
   name: 'roll-back',
-  meaning: putOneBack(state) ? 'give the old database its name back, and resume on it' : 'put the quarantined copy back and resume on it',
+  meaning: isOneDatabase(state)
+    ? 'give the old database its name back, and resume on it'
+    : 'put the quarantined copy back and resume on it',
   needs: ['reason'],
 });

@@ -6,7 +6,7 @@ import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeO
 import { scenarioTexts } from '../plan/scenarios.js';
 import { onControl, onHost, type Patience } from './activities.js';
 import { Conversation, Interrupted, now } from './conversation.js';
-import { abortChoice, rollBackChoice } from './left.js';
+import { abortChoice, rollBackChoice } from './ending.js';
 import type { Carried, Decision, IncidentInput } from './messages.js';
 import { problemOf, refuses } from './problems.js';
 import { incidentAttributes } from './search-attributes.js';
@@ -92,6 +92,11 @@ export class Incident extends Conversation {
     const facts = this.facts ?? this.input.carried?.plan;
     if (!facts) throw ApplicationFailure.nonRetryable('the plan was not read yet');
     return facts;
+  }
+
+  /** What a host is told of it: which database, and whose hold is on it. */
+  get names(): { database: string; incident: string } {
+    return { database: this.input.database, incident: this.state.id };
   }
 
   private refuse(problem: Problem): never {

@@ -1,6 +1,6 @@
 import { CancellationScope, CancelledFailure, isCancellation } from '@temporalio/workflow';
 import { Incident } from './incident.js';
-import { putOneBack } from './left.js';
+import { isOneDatabase } from './ending.js';
 import type { IncidentInput } from './messages.js';
 import type { IncidentState } from './state.js';
 
@@ -38,7 +38,7 @@ async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Sce
   if (outcome === 'elsewhere') return;
   if (outcome.how === 'roll-back') {
     incident.resumed();
-    const wasOne = putOneBack(incident.state);
+    const wasOne = isOneDatabase(incident.state);
     outcome = await attempt(incident, () => rollBack(incident));
     if (outcome.how === 'done') {
       const back = wasOne ? 'the old database has its name again' : 'the quarantined copy is in place again';

@@ -51,9 +51,8 @@ export async function approved(incident: Incident): Promise<Decision> {
 
 /** What else is in the cluster. That it cannot be had keeps nobody from deciding, and is said. */
 async function neighbours(incident: Incident): Promise<{ lines: string[]; notAlone: string | null }> {
-  const names = { database: incident.input.database, incident: incident.state.id };
   try {
-    const found = await incident.host(incident.plan.primary, 'look').lookAtNeighbours({ form: 'execute', ...names });
+    const found = await incident.host(incident.plan.primary, 'look').lookAtNeighbours({ form: 'execute', ...incident.names });
     // A server that went down since cannot be asked any more: what it said before still holds.
     if (found.lines.length > 0) incident.state.neighbours = found.lines;
     return { ...found, lines: incident.state.neighbours ?? [] };

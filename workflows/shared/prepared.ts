@@ -40,12 +40,11 @@ export async function settlePrepared(incident: Incident, decision: Decision): Pr
   const ended = await incident.step(
     'Roll back what was prepared',
     async () => {
-      const names = {
-        database: incident.input.database,
-        incident: state.id,
+      const done = await incident.host(plan.primary, 'change').rollBackPrepared({
+        form: incident.form('scratch'),
+        ...incident.names,
         prepared: prepared.map(({ gid, database }) => ({ gid, database })),
-      };
-      const done = await incident.host(plan.primary, 'change').rollBackPrepared({ form: incident.form('scratch'), ...names });
+      });
       return { summary: `${done.summary}; chosen by ${decision.by}`, done: true };
     },
     { host: plan.primary, touches: 'scratch', otherwise: () => ({ summary: 'what is prepared stays as it is', done: false }) },

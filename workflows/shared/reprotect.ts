@@ -8,10 +8,9 @@ export async function reprotect(incident: Incident): Promise<void> {
   let attempts = 0;
   const again = async () => {
     attempts += 1;
-    const names = { database: incident.input.database, incident: incident.state.id };
     // It may have died since: what was open is opened again, since nothing else would start it.
     if (attempts > 1 && wasResumed(incident))
-      await incident.host(primary, 'change').openDatabase({ form: incident.form('production'), ...names });
+      await incident.host(primary, 'change').openDatabase({ form: incident.form('production'), ...incident.names });
     return protectAgain(incident);
   };
   await incident.step('Re-protect', again, {
@@ -19,17 +18,10 @@ export async function reprotect(incident: Incident): Promise<void> {
     otherwise: () => ({ summary: 'the database is NOT protected until a backup is taken' }),
   });
   // The hold on the data directory ends here: scheduled backups go on although the incident stays open for its tasks.
-  await incident.step(
-    'Release',
-    () =>
-      incident
-        .host(primary, 'change')
-        .release({ form: incident.form('production'), database: incident.input.database, incident: incident.state.id }),
-    {
-      host: primary,
-      otherwise: () => ({ summary: 'still held', closed: false }),
-    },
-  );
+  await incident.step('Release', () => incident.host(primary, 'change').release({ form: incident.form('production'), ...incident.names }), {
+    host: primary,
+    otherwise: () => ({ summary: 'still held', closed: false }),
+  });
   for (const standby of standbys) {
     await incident.step(`Rebuild standby ${standby}`, () => rebuild(incident, standby), {
       host: standby,
@@ -39,11 +31,7 @@ export async function reprotect(incident: Incident): Promise<void> {
 }
 
 async function rebuild(incident: Incident, standby: string) {
-  const rebuilt = await incident.host(standby, 'long').rebuildStandby({
-    form: incident.form('production'),
-    database: incident.input.database,
-    incident: incident.state.id,
-  });
+  const rebuilt = await incident.host(standby, 'long').rebuildStandby({ form: incident.form('production'), ...incident.names });
   if (rebuilt.quarantine)
     incident.state.quarantine.push({
       host: rebuilt.host,

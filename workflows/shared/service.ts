@@ -6,11 +6,10 @@ import type { CopyFigures } from '../state.js';
 import { isFailureOf } from './failures.js';
 import { protectAgain } from './protect-again.js';
 import { leftBehind } from './put-aside.js';
-import { damagedDirectory, putOneBack, setAsideDatabase, staysStopped } from '../left.js';
+import { damagedDirectory, isOneDatabase, setAsideDatabase, staysStopped } from '../ending.js';
 
 /** What scenarios on a database do with its services: stop, resume, make safe, roll back. */
 
-const names = (incident: Incident) => ({ database: incident.input.database, incident: incident.state.id });
 const serviceNames = (incident: Incident) => incident.plan.services.map(({ name }) => name);
 
 /** Stops every service of the database on all of its hosts at once. Returns a line for each, and for each that could not be. */
@@ -43,7 +42,7 @@ async function eachService(incident: Incident, work: (service: string, host: str
 /** Opens the database, starts its services, and asks them from outside. */
 export async function resumeService(incident: Incident) {
   const form = incident.form('production');
-  const opened = await incident.host(incident.plan.primary, 'change').openDatabase({ form, ...names(incident) });
+  const opened = await incident.host(incident.plan.primary, 'change').openDatabase({ form, ...incident.names });
   incident.warn(...opened.warnings);
   const started = await startServices(incident);
   const health = await incident.control('look').checkHealth({ form, services: serviceNames(incident) });
@@ -91,7 +90,7 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
   if (!incident.real) {
     // The copy is a drill's own; production was not touched, so nothing else is to be put back.
     await attempt(
-      async () => (await agent.discardCopy({ form: incident.form('scratch'), ...names(incident) })).summary,
+      async () => (await agent.discardCopy({ form: incident.form('scratch'), ...incident.names })).summary,
       `the scratch copy on ${primary} could not be removed: lifeboat doctor shows it`,
     );
     return `${incident.input.mode} ended: production was not touched; ${said.join('; ')}`;
@@ -99,7 +98,7 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
   const aborted = incident.state.phase !== 'recovered';
   if (aborted) {
     await attempt(
-      async () => (await agent.stopCopy({ form: 'execute', ...names(incident) })).summary,
+      async () => (await agent.stopCopy({ form: 'execute', ...incident.names })).summary,
       `the restored copy on ${primary} may still run`,
     );
     const one = incident.state.steps.filter(({ name }) => name === 'Put the one database back');
@@ -113,7 +112,7 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
     }
     if (one.length > 0) {
       await attempt(
-        async () => (await agent.settleOne({ form: 'execute', ...names(incident) })).summary,
+        async () => (await agent.settleOne({ form: 'execute', ...incident.names })).summary,
         `which database of the name is in place on ${primary} could not be seen: look there before you do anything`,
       );
     }
@@ -125,7 +124,7 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
     }
   }
   await attempt(
-    async () => (await agent.release({ form: 'execute', ...names(incident) })).summary,
+    async () => (await agent.release({ form: 'execute', ...incident.names })).summary,
     `the hold on the data directory of ${primary} could not be released`,
   );
   const writes =
@@ -139,7 +138,7 @@ export async function makeSafe(incident: Incident, resume: boolean): Promise<str
 async function recordPlace(incident: Incident): Promise<string> {
   const place = await incident
     .host(incident.plan.primary, 'tidy')
-    .settlePlace({ form: 'execute', ...names(incident), placed: wasPlaced(incident) });
+    .settlePlace({ form: 'execute', ...incident.names, placed: wasPlaced(incident) });
   const { state } = incident;
   if (place.quarantine && !state.quarantine.some(({ path }) => path === place.quarantine)) {
     const what = place.inPlace === 'restored' ? damagedDirectory : 'the restored copy, not in use';
@@ -196,14 +195,14 @@ export async function rollBack(incident: Incident): Promise<void> {
   let aside: CopyFigures | undefined;
   // Once is enough: a second one would end the first in its middle.
   incident.state.canRollBack = false;
-  const whole = !putOneBack(incident.state);
+  const whole = !isOneDatabase(incident.state);
   await incident.step(
     'Stop the service again',
     async () => {
       // It may have been restored in the moment before this one took the lock.
       demandOwn(incident, await figures(false));
       const { stopped, failed } = await stopServices(incident);
-      const closed = await agent().stopWrites({ form: 'execute', ...names(incident) });
+      const closed = await agent().stopWrites({ form: 'execute', ...incident.names });
       // Nobody writes to it any more, and it is not moved yet.
       aside = await figures(true);
       notAchieved(incident);
@@ -215,7 +214,7 @@ export async function rollBack(incident: Incident): Promise<void> {
     'Put the old copy back',
     async () => {
       if (!whole) return renameBack(incident, aside!, () => figures(true));
-      const back = await agent().putBack({ form: 'execute', ...names(incident) });
+      const back = await agent().putBack({ form: 'execute', ...incident.names });
       incident.state.quarantine = [
         ...incident.state.quarantine.filter(({ host, what }) => host !== primary || what !== damagedDirectory),
         { host: primary, path: back.quarantine, bytes: back.bytes, what: 'the restored copy that was rolled back' },
@@ -233,7 +232,7 @@ export async function rollBack(incident: Incident): Promise<void> {
     otherwise: () => ({ summary: 'resumed by hand', verified: false }),
   });
   await incident.step('Re-protect', () => backUpTheOldOne(incident), { host: primary, otherwise: () => ({ summary: 'not protected' }) });
-  await incident.step('Release', () => agent().release({ form: 'execute', ...names(incident) }), {
+  await incident.step('Release', () => agent().release({ form: 'execute', ...incident.names }), {
     host: primary,
     otherwise: () => ({ summary: '', closed: false }),
   });
@@ -243,7 +242,7 @@ export async function rollBack(incident: Incident): Promise<void> {
 /** Only one database was put back: it has its old one again, in the same server. */
 async function renameBack(incident: Incident, aside: CopyFigures, now: () => Promise<CopyFigures>) {
   const { state, plan } = incident;
-  const back = await incident.host(plan.primary, 'change').putOneAway({ form: 'execute', ...names(incident) });
+  const back = await incident.host(plan.primary, 'change').putOneAway({ form: 'execute', ...incident.names });
   state.quarantine = [
     ...state.quarantine.filter(({ what }) => what !== setAsideDatabase),
     { host: back.host, path: back.aside, bytes: back.bytes, what: 'the database that was rolled back, renamed aside in the server' },

@@ -6,8 +6,6 @@ import { problemOf } from '../problems.js';
 
 /** What standbys have received and their primary may have lost since: asked for, and handed over where a restored copy waits for it. */
 
-const names = (incident: Incident) => ({ database: incident.input.database, incident: incident.state.id });
-
 /** One that does not answer holds nobody up; that it was not asked is said. A dry run restores nothing. */
 export async function askStandbys(incident: Incident): Promise<StandbysAsked> {
   const asked: StandbysAsked = { has: [], not: [] };
@@ -16,7 +14,7 @@ export async function askStandbys(incident: Incident): Promise<StandbysAsked> {
   await Promise.all(
     incident.plan.standbys.map(async (standby) => {
       try {
-        asked.has.push(...(await incident.host(standby, 'ask').lookAtWal({ form: 'execute', ...names(incident) })).has);
+        asked.has.push(...(await incident.host(standby, 'ask').lookAtWal({ form: 'execute', ...incident.names })).has);
       } catch (error) {
         if (isCancellation(error)) throw error;
         asked.not.push(`pg_wal of standby ${standby} (${problemOf(error).message})`);
@@ -35,7 +33,7 @@ export async function restoreWith(incident: Incident, candidate: Candidate, stan
   for (;;) {
     const restored = await incident.host(incident.plan.primary, 'long').restoreBeside({
       form: incident.form('scratch'),
-      ...names(incident),
+      ...incident.names,
       candidate,
       target: incident.state.target,
       ...(incident.plan.standbys.length > 0 ? { standbys: { has: standbys.has, not }, handed, asked } : {}),
@@ -47,7 +45,7 @@ export async function restoreWith(incident: Incident, candidate: Candidate, stan
       const segments = wants.filter((segment) => !handed.some((one) => one.segment === segment));
       if (segments.length === 0) break;
       try {
-        const over = await incident.host(standby, 'tidy').handOverWal({ form: incident.form('scratch'), ...names(incident), segments });
+        const over = await incident.host(standby, 'tidy').handOverWal({ form: incident.form('scratch'), ...incident.names, segments });
         handed.push(...over.handed);
       } catch (error) {
         if (isCancellation(error)) throw error;
