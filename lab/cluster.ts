@@ -159,7 +159,7 @@ export async function isStreaming(primary: Cluster, standby: string): Promise<bo
 }
 
 /** Waits until the standby has replayed everything that the primary has written. */
-export async function caughtUp(primary: Cluster, standby: Cluster, seconds = 120): Promise<void> {
+export async function caughtUp(primary: Cluster, standby: Cluster, seconds = 30): Promise<void> {
   const [position] = await primary.sql<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
   await until(
     `${standby.host} has replayed ${position!.lsn}`,
@@ -247,7 +247,7 @@ async function describe(options: ClusterOptions, debian?: DebianCluster & { port
         if (!child.isAlive()) throw new GaveUp(`PostgreSQL on ${options.host} did not start:\n${child.tail()}`);
         return ['ready', 'standby'].includes(postmaster()?.status ?? '');
       },
-      120,
+      60,
       10,
     );
   };
@@ -284,7 +284,7 @@ async function describe(options: ClusterOptions, debian?: DebianCluster & { port
       if (!running) return;
       const all = [running.pid, ...childrenOf(running.pid)];
       for (const pid of all) signal(pid, 'SIGKILL');
-      await until(`the end of PostgreSQL on ${options.host}`, () => all.every((pid) => !isAlive(pid)), 60, 10);
+      await until(`the end of PostgreSQL on ${options.host}`, () => all.every((pid) => !isAlive(pid)), 10, 10);
     },
     sql: (text, values = [], name = database) =>
       query(

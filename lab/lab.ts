@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { controlQueue, hostQueue } from '../plan/names.js';
@@ -231,13 +230,9 @@ function writeServiceConfig(service: { port: number; configFile: string }, direc
 /** This process's environment, less what would make the programs of a lab talk with another system, or behave as part of a test. */
 function baseEnvironment(): Record<string, string> {
   const foreign = /^(TEMPORAL_|LIFEBOAT_|PG|VITEST|NODE_OPTIONS$|NODE_ENV$)/;
-  return {
-    // Compiled once for all labs: a process of Lifeboat starts with a quarter less work.
-    NODE_COMPILE_CACHE: join(tmpdir(), 'lifeboat-compile-cache'),
-    ...Object.fromEntries(
-      Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !foreign.test(entry[0])),
-    ),
-  };
+  return Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !foreign.test(entry[0])),
+  );
 }
 
 /** Random, and recognisable: a search for it in a history finds nothing else. */

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { capture, type CliResult } from '../../lab/capture.js';
 import { freePort } from '../../lab/ports.js';
 import { cliEntry } from '../../lab/root.js';
+import { atOnce } from '../helpers/at-once.js';
 
 /** Every command with a plan that is missing or wrong, without Temporal, and mistyped: what it says, and with which code. */
 
@@ -65,15 +66,11 @@ const lifeboat = (...args: string[]): Promise<CliResult> => capture(process.exec
 const name = (args: string[]): string => args.join(' ');
 
 /** Runs command lines, so many at a time; gives what each of them did. */
-async function all(lines: string[][], atOnce = 4): Promise<[string[], CliResult][]> {
-  const left = [...lines];
-  const done: [string[], CliResult][] = [];
-  const work = async (): Promise<void> => {
-    for (let line = left.shift(); line; line = left.shift()) done.push([line, await lifeboat(...line)]);
-  };
-  await Promise.all(Array.from({ length: atOnce }, work));
-  return done;
-}
+const all = (lines: string[][], lanes = 4): Promise<[string[], CliResult][]> =>
+  atOnce(
+    lines.map((line) => async (): Promise<[string[], CliResult]> => [line, await lifeboat(...line)]),
+    lanes,
+  );
 
 const stack = /^\s+at .+:\d+:\d+/m;
 

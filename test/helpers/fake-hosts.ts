@@ -9,7 +9,7 @@ import { controlQueue, hostQueue } from '../../plan/names.js';
 import { workflowBundle } from '../../worker/run-worker.js';
 import type { Decision, IncidentInput } from '../../workflows/messages.js';
 import type { IncidentState, Mode, Question } from '../../workflows/state.js';
-import { going } from './scripted.js';
+import { factsOf, going, onControl } from './scripted.js';
 
 /**
  * Many incidents at once against a real Temporal, with hosts that do what the test says of each of them: for every decision that a scenario can come
@@ -53,7 +53,6 @@ export interface FakeHosts {
 }
 
 const names = { database: 'main', declaredBy: 'ben' };
-const onControl = ['readPlan', 'checkHealth', 'watchServices', 'writeReport'];
 
 export async function fakeHosts(address: string): Promise<FakeHosts> {
   const system = `staged-${randomBytes(4).toString('hex')}`;
@@ -91,16 +90,11 @@ export async function fakeHosts(address: string): Promise<FakeHosts> {
     async stage({ mode, script = {}, plan = {}, input = {} }) {
       if (mode === 'real') await ownSecond();
       const workflowId = `${system}/${(count += 1)}`;
-      const facts: PlanFacts = {
-        ...{ database: 'main', databaseName: 'shop', primary: 'db1', standbys: [], services: [], hosts: ['db1'], approvals: 1 },
-        ...{ objectives: { rtoSeconds: 3600, rpoSeconds: 300 }, planDigest: 'as-declared', summary: 'the plan' },
-        ...plan,
-      };
       const handle = client.workflow.getHandle(workflowId);
       const state = () => handle.query<IncidentState>('state');
       let answered = 0;
       const one: Staged & { plan: PlanFacts } = {
-        ...{ handle, calls: [], script: { ...script }, plan: facts, state },
+        ...{ handle, calls: [], script: { ...script }, plan: factsOf(plan), state },
         question: (step) =>
           until(
             `a question is asked${step ? ` about ${step}` : ''}`,

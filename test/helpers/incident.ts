@@ -100,15 +100,12 @@ export async function stateOf(lab: Lab, mode: Mode = 'real'): Promise<IncidentSt
   return (await lifeboatOf(lab)).incident(mode).state();
 }
 
-/** Seconds. A machine that has more to do than it can takes a multiple of the usual; only what would never end is to end by this. */
-const patience = 240;
-
 /** Waits until the state of the incident is as it should be. `unless`: when waiting longer is pointless. */
 export async function untilState(
   lab: Lab,
   what: string,
   good: (state: IncidentState) => boolean,
-  { mode = 'real', seconds = patience, unless }: { mode?: Mode; seconds?: number; unless?: (state: IncidentState) => boolean } = {},
+  { mode = 'real', seconds, unless }: { mode?: Mode; seconds?: number | undefined; unless?: (state: IncidentState) => boolean } = {},
 ): Promise<IncidentState> {
   try {
     return await until(
@@ -130,7 +127,7 @@ export async function untilState(
 const over: Phase[] = ['closed', 'refused', 'aborted', 'rolled back'];
 
 /** Waits until the incident is in this phase. A question that nobody answers ends the waiting. */
-export function untilPhase(lab: Lab, phase: Phase, mode: Mode = 'real', seconds = patience): Promise<IncidentState> {
+export function untilPhase(lab: Lab, phase: Phase, mode: Mode = 'real', seconds?: number): Promise<IncidentState> {
   return untilState(lab, `the incident is ${phase}`, (state) => state.phase === phase, {
     mode,
     seconds,
@@ -191,7 +188,7 @@ export async function noIncident(lab: Lab): Promise<void> {
 /** Waits until the workflow itself has ended: only then is the lock of the system free. */
 export async function ended(lab: Lab, mode: Mode = 'real'): Promise<void> {
   const incident = (await lifeboatOf(lab)).incident(mode);
-  await until('the end of the workflow', async () => !(await incident.running()), patience, 50);
+  await until('the end of the workflow', async () => !(await incident.running()), undefined, 50);
 }
 
 export const step = (state: IncidentState, name: string) => {

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { HostActivities } from '../../activities/host.js';
 import type { Lab } from '../../lab/lab.js';
-import { checkout } from '../../lab/root.js';
+import { checkout, compiled } from '../../lab/root.js';
 import type { AskedOfProcess } from './step-process.js';
 
 /** What an agent does, one step at a time, in a process of its own that can be killed: without a worker, a death costs a tenth. */
@@ -38,7 +38,7 @@ const ready = new WeakMap<Lab, ChildProcess>();
 function start(lab: Lab): ChildProcess {
   const child = spawn(process.execPath, [join(checkout, 'test/helpers/step-process.ts')], {
     cwd: lab.directory,
-    env: lab.env,
+    env: { ...compiled, ...lab.env },
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });

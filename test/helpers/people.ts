@@ -1,16 +1,13 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { Worker } from '@temporalio/worker';
+import { afterEach, beforeEach } from 'vitest';
 import type { Incident, IncidentSummary } from '../../client/lifeboat.js';
-import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
-import { startTemporal } from '../../lab/temporal.js';
 import { until } from '../../lab/wait.js';
 import { incidentWorkflowId } from '../../plan/names.js';
 import { workflowBundle } from '../../worker/run-worker.js';
 import type { IncidentInput } from '../../workflows/messages.js';
 import type { IncidentState } from '../../workflows/state.js';
 import { type Scripted, scripted } from './scripted.js';
+import { ownTemporal } from './temporal.js';
 
 /** What tests of several incidents do with them. */
 export interface People {
@@ -26,17 +23,10 @@ export interface People {
 
 /** For a file of tests: one Temporal, and a system of its own for each test, of which every run of every incident is replayed when it is over. */
 export function people(): People {
-  let directory: string;
-  let temporal: string;
+  const server = ownTemporal();
   let now: Scripted;
-  beforeAll(async () => {
-    Runtime.install({ logger: new DefaultLogger('ERROR') });
-    directory = makeLabDirectory();
-    mkdirSync(join(directory, 'temporal'));
-    temporal = (await startTemporal({ directory: join(directory, 'temporal') })).address;
-  }, 900_000);
   beforeEach(async () => {
-    now = await scripted({ directory, temporal });
+    now = await scripted(server);
   });
   afterEach(async () => {
     const { workflow } = now.lifeboat.temporal;
@@ -44,7 +34,6 @@ export function people(): People {
       await Worker.runReplayHistory({ workflowBundle: workflowBundle() }, await workflow.getHandle(workflowId, runId).fetchHistory());
     await now.stop();
   });
-  afterAll(() => destroyLab(directory));
 
   const declare: People['declare'] = (more = {}) =>
     now.lifeboat.declare('database-corruption', { database: 'main', declaredBy: 'ben', mode: 'real', ...more });

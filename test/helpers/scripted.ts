@@ -87,7 +87,14 @@ export const going: Record<string, (input: never) => unknown> = {
   discardCopy: () => ({ summary: 'the copy is gone' }),
   writeReport: () => ({ summary: 'report.html', path: 'report.html' }),
 };
-const onControl = ['readPlan', 'checkHealth', 'watchServices', 'writeReport'];
+export const onControl = ['readPlan', 'checkHealth', 'watchServices', 'writeReport'];
+
+/** What a plan of one database says, where a test does not say otherwise. */
+export const factsOf = (more: Partial<PlanFacts>): PlanFacts => ({
+  ...{ database: 'main', databaseName: 'shop', primary: 'db1', standbys: [], services: [], hosts: ['db1'], approvals: 1 },
+  ...{ objectives: { rtoSeconds: 3600, rpoSeconds: 300 }, planDigest: 'as-declared', summary: 'the plan' },
+  ...more,
+});
 
 export interface Ground {
   directory: string;
@@ -133,10 +140,7 @@ export async function scripted({ directory, temporal, service, realControl = fal
   };
   process.env['TEMPORAL_ADDRESS'] = temporal;
   const lifeboat = await Lifeboat.connect(loaded);
-  const facts: PlanFacts = {
-    ...{ database: 'main', databaseName: 'shop', primary: 'db1', standbys: [], services: [], hosts: ['db1'], approvals: 1 },
-    ...{ objectives: { rtoSeconds: 3600, rpoSeconds: 300 }, planDigest: loaded.digest, summary: 'the plan' },
-  };
+  const facts = factsOf({ planDigest: loaded.digest });
   const script: Scripted['script'] = {};
   const began: string[] = [];
   const activity = (name: string) => async (input: never) => {

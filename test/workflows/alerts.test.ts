@@ -1,29 +1,22 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
 import { type HttpSink, startHttpSink } from '../../lab/servers/http-sink.js';
-import { startTemporal } from '../../lab/temporal.js';
 import { until } from '../../lab/wait.js';
 import { workflowBundle } from '../../worker/run-worker.js';
+import { ownTemporal } from '../helpers/temporal.js';
 import { type Alerting, alertingSecrets, startAlerting, told, untilOpen } from '../helpers/alerting.js';
 
 /** The alerts of a system against a real Temporal, with sinks for Slack and PagerDuty. */
 describe('alerts', { timeout: 900_000 }, () => {
-  let directory: string;
-  let temporal: string;
+  const server = ownTemporal('WARN');
   let slack: HttpSink;
   let pagerduty: HttpSink;
   let alerting: Alerting;
   beforeAll(async () => {
-    Runtime.install({ logger: new DefaultLogger('WARN') });
-    directory = makeLabDirectory();
-    mkdirSync(join(directory, 'temporal'));
     [slack, pagerduty] = await Promise.all([startHttpSink(), startHttpSink()]);
-    temporal = (await startTemporal({ directory: join(directory, 'temporal') })).address;
-  }, 900_000);
+  });
   beforeEach(() => {
     for (const sink of [slack, pagerduty]) {
       sink.answer('well');
@@ -36,12 +29,9 @@ describe('alerts', { timeout: 900_000 }, () => {
     await alerting.handle.terminate('the test is over');
     await Promise.all([alerting.control.kill9(), alerting.agent.kill9()]);
   });
-  afterAll(async () => {
-    await Promise.all([slack.stop(), pagerduty.stop()]);
-    destroyLab(directory);
-  });
+  afterAll(() => Promise.all([slack.stop(), pagerduty.stop()]));
   const start = async (more: Partial<Parameters<typeof startAlerting>[0]> = {}): Promise<Alerting> =>
-    (alerting = await startAlerting({ directory, temporal, slack, pagerduty, ...more }));
+    (alerting = await startAlerting({ directory: server.directory, temporal: server.temporal, slack, pagerduty, ...more }));
 
   test('the control worker keeps them: told once however often raised, warnings wake nobody, resolved in the thread', async () => {
     await start();

@@ -1,27 +1,17 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
-import { startTemporal } from '../../lab/temporal.js';
+import { Worker } from '@temporalio/worker';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../lab/wait.js';
 import { workflowBundle } from '../../worker/run-worker.js';
 import { type Scripted, scripted } from '../helpers/scripted.js';
+import { ownTemporal } from '../helpers/temporal.js';
 
 /** What people say to an incident at the same time, or of what they have not seen: real workflows, hosts as the test says. */
 describe('answers to an incident', { timeout: 900_000 }, () => {
-  let directory: string;
-  let temporal: string;
+  const server = ownTemporal();
   let incident: Scripted;
-  beforeAll(async () => {
-    Runtime.install({ logger: new DefaultLogger('ERROR') });
-    directory = makeLabDirectory();
-    mkdirSync(join(directory, 'temporal'));
-    temporal = (await startTemporal({ directory: join(directory, 'temporal') })).address;
-  }, 900_000);
   beforeEach(async () => {
-    incident = await scripted({ directory, temporal });
+    incident = await scripted(server);
     await incident.lifeboat.declare('database-corruption', { database: 'main', declaredBy: 'ben', mode: 'real' });
   });
   // Deterministic: whatever people said, its history replays.
@@ -33,7 +23,6 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
     );
     await incident.stop();
   });
-  afterAll(() => destroyLab(directory));
 
   const approval = () => incident.untilState('the approval is asked for', ({ question }) => question?.kind === 'approval');
   /** Both are said while no control worker runs, and are taken up by it in one task. Which one came first, only it can say. */

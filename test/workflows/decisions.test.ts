@@ -1,32 +1,23 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
-import { startTemporal } from '../../lab/temporal.js';
 import { GaveUp } from '../../lab/wait.js';
 import type { Choice, IncidentState, Mode, StepRecord } from '../../workflows/state.js';
+import { atOnce } from '../helpers/at-once.js';
 import { type FakeHosts, fakeHosts, type NthCall, type Script, type Staged } from '../helpers/fake-hosts.js';
 import { going } from '../helpers/scripted.js';
+import { ownTemporal } from '../helpers/temporal.js';
 
 /**
  * Every decision that the scenario can come to, as a table: each step fails, and everything that is offered then is chosen, for real, in a drill
  * and in a dry run. The steps are those of a run that goes well: a new one is in the table by itself.
  */
 
-let directory: string;
+const server = ownTemporal();
 let hosts: FakeHosts;
 beforeAll(async () => {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
-  directory = makeLabDirectory();
-  mkdirSync(join(directory, 'temporal'));
-  hosts = await fakeHosts((await startTemporal({ directory: join(directory, 'temporal') })).address);
+  hosts = await fakeHosts(server.temporal);
 });
-afterAll(async () => {
-  await hosts.stop();
-  destroyLab(directory);
-});
+afterAll(() => hosts.stop());
 
 /** What brings the scenario to its branches. */
 const branches: Record<string, Script> = {
@@ -186,15 +177,4 @@ async function reached(incident: Staged, only: boolean, until: 'a step fails' | 
     if (question.step === 'Choose the target') await incident.answer({ choice: 'restore', target: 'latest' });
     else await incident.answer({ choice: only && question.choices.some(({ name }) => name === 'only') ? 'only' : 'approve' });
   }
-}
-
-/** So many at a time. */
-async function atOnce<T>(work: (() => Promise<T>)[], lanes: number): Promise<T[]> {
-  const left = [...work];
-  const done: T[] = [];
-  const lane = async (): Promise<void> => {
-    for (let next = left.shift(); next; next = left.shift()) done.push(await next());
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
-  return done;
 }

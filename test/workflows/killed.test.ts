@@ -1,16 +1,13 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
 import { type HttpSink, startHttpSink } from '../../lab/servers/http-sink.js';
-import { startTemporal } from '../../lab/temporal.js';
 import { until } from '../../lab/wait.js';
 import { controlQueue } from '../../plan/names.js';
 import { workflowBundle } from '../../worker/run-worker.js';
 import type { IncidentInput } from '../../workflows/messages.js';
 import { type Scripted, scripted } from '../helpers/scripted.js';
+import { ownTemporal } from '../helpers/temporal.js';
 
 /**
  * A control worker that dies while an activity ends, with people who ask and say things in that very moment: the one that comes after it has to
@@ -22,21 +19,16 @@ const incidents = 10;
 /** In the first, two activities run side by side, and nothing follows on the first that ends. */
 const moments = ['stopWrites', 'assess', 'restoreBeside', 'putInPlace', 'takeBackup'] as const;
 
-let directory: string;
+const server = ownTemporal();
 let health: HttpSink;
 let world: Scripted;
 beforeAll(async () => {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
-  directory = makeLabDirectory();
-  mkdirSync(join(directory, 'temporal'));
   health = await startHttpSink();
-  const temporal = (await startTemporal({ directory: join(directory, 'temporal') })).address;
-  world = await scripted({ directory, temporal, service: health.url, realControl: true });
-}, 900_000);
+  world = await scripted({ directory: server.directory, temporal: server.temporal, service: health.url, realControl: true });
+});
 afterAll(async () => {
   await world.stop();
   await health.stop();
-  destroyLab(directory);
 });
 
 test(
