@@ -31,7 +31,7 @@ export async function runControl({ plan, digest, directory }: LoadedPlan, signal
         workflowBundle: workflowBundle(),
         activities: createControlActivities(context),
         interceptors: { activity: [noteTasks(attempts), keepSecretsOut(plan, directory)] },
-        // A cached incident answers `watch` in milliseconds. When its worker is gone, another one takes its next task up after this time.
+        // A cached incident answers `watch` without a replay of its history. When its worker is gone, another one takes its next task up after this time.
         stickyQueueScheduleToStartTimeout: '2 seconds',
         maxHeartbeatThrottleInterval: '1 second',
       };
