@@ -8,7 +8,7 @@ import { cancelled } from './capability.js';
 import { checkpoint } from './checkpoint.js';
 import { failure } from './errors.js';
 import { inTurn } from './in-turn.js';
-import { hasMembers, isAlive, startOf } from './processes.js';
+import { groupIdentity, isGroupLeft } from './processes.js';
 
 export type { Owner };
 
@@ -176,7 +176,7 @@ const ledgerFile = (ledger: Ledger) => join(ledger.directory, `${ledger.name}.ru
 
 async function writeLedger(ledger: Ledger, pid: number): Promise<void> {
   await mkdir(ledger.directory, { recursive: true });
-  await writeFile(ledgerFile(ledger), `${pid} ${await startOf(pid)}`);
+  await writeFile(ledgerFile(ledger), `${pid} ${await groupIdentity(pid)}`);
 }
 
 /** Ends everything that a killed agent left running. For the agent that comes next, before it does anything itself. */
@@ -191,23 +191,21 @@ export async function endLeftovers(directory: string): Promise<void> {
 /** The same for one program, before anything is changed under its hands. */
 export const endLeftoverOf = (ledger: Ledger): Promise<void> => endLeftover(ledgerFile(ledger));
 
-/** Ends the process group that an earlier, killed attempt left behind, and waits until all of it is gone. A reused PID is not touched. */
+/**
+ * Ends the process group that an earlier, killed attempt left behind, and waits until all of it is gone: what the program had started may outlive it,
+ * and holds its locks as long. A reused PID is not touched. Throws CommandFailed when what was killed does not end.
+ */
 async function endLeftover(file: string): Promise<void> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) return;
-  const pid = Number(text.split(' ')[0]);
-  const then = text.slice(String(pid).length + 1);
-  const now = pid > 1 ? await startOf(pid) : '';
-  const ours = now !== '' && now === then;
-  // What the program had started may outlive it, and holds its locks as long. A group without its leader may be a stranger's, if the machine was
-  // restarted meanwhile: it is waited for, and not touched.
-  const lives = async () =>
-    pid > 1 && (ours ? (await isAlive(pid, then)) || (await hasMembers(pid)) : now === '' && (await hasMembers(pid)));
-  for (let left = ours ? 200 : 60; left > 0 && (await lives()); left -= 1) {
-    if (ours) endGroup(pid);
+  const [pid, ...identity] = text.split(' ');
+  const left = () => isGroupLeft(Number(pid), identity.join(' '));
+  for (const end = Date.now() + graceMilliseconds; (await left()) && Date.now() < end;) {
+    endGroup(Number(pid));
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  if (ours && (await lives())) throw hanging(`what an earlier attempt left running (process ${pid})`);
+  // It stays written down: nothing may begin under its hands.
+  if (await left()) throw hanging(`what an earlier attempt left running (process group ${pid})`);
   await rm(file, { force: true });
 }
 

@@ -9,7 +9,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { activity, cancelled } from '../../activities/capability.js';
 import { endLeftovers, run } from '../../activities/run.js';
-import { startOf } from '../../activities/processes.js';
+import { groupIdentity, startOf } from '../../activities/processes.js';
 import { startChild } from '../../lab/child.js';
 import { until } from '../../lab/wait.js';
 
@@ -103,7 +103,7 @@ describe('a program that is written down', () => {
   test('left running by an agent that was killed, it is ended by the next; a reused PID is not touched', async () => {
     const sleep = () => startChild({ program: '/bin/sleep', args: ['600'], cwd: folder, env: process.env, log: join(folder, 'sleep') });
     const [left, other] = await Promise.all([sleep(), sleep()]);
-    await writeFile(join(folder, 'left.running'), `${left.pid} ${await startOf(left.pid)}`);
+    await writeFile(join(folder, 'left.running'), `${left.pid} ${await groupIdentity(left.pid)}`);
     await writeFile(join(folder, 'other.running'), `${other.pid} 12345`);
     await writeFile(join(folder, 'half.running'), '');
     await endLeftovers(folder);
@@ -113,16 +113,28 @@ describe('a program that is written down', () => {
     await other.stop();
   });
 
-  test('whose own programs outlive it holds its locks as long: they are waited for', async () => {
-    const log = join(folder, 'outlived');
-    const program = await startChild({ program: '/bin/sh', args: ['-c', 'sleep 1 & echo $!'], cwd: folder, env: process.env, log });
-    await until('it is gone', () => !program.isAlive(), 10, 5);
-    const child = Number(program.tail());
-    expect(await startOf(child), 'what it had started is there').not.toBe('');
-    await writeFile(join(folder, 'outlived.running'), `${program.pid} 12345`);
-    await endLeftovers(folder);
-    expect(await startOf(child)).toBe('');
-    expect(existsSync(join(folder, 'outlived.running'))).toBe(false);
+  test('whose own programs outlive it holds its locks as long: they are ended; a group of an earlier boot is not touched', async () => {
+    /** A program that is gone, and what it had started is not: in its group, with its files. */
+    const outlived = async (name: string, earlierBoot = false) => {
+      const [log, begin] = [join(folder, `${name}.log`), join(folder, `${name}.begin`)];
+      const script = `while [ ! -e '${begin}' ]; do sleep 0.05; done; sleep 600 & echo $!`;
+      const program = await startChild({ program: '/bin/sh', args: ['-c', script], cwd: folder, env: process.env, log });
+      const identity = await groupIdentity(program.pid);
+      await writeFile(join(folder, `${name}.running`), `${program.pid} ${earlierBoot ? identity.replace(/@.*/, '@another') : identity}`);
+      await writeFile(begin, '');
+      await until('it is gone', () => !program.isAlive(), 10, 5);
+      return Number(program.tail());
+    };
+    const [left, other] = [await outlived('outlived'), await outlived('rebooted', true)];
+    try {
+      expect([await startOf(left), await startOf(other)], 'what they had started is there').not.toContain('');
+      await endLeftovers(folder);
+      expect(await startOf(left)).toBe('');
+      expect(await startOf(other)).not.toBe('');
+      for (const name of ['outlived', 'rebooted']) expect(existsSync(join(folder, `${name}.running`))).toBe(false);
+    } finally {
+      process.kill(other, 'SIGKILL');
+    }
   });
 
   test('two of one name come one after the other', async () => {

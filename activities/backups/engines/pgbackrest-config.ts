@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { physicalOf } from '../../../plan/access.js';
 import { secretOf } from '../../context.js';
+import { codeOf, failure } from '../../errors.js';
 import { makeDirectory, ownFor, writeWhole } from '../../files.js';
 import { type Cluster, dataOwner, passwordOf } from '../../postgres/cluster.js';
 import { readKnown } from '../../postgres/known.js';
 import { inTurn } from '../../in-turn.js';
+import { whoHasOpen } from '../../processes.js';
 import { run, type RunOptions, type RunResult } from '../../run.js';
 import { programOptionsFor } from '../../postgres/session.js';
 import { noSftp, repositoryOf, takesSftp } from './pgbackrest-repositories.js';
@@ -113,15 +115,39 @@ const manyLocations = [
  */
 const questions = ['info', 'repo-ls', 'repo-get', 'stanza-create'].flatMap((command) => [`[global:${command}]`, 'io-timeout=4']);
 
-/** Runs pgBackRest for a database as the owner of its data. Throws ToolMissing, CommandFailed. */
+/** Runs pgBackRest for a database as the owner of its data. Throws ToolMissing, CommandFailed, and Busy when another one holds its lock. */
 export async function pgbackrest(cluster: Cluster, args: string[], options: RunOptions = {}, config?: string): Promise<RunResult> {
   const file = config ?? (await writeConfig(cluster));
   const password = await passwordOf(cluster);
-  return run('pgbackrest', [`--config=${file}`, `--stanza=${cluster.stanza}`, ...args], {
+  const command = [`--config=${file}`, `--stanza=${cluster.stanza}`, ...args];
+  const more = {
     owner: await dataOwner(cluster),
     ...options,
     env: { PGOPTIONS: await programOptionsFor(cluster.dataDirectory), ...(password ? { PGPASSWORD: password } : {}), ...options.env },
-  });
+  };
+  for (const end = Date.now() + lockMilliseconds; ;) {
+    try {
+      return await run('pgbackrest', command, more);
+    } catch (error) {
+      if (Number(codeOf(error)) !== lockHeld) throw error;
+      if (Date.now() > end) throw await busy(cluster);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}
+
+/** The exit code of pgBackRest that could not get its lock. Source: pgBackRest's src/build/error/error.yaml, lock-acquire. */
+const lockHeld = 50;
+/** The lock lies with our state, so it is one of ours that holds it, and one that comes to its end. */
+const lockMilliseconds = 120_000;
+
+async function busy(cluster: Cluster): Promise<Error> {
+  const holders = await whoHasOpen(join(home(cluster), 'lock'));
+  return failure(
+    'Busy',
+    `another pgBackRest works on the backups of ${cluster.database}: ${holders.join('; ') || 'nobody can tell which'}`,
+    'Let it come to its end, or end it if it hangs; then retry.',
+  );
 }
 
 /** The command by which PostgreSQL archives: no secret is in it. */
