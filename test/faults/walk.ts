@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Lab } from '../../lab/lab.js';
 import { GaveUp, until } from '../../lab/wait.js';
-import { incidentWorkflowId } from '../../plan/names.js';
+import { incidentWorkflowId } from '../../vocabulary/names.js';
 import { phaseKey } from '../../workflows/search-attributes.js';
-import type { IncidentState } from '../../workflows/state.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 import { lifeboatOf, ran, stateOf, story } from '../helpers/incident.js';
 import { pointsIn } from '../helpers/killed.js';
 import { namesOf } from './points.js';
@@ -38,9 +38,9 @@ const askedOrOver = ({ question, phase }: IncidentState): boolean =>
  * of the control worker is a replay of all that has happened, and it has enough to do.
  */
 async function untilIs(lab: Lab, what: string, good: (state: IncidentState) => boolean, told: { toString(): string }): Promise<void> {
-  const { temporal } = await lifeboatOf(lab);
-  const incident = temporal.workflow.getHandle(incidentWorkflowId(lab.system));
   const look = async () => {
+    const { temporal } = await lifeboatOf(lab);
+    const incident = temporal.workflow.getHandle(incidentWorkflowId(lab.system));
     const { typedSearchAttributes } = await incident.describe();
     if (typedSearchAttributes.get(phaseKey) === 'open') return undefined;
     const state = await stateOf(lab);

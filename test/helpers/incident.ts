@@ -5,8 +5,9 @@ import { tail } from '../../lab/child.js';
 import type { CliResult, Lab } from '../../lab/lab.js';
 import { GaveUp, until } from '../../lab/wait.js';
 import { loadPlan } from '../../plan/load.js';
-import type { Declared } from '../../workflows/messages.js';
-import type { IncidentState, Mode, Phase, Question } from '../../workflows/state.js';
+import type { Declared } from '../../vocabulary/declaration.js';
+import type { IncidentState, Mode, Phase } from '../../vocabulary/incident.js';
+import type { Question } from '../../vocabulary/question.js';
 
 /** Going through an incident as on-call does: declare it, wait for what it asks, answer. What fails says how the incident stands. */
 
@@ -29,6 +30,8 @@ export function lifeboatOf(lab: Lab): Promise<Lifeboat> {
     }
   })();
   clients.set(lab, made);
+  // Temporal may be away just now: who asks again connects again.
+  made.catch(() => clients.delete(lab));
   return made;
 }
 
