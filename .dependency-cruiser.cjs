@@ -1,8 +1,6 @@
-// Imports point one way: client and worker → workflows (types) and activities → plan.
+// Imports point one way: client and worker → workflows (types) and activities → plan → vocabulary.
 // `npm run imports` holds the code to it, and test/house.test.ts proves that each rule fires.
 
-const pure = '^plan/(format|keep|kinds|names|scenarios|target|values)\\.ts$';
-const vocabulary = '^workflows/(state|messages)\\.ts$';
 const notTypes = { dependencyTypesNot: ['type-only'] };
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -16,39 +14,25 @@ module.exports = {
       to: { circular: true },
     },
     {
-      name: 'plan-imports-plan',
+      name: 'vocabulary-imports-nothing',
+      comment: 'Words that all agree on: the workflows run them in their sandbox, and the CLI loads them at its start.',
+      severity: 'error',
+      from: { path: '^vocabulary/' },
+      to: { pathNot: '^vocabulary/' },
+    },
+    {
+      name: 'plan-imports-vocabulary',
       comment: 'The plan knows nothing of what is done with it.',
       severity: 'error',
       from: { path: '^plan/' },
       to: { path: '^(workflows|activities|worker|client|lab|test|scripts)/' },
     },
     {
-      name: 'pure-plan',
-      comment: 'Workflows run these in their sandbox: nothing of Node, and nothing of the plan that is not pure itself.',
-      severity: 'error',
-      from: { path: pure },
-      to: { dependencyTypes: ['core'] },
-    },
-    {
-      name: 'pure-plan-imports-pure',
-      comment: 'Workflows run these in their sandbox: nothing of Node, and nothing of the plan that is not pure itself.',
-      severity: 'error',
-      from: { path: pure },
-      to: { path: '^plan/', pathNot: pure, ...notTypes },
-    },
-    {
       name: 'activities-import-plan',
       comment: 'An activity knows the plan, not who calls it.',
       severity: 'error',
       from: { path: '^activities/' },
-      to: { path: '^(workflows|worker|client)/', pathNot: vocabulary },
-    },
-    {
-      name: 'activities-import-vocabulary-as-types',
-      comment: 'What an incident knows, and how it is told, are words that a report shares: types, never code.',
-      severity: 'error',
-      from: { path: '^activities/' },
-      to: { path: vocabulary, ...notTypes },
+      to: { path: '^(workflows|worker|client)/' },
     },
     {
       name: 'workflows-import-activities-as-types',
@@ -58,11 +42,11 @@ module.exports = {
       to: { path: '^activities/', ...notTypes },
     },
     {
-      name: 'workflows-import-pure-plan',
-      comment: 'A workflow resolves no name: of the plan it has types, and the functions of those of its files that are pure.',
+      name: 'workflows-import-plan-as-types',
+      comment: 'A workflow resolves no name: an activity reads the plan, and what both need to know is vocabulary.',
       severity: 'error',
       from: { path: '^workflows/' },
-      to: { path: '^plan/', pathNot: pure, ...notTypes },
+      to: { path: '^plan/', pathNot: '^plan/scenarios\\.ts$', ...notTypes },
     },
     {
       name: 'workflows-import-no-caller',
@@ -123,7 +107,7 @@ module.exports = {
       name: 'no-development-dependency',
       comment: '`npm ci --omit=dev` must run the product.',
       severity: 'error',
-      from: { path: '^(plan|workflows|activities|worker|client)/' },
+      from: { path: '^(vocabulary|plan|workflows|activities|worker|client)/' },
       to: { dependencyTypes: ['npm-dev'], pathNot: 'node_modules/@types/', ...notTypes },
     },
     {

@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import type { Progress } from '../workflows/state.js';
+import type { Progress } from '../vocabulary/incident.js';
 import { attempt, signalOf } from './attempts.js';
 import { checkpoint } from './checkpoint.js';
 

@@ -1,4 +1,4 @@
-import type { BackupKind } from '../plan/kinds.js';
+import type { BackupKind } from '../vocabulary/backup.js';
 import type { Plan } from '../plan/schema.js';
 import type { ControlContext } from './context.js';
 import { failure } from './errors.js';

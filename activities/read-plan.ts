@@ -1,22 +1,7 @@
 import { databaseObjectives, hostsOf, servicesOf } from '../plan/access.js';
+import type { PlanFacts } from '../vocabulary/plan-facts.js';
 import type { ControlContext } from './context.js';
 import { failure } from './errors.js';
-
-/** What a workflow needs to know of the plan: names and numbers. */
-export interface PlanFacts {
-  database: string;
-  databaseName: string;
-  primary: string;
-  standbys: string[];
-  /** The services that write to the database, and the hosts of each. */
-  services: { name: string; hosts: string[] }[];
-  hosts: string[];
-  objectives: { rtoSeconds: number; rpoSeconds: number };
-  /** 2: who declared the incident may not approve it. */
-  approvals: number;
-  planDigest: string;
-  summary: string;
-}
 
 /** Resolves a database of the plan into names. Throws BadRequest when the plan has no such database. */
 export const readPlan =

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
-import type { Choice, IncidentState } from '../workflows/state.js';
+import type { Choice } from '../vocabulary/question.js';
+import type { IncidentState } from '../vocabulary/incident.js';
 import type { Incident } from './lifeboat.js';
 import { exitCodes, Expected, printLine } from './output.js';
 import type { Globals } from './session.js';

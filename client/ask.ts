@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { tsToMs } from '@temporalio/common/lib/time.js';
-import { controlQueue, doctorWorkflowId } from '../plan/names.js';
-import type { Progress } from '../workflows/state.js';
+import { controlQueue, doctorWorkflowId } from '../vocabulary/names.js';
+import type { Progress } from '../vocabulary/incident.js';
 import { onceBegun } from './patience.js';
 
 /** Asks a workflow that only looks; as many at once as there are who ask. */

@@ -1,5 +1,5 @@
-import { formatBytes, formatDuration } from '../plan/format.js';
-import type { BackupRecord } from '../workflows/messages.js';
+import { formatBytes, formatDuration } from '../vocabulary/units.js';
+import type { BackupRecord } from '../vocabulary/backup.js';
 
 /** Backups as `backup list` prints them: a line for each, in columns. */
 export function backupLines(backups: BackupRecord[], now = Date.now()): string[] {

@@ -1,5 +1,5 @@
-import { formatBytes, formatDuration } from '../plan/format.js';
-import type { Progress } from '../workflows/state.js';
+import { formatBytes, formatDuration } from '../vocabulary/units.js';
+import type { Progress } from '../vocabulary/incident.js';
 
 /** One line of how far a backup or a restore is: bytes, rate, time left. `before`: the same, some seconds ago. */
 export function progressLine(now: Progress, before?: { at: number; progress: Progress }, at = Date.now()): string {

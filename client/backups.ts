@@ -1,12 +1,11 @@
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { TimeoutFailure } from '@temporalio/common';
 import { protectedBy, type Protected } from '../plan/access.js';
-import { type BackupKind, type BackupType, kindOf } from '../plan/kinds.js';
+import { type BackupKind, type BackupType, kindOf, type BackupListing } from '../vocabulary/backup.js';
 import type { LoadedPlan } from '../plan/load.js';
-import { backupWorkId, controlQueue } from '../plan/names.js';
+import { backupWorkId, controlQueue } from '../vocabulary/names.js';
 import type {
   BackupInput,
-  BackupListing,
   BackupResult,
   CleanUpInput,
   CleanUpResult,
@@ -17,8 +16,8 @@ import type {
   TestInput,
   VerifyInput,
   VerifyResult,
-} from '../workflows/messages.js';
-import type { Progress } from '../workflows/state.js';
+} from '../vocabulary/backup-work.js';
+import type { Progress } from '../vocabulary/incident.js';
 import { ask, progressOf } from './ask.js';
 import { Expected, exitCodes } from './output.js';
 import { onceBegun } from './patience.js';

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { backupWorkId } from '../plan/names.js';
+import { backupWorkId } from '../vocabulary/names.js';
 import { protectedBy } from '../plan/access.js';
 import type { LoadedPlan } from '../plan/load.js';
 import { Expected, exitCodes } from './output.js';

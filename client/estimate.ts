@@ -1,4 +1,4 @@
-import { formatBytes, formatDuration } from '../plan/values.js';
+import { formatBytes, formatDuration } from '../vocabulary/units.js';
 import type { Lifeboat } from './lifeboat.js';
 import { settled } from './lifeboat.js';
 

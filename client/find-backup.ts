@@ -1,4 +1,4 @@
-import type { BackupKind } from '../plan/kinds.js';
+import type { BackupKind } from '../vocabulary/backup.js';
 import type { Lifeboat } from './lifeboat.js';
 import { Expected } from './output.js';
 import { named, type Which } from './which.js';

@@ -2,7 +2,7 @@ import type { Incident } from './lifeboat.js';
 import { settled } from './lifeboat.js';
 import { exitCodes, Expected, printJson, printLine } from './output.js';
 import { renderEvents, renderView } from './view.js';
-import type { IncidentState, Progress } from '../workflows/state.js';
+import type { IncidentState, Progress } from '../vocabulary/incident.js';
 import type { Globals } from './session.js';
 
 export interface FollowOptions {

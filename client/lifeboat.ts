@@ -20,10 +20,13 @@ import {
   recoveredWorkflowId,
   searchAttributeNames,
   workflowTypeOf,
-} from '../plan/names.js';
-import type { ScenarioName } from '../plan/schema.js';
-import type { Abort, AlertsNow, Approval, Decision, Declared, DoctorResult, IncidentInput, TestedChannel } from '../workflows/messages.js';
-import type { IncidentState, Mode, Phase, Progress } from '../workflows/state.js';
+} from '../vocabulary/names.js';
+import type { ScenarioName } from '../vocabulary/scenario.js';
+import type { Abort, Approval, Decision } from '../vocabulary/question.js';
+import type { AlertsNow, TestedChannel } from '../vocabulary/alert.js';
+import type { Declared, IncidentInput } from '../vocabulary/declaration.js';
+import type { DoctorResult } from '../vocabulary/check.js';
+import type { IncidentState, Mode, Phase, Progress } from '../vocabulary/incident.js';
 import { ask, progressOf } from './ask.js';
 import { Backups } from './backups.js';
 import { noIncident } from './explain-temporal.js';

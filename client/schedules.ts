@@ -1,9 +1,10 @@
 import { ScheduleNotFoundError, ScheduleOverlapPolicy, type ScheduleOptions } from '@temporalio/client';
-import { controlQueue, scheduleId } from '../plan/names.js';
+import { controlQueue, scheduleId } from '../vocabulary/names.js';
 import { onlyDatabase } from '../plan/access.js';
-import { type BackupType, physicalTypes } from '../plan/kinds.js';
+import { type BackupType, physicalTypes } from '../vocabulary/backup.js';
 import type { Plan } from '../plan/schema.js';
-import type { IncidentInput, ScheduledWork } from '../workflows/messages.js';
+import type { IncidentInput } from '../vocabulary/declaration.js';
+import type { ScheduledWork } from '../vocabulary/backup-work.js';
 import type { Lifeboat } from './lifeboat.js';
 
 interface Line {

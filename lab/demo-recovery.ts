@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import type { IncidentState } from '../workflows/state.js';
+import type { IncidentState } from '../vocabulary/incident.js';
 import type { Lab } from './lab.js';
 import { cliEntry } from './root.js';
 import { key, type Telling } from './telling.js';

@@ -1,8 +1,8 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { verdicts } from '../activities/reports/facts.js';
-import { formatBytes } from '../plan/values.js';
-import type { IncidentState } from '../workflows/state.js';
+import { formatBytes } from '../vocabulary/units.js';
+import type { IncidentState } from '../vocabulary/incident.js';
 import { isStreaming } from './cluster.js';
 import type { Lab } from './lab.js';
 import { ask } from './monitor.js';

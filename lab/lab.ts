@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { controlQueue, hostQueue } from '../plan/names.js';
+import { controlQueue, hostQueue } from '../vocabulary/names.js';
 import type { PlanFile } from '../plan/schema.js';
 import { findOnThisMachine, starterPlan } from '../plan/starter.js';
 import { capture, type CliResult } from './capture.js';

@@ -1,6 +1,6 @@
 import { Connection } from '@temporalio/client';
 import { join } from 'node:path';
-import { searchAttributeNames } from '../plan/names.js';
+import { searchAttributeNames } from '../vocabulary/names.js';
 import { startChild, type Child } from './child.js';
 import { freePort } from './ports.js';
 import { tool } from './tools.js';

@@ -1,4 +1,4 @@
-import { type BackupKind, type BackupType, physicalTypes } from './kinds.js';
+import { type BackupKind, type BackupType, physicalTypes } from '../vocabulary/backup.js';
 import type { DatabasePlan, LocationPlan, Plan } from './schema.js';
 
 /** Small questions to a plan, asked by everyone. Pure: workflows import it. */

@@ -1,6 +1,6 @@
 import { onHost, placeOf, servicesOf, type PhysicalPlan } from './access.js';
 import { fetchLines, pgbackrestLines, resticLines, shell, walgLines } from './document-by-hand-places.js';
-import type { BackupKind } from './kinds.js';
+import type { BackupKind } from '../vocabulary/backup.js';
 import { block, code, plain } from './markdown.js';
 import type { DatabasePlan, Plan } from './schema.js';
 import { sentenceList } from './words.js';

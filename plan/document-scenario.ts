@@ -1,8 +1,9 @@
 import { databaseObjectives, hostAddress, onHost, placeOf, recoverable, servicesOf } from './access.js';
 import { block, code, plain } from './markdown.js';
-import { quarantineDirectory, restoredDirectory } from './names.js';
+import { quarantineDirectory, restoredDirectory } from '../vocabulary/names.js';
 import { scenarioTexts, type StepText } from './scenarios.js';
-import type { DatabasePlan, Plan, ScenarioName } from './schema.js';
+import type { DatabasePlan, Plan } from './schema.js';
+import type { ScenarioName } from '../vocabulary/scenario.js';
 import { controlCommand, planDuration, sentenceList } from './words.js';
 
 /** One scenario as a chapter of the printed document: its symptoms, what to type, and its steps with the names of this plan. Gives lines of Markdown. Pure. */

@@ -5,7 +5,8 @@ import { protectedThings } from './document-protected.js';
 import { scenarioChapter } from './document-scenario.js';
 import { block, code, plain, table } from './markdown.js';
 import { postRecoveryTasks, scenarioTexts } from './scenarios.js';
-import { scenarioNames, type Plan } from './schema.js';
+import { scenarioNames } from '../vocabulary/scenario.js';
+import type { Plan } from './schema.js';
 import { allSecretReferences } from './secrets.js';
 import { describeCron, planDuration, sentenceList } from './words.js';
 

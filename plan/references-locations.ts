@@ -1,4 +1,4 @@
-import { locationKinds } from './kinds.js';
+import { locationKinds } from '../vocabulary/location.js';
 import { dataDirectories, directory, entries, isWithin, map, type RawMap, type Report } from './references-raw.js';
 import { sentenceList } from './words.js';
 

@@ -1,4 +1,4 @@
-import type { ScenarioName } from './schema.js';
+import type { ScenarioName } from '../vocabulary/scenario.js';
 
 /** The steps of each scenario in their order: what `lifeboat document` prints, `watch` shows as still ahead, and the workflow runs. Pure. */
 

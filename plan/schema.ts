@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { absolutePath, cron, duration, name, percent, prefix, secret, timezone } from './values.js';
+import { scenarioNames } from '../vocabulary/scenario.js';
 
 /** The plan file, as its author writes it. `load.ts` reads it; `lifeboat.schema.json` is generated from here. */
 
@@ -223,8 +224,6 @@ const people = z.strictObject({
   escalateAfter: duration.optional().describe('After this without an answer, the next one is called; printed, not done by Lifeboat yet'),
 });
 
-export const scenarioNames = ['database-corruption'] as const;
-
 const drill = z.strictObject({
   scenario: z.enum(scenarioNames).describe('What is drilled'),
   database: name.optional().describe('Needed when the plan has several'),
@@ -312,4 +311,3 @@ export type LocationPlan = Plan['locations'][string];
 export type Keep = z.output<typeof keep>;
 export type ServicePlan = Plan['services'][string];
 export type Control = ServicePlan['control'];
-export type ScenarioName = (typeof scenarioNames)[number];

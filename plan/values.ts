@@ -109,5 +109,3 @@ function isTimezone(zone: string): boolean {
     return false;
   }
 }
-
-export { formatBytes, formatDuration } from './format.js';

@@ -3,7 +3,7 @@ import { resolveDirectories } from '../activities/postgres/cluster.js';
 import { createHostActivities } from '../activities/host.js';
 import { hostState, type HostContext } from '../activities/context.js';
 import type { LoadedPlan } from '../plan/load.js';
-import { hostQueue } from '../plan/names.js';
+import { hostQueue } from '../vocabulary/names.js';
 import { runWorker } from './run-worker.js';
 import { keepProtected } from './keep-protected.js';
 import { keepSecretsOut } from './keep-secrets-out.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createControlActivities } from '../activities/control.js';
 import { stateRoot } from '../activities/context.js';
 import type { LoadedPlan } from '../plan/load.js';
-import { controlQueue } from '../plan/names.js';
+import { controlQueue } from '../vocabulary/names.js';
 import { runWorker, workflowBundle } from './run-worker.js';
 import { ensureSearchAttributes } from './search-attributes.js';
 import { connectionSettings } from './connect.js';

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
-import { alertsWorkflowId, controlQueue } from '../plan/names.js';
+import { alertsWorkflowId, controlQueue } from '../vocabulary/names.js';
 import type { Plan } from '../plan/schema.js';
 import { connectionSettings } from './connect.js';
 

@@ -1,5 +1,5 @@
 import type { NativeConnection } from '@temporalio/worker';
-import { searchAttributeNames } from '../plan/names.js';
+import { searchAttributeNames } from '../vocabulary/names.js';
 
 // temporal.api.enums.v1.IndexedValueType
 const keyword = 2;

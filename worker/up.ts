@@ -4,7 +4,7 @@ import { networkInterfaces, hostname } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'node:net';
 import { hostAddress, hostsOf } from '../plan/access.js';
-import { searchAttributeNames } from '../plan/names.js';
+import { searchAttributeNames } from '../vocabulary/names.js';
 import type { LoadedPlan } from '../plan/load.js';
 import { stateRoot } from '../activities/context.js';
 import { connectionSettings } from './connect.js';

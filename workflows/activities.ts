@@ -1,7 +1,7 @@
 import { type ActivityOptions, proxyActivities, type RetryPolicy } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control.js';
 import type { HostActivities } from '../activities/host.js';
-import { controlQueue, hostQueue } from '../plan/names.js';
+import { controlQueue, hostQueue } from '../vocabulary/names.js';
 import { ended } from './last-task.js';
 
 /** How activities are called: on which queue, for how long, and how often again. */

@@ -1,6 +1,6 @@
 import type { Watched } from '../activities/notifications/channels.js';
-import type { Alert, Notice, OpenAlert, Sent, Undelivered } from './messages.js';
-import type { Problem } from './state.js';
+import type { Alert, Notice, OpenAlert, Sent, Undelivered } from '../vocabulary/alert.js';
+import type { Problem } from '../vocabulary/question.js';
 
 /** Seconds. */
 export interface Pace {

@@ -9,10 +9,11 @@ import {
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control.js';
 import type { Watched } from '../activities/notifications/channels.js';
-import { controlQueue } from '../plan/names.js';
+import { controlQueue } from '../vocabulary/names.js';
 import { onControl, onHost } from './activities.js';
 import { AlertBook, type Book, type Outgoing, type Pace } from './alert-book.js';
-import { type AlertsNow, alertsQuery, type Notice, raiseSignal, resolveSignal, type TestedChannel } from './messages.js';
+import type { AlertsNow, Notice, TestedChannel } from '../vocabulary/alert.js';
+import { alertsQuery, raiseSignal, resolveSignal } from './messages.js';
 import { problemOf } from './problems.js';
 import { isFailureOf } from './shared/failures.js';
 

@@ -1,7 +1,7 @@
 import { isCancellation, workflowInfo } from '@temporalio/workflow';
-import { kindOf } from '../plan/kinds.js';
+import { kindOf } from '../vocabulary/backup.js';
 import { onControl, onHost } from './activities.js';
-import type { BackupInput, BackupResult } from './messages.js';
+import type { BackupInput, BackupResult } from '../vocabulary/backup-work.js';
 import { problemOf } from './problems.js';
 import { raise, resolve } from './shared/alert.js';
 

@@ -12,31 +12,17 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { incidentName } from '../plan/names.js';
+import { incidentName } from '../vocabulary/names.js';
 import { postRecoveryTasks, scenarioTexts } from '../plan/scenarios.js';
 import { describe } from './details.js';
 import { leftAs } from './ending.js';
-import {
-  type Abort,
-  type Approval,
-  type Carried,
-  type Close,
-  type Note,
-  abortUpdate,
-  approveUpdate,
-  closeUpdate,
-  type Decision,
-  decideUpdate,
-  type Declared,
-  declaredUpdate,
-  type IncidentInput,
-  noteUpdate,
-  stateQuery,
-} from './messages.js';
+import type { Abort, Approval, Close, Note, Decision, Choice, Problem, Question } from '../vocabulary/question.js';
+import type { Carried, Declared, IncidentInput } from '../vocabulary/declaration.js';
+import { abortUpdate, approveUpdate, closeUpdate, decideUpdate, declaredUpdate, noteUpdate, stateQuery } from './messages.js';
 import { whenAhead, whenEnded } from './last-task.js';
 import { problemOf } from './problems.js';
 import { phaseKey } from './search-attributes.js';
-import type { Choice, IncidentState, Phase, Problem, Question, StepRecord } from './state.js';
+import type { IncidentState, Phase, StepRecord } from '../vocabulary/incident.js';
 import { validateAbort, validateClose, validateDecision, validateNote } from './validators.js';
 
 /** What an incident says to people and hears from them: its state, its questions and their answers, notes, abort, roll-back and close. */

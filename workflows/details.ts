@@ -1,5 +1,5 @@
-import { formatDuration } from '../plan/values.js';
-import type { IncidentState, StepRecord } from './state.js';
+import { formatDuration } from '../vocabulary/units.js';
+import type { IncidentState, StepRecord } from '../vocabulary/incident.js';
 
 /** The incident as Temporal's own UI shows it: Markdown, one line for each step, the question on top. */
 export function describe(state: IncidentState): string {

@@ -1,8 +1,8 @@
 import { problemOf } from './problems.js';
 import { onControl, onHost } from './activities.js';
 import type { HostFacts } from '../activities/doctor/host-facts.js';
-import type { Check, DoctorInput, DoctorResult } from './messages.js';
-import type { Problem } from './state.js';
+import type { Check, DoctorInput, DoctorResult } from '../vocabulary/check.js';
+import type { Problem } from '../vocabulary/question.js';
 
 /** Asks every host of the plan for everything that the plan promises of it. Whoever does not answer is a failed check. */
 export async function doctor({ system, database, planDigest }: DoctorInput): Promise<DoctorResult> {

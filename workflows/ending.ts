@@ -1,4 +1,5 @@
-import type { Choice, IncidentState } from './state.js';
+import type { Choice } from '../vocabulary/question.js';
+import type { IncidentState } from '../vocabulary/incident.js';
 
 /** How an incident leaves everything when a person ends it now: from what was stopped and resumed so far. Pure. */
 

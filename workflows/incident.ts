@@ -1,16 +1,17 @@
 import { ApplicationFailure, getExternalWorkflowHandle, isCancellation, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import type { HostActivities } from '../activities/host.js';
 import type { ControlActivities } from '../activities/control.js';
-import type { PlanFacts } from '../activities/read-plan.js';
-import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../plan/names.js';
+import type { PlanFacts } from '../vocabulary/plan-facts.js';
+import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
 import { scenarioTexts } from '../plan/scenarios.js';
 import { onControl, onHost, type Patience } from './activities.js';
 import { Conversation, Interrupted, now } from './conversation.js';
 import { abortChoice, rollBackChoice } from './ending.js';
-import type { Carried, Decision, IncidentInput } from './messages.js';
+import type { Carried, IncidentInput } from '../vocabulary/declaration.js';
+import type { Decision, Choice, Problem } from '../vocabulary/question.js';
 import { problemOf, refuses } from './problems.js';
 import { incidentAttributes } from './search-attributes.js';
-import type { Choice, Problem, StepRecord } from './state.js';
+import type { StepRecord } from '../vocabulary/incident.js';
 
 /** What every scenario shares: the plan, the timeline of steps, what a failed step asks, and the clock. */
 

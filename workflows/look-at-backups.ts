@@ -1,6 +1,7 @@
 import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
 import { onControl, onHost } from './activities.js';
-import type { BackupListing, CleanUpInput, CleanUpResult, ComponentInput, VerifyInput, VerifyResult } from './messages.js';
+import type { BackupListing } from '../vocabulary/backup.js';
+import type { CleanUpInput, CleanUpResult, ComponentInput, VerifyInput, VerifyResult } from '../vocabulary/backup-work.js';
 import { problemOf } from './problems.js';
 import { raise, resolve } from './shared/alert.js';
 

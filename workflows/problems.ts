@@ -1,5 +1,5 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
-import type { Problem } from './state.js';
+import type { Problem } from '../vocabulary/question.js';
 
 /** Turns what an activity failed with into words for the person on call. */
 export function problemOf(error: unknown): Problem {

@@ -1,6 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
 import { onControl, onHost } from './activities.js';
-import type { RestoreInput, RestoreResult } from './messages.js';
+import type { RestoreInput, RestoreResult } from '../vocabulary/backup-work.js';
 
 /** Restores one backup, or a local dump, for a person: into something new, or in the place of what is there, which is renamed aside. */
 export async function restoreBackup({ system, kind, component, ...request }: RestoreInput): Promise<RestoreResult> {

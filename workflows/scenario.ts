@@ -1,8 +1,8 @@
 import { CancellationScope, CancelledFailure, isCancellation } from '@temporalio/workflow';
 import { Incident } from './incident.js';
 import { isOneDatabase } from './ending.js';
-import type { IncidentInput } from './messages.js';
-import type { IncidentState } from './state.js';
+import type { IncidentInput } from '../vocabulary/declaration.js';
+import type { IncidentState } from '../vocabulary/incident.js';
 
 /** A scenario: how it recovers, how it is made safe when a person ends it, and how it is rolled back. */
 export interface Scenario {

@@ -1,7 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { ParentClosePolicy, startChild } from '@temporalio/workflow';
-import { drillWorkflowId, workflowTypeOf } from '../plan/names.js';
-import type { IncidentInput } from './messages.js';
+import { drillWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
+import type { IncidentInput } from '../vocabulary/declaration.js';
 import { incidentAttributes } from './search-attributes.js';
 
 /**

@@ -1,8 +1,8 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { ApplicationFailure, ParentClosePolicy, sleep, startChild } from '@temporalio/workflow';
-import { kindOf } from '../plan/kinds.js';
-import { backupWorkId } from '../plan/names.js';
-import type { ScheduledWork } from './messages.js';
+import { kindOf } from '../vocabulary/backup.js';
+import { backupWorkId } from '../vocabulary/names.js';
+import type { ScheduledWork } from '../vocabulary/backup-work.js';
 import { raise } from './shared/alert.js';
 
 const mostHours = 12;

@@ -1,7 +1,7 @@
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
-import { searchAttributeNames } from '../plan/names.js';
-import type { IncidentInput } from './messages.js';
-import type { Phase } from './state.js';
+import { searchAttributeNames } from '../vocabulary/names.js';
+import type { IncidentInput } from '../vocabulary/declaration.js';
+import type { Phase } from '../vocabulary/incident.js';
 
 export const phaseKey = defineSearchAttributeKey(searchAttributeNames.phase, 'KEYWORD');
 

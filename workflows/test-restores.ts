@@ -1,8 +1,8 @@
 import { ApplicationFailure, isCancellation, workflowInfo } from '@temporalio/workflow';
-import type { BackupKind } from '../plan/kinds.js';
+import type { BackupKind, BackupRecord } from '../vocabulary/backup.js';
 import type { ComponentFacts } from '../activities/read-component.js';
 import { onControl, onHost } from './activities.js';
-import type { BackupRecord, TestedResult, TestInput, TestRestoreResult } from './messages.js';
+import type { TestedResult, TestInput, TestRestoreResult } from '../vocabulary/backup-work.js';
 import { problemOf } from './problems.js';
 import { raise, resolve } from './shared/alert.js';
 import { isFailureOf } from './shared/failures.js';

@@ -1,6 +1,6 @@
-import { parseTarget } from '../plan/target.js';
-import type { Abort, Close, Decision, Note } from './messages.js';
-import type { IncidentState } from './state.js';
+import { parseTarget } from '../vocabulary/target.js';
+import type { Abort, Close, Decision, Note } from '../vocabulary/question.js';
+import type { IncidentState } from '../vocabulary/incident.js';
 
 /** What a person may say to an incident. Synchronous, so that what is refused leaves no trace in history. Each throws a sentence for that person. */
 

@@ -1,6 +1,6 @@
 import { databaseObjectives } from '../../plan/access.js';
-import { formatDuration } from '../../plan/values.js';
-import type { Alert } from '../../workflows/messages.js';
+import { formatDuration } from '../../vocabulary/units.js';
+import type { Alert } from '../../vocabulary/alert.js';
 import { claimedBy } from '../postgres/claim.js';
 import type { Cluster } from '../postgres/cluster.js';
 import { type Client, withClient } from '../postgres/connect.js';

@@ -1,4 +1,4 @@
-import { type BackupKind, type BackupType, physicalTypes } from '../../plan/kinds.js';
+import { type BackupKind, type BackupType, physicalTypes } from '../../vocabulary/backup.js';
 import type { HostContext } from '../context.js';
 
 /** What is backed up by this host, and when. */

@@ -1,8 +1,8 @@
 import { Cron } from 'croner';
-import type { BackupType } from '../../plan/kinds.js';
+import type { BackupType, BackupListing, BackupRecord } from '../../vocabulary/backup.js';
 import { sentenceList } from '../../plan/words.js';
-import { formatDuration } from '../../plan/values.js';
-import type { Alert, BackupListing, BackupRecord } from '../../workflows/messages.js';
+import { formatDuration } from '../../vocabulary/units.js';
+import type { Alert } from '../../vocabulary/alert.js';
 import type { Component } from './components.js';
 import { unseen } from './look.js';
 

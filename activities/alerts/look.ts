@@ -1,4 +1,4 @@
-import type { Alert } from '../../workflows/messages.js';
+import type { Alert } from '../../vocabulary/alert.js';
 
 /** What is wrong is returned, and what cannot be seen is wrong too. */
 export type Look = () => Promise<Alert[]>;

@@ -1,5 +1,6 @@
-import { formatBytes } from '../../plan/values.js';
-import type { Alert, BackupRecord } from '../../workflows/messages.js';
+import { formatBytes } from '../../vocabulary/units.js';
+import type { Alert } from '../../vocabulary/alert.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import type { HostContext } from '../context.js';
 import { withLocation } from '../locations/open.js';
 

@@ -1,5 +1,6 @@
 import { databasesOn } from '../../plan/access.js';
-import type { Alert, BackupListing, BackupRecord } from '../../workflows/messages.js';
+import type { Alert } from '../../vocabulary/alert.js';
+import type { BackupListing, BackupRecord } from '../../vocabulary/backup.js';
 import { providerOf } from '../backups/providers.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';

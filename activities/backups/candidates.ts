@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { Target } from '../../plan/target.js';
+import type { Target } from '../../vocabulary/target.js';
 import { type Cluster, controlData, defaultSegmentBytes } from '../postgres/cluster.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import type { BackupSet } from './engine.js';
 import { locationsOf, repositoryInfo } from './engines.js';
 import { segmentsOf } from './handed.js';

@@ -1,13 +1,13 @@
-import type { BackupKind } from '../../plan/kinds.js';
-import { kept } from '../../plan/keep.js';
-import { formatBytes } from '../../plan/values.js';
+import type { BackupKind, BackupRecord } from '../../vocabulary/backup.js';
+import { kept } from '../../vocabulary/retention.js';
+import { formatBytes } from '../../vocabulary/units.js';
 import { type Capability, progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import { claimedBy } from '../postgres/claim.js';
 import { clusterOf } from '../postgres/cluster.js';
-import type { BackupRecord, CleanUpResult } from '../../workflows/messages.js';
+import type { CleanUpResult } from '../../vocabulary/backup-work.js';
 import { withLocation } from '../locations/open.js';
 import { clearLeft } from './left.js';
 import { type BackupProvider, type Expirable } from './provider.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { describeTarget, type Target } from '../../plan/target.js';
+import { describeTarget, type Target } from '../../vocabulary/target.js';
 import { progress } from '../capability.js';
 import { failure } from '../errors.js';
 import { type Cluster, controlData, defaultSegmentBytes } from '../postgres/cluster.js';

@@ -1,5 +1,5 @@
-import type { PhysicalType } from '../../plan/kinds.js';
-import type { Target } from '../../plan/target.js';
+import type { PhysicalType } from '../../vocabulary/backup.js';
+import type { Target } from '../../vocabulary/target.js';
 import type { Cluster } from '../postgres/cluster.js';
 
 /** The program that takes and restores the physical backups of a database: one folder entry for each, one line in engines.ts. */

@@ -5,8 +5,8 @@ import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import type { Location } from '../locations/location.js';
 import { withLocation } from '../locations/open.js';
-import type { BackupListing, BackupRecord, BackupResult, TakeRequest, VerifyRequest, VerifyResult } from '../../workflows/messages.js';
-import type { BackupKind } from '../../plan/kinds.js';
+import type { BackupListing, BackupRecord, BackupKind } from '../../vocabulary/backup.js';
+import type { BackupResult, TakeRequest, VerifyRequest, VerifyResult } from '../../vocabulary/backup-work.js';
 import { backupId, readRecords } from './record.js';
 
 /** What is the same for every kind that goes to its locations one after the other: which have it already, which fail, what is said. */

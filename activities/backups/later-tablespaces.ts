@@ -1,6 +1,6 @@
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Target } from '../../plan/target.js';
+import type { Target } from '../../vocabulary/target.js';
 import { failure } from '../errors.js';
 import type { Candidate } from './candidates.js';
 

@@ -1,6 +1,6 @@
 import { type Cluster, controlData } from '../postgres/cluster.js';
 import { currentTimeline } from '../postgres/standby.js';
-import type { Check } from '../../workflows/messages.js';
+import type { Check } from '../../vocabulary/check.js';
 import { type Candidate, findCandidates } from './candidates.js';
 import type { BackupSet } from './engine.js';
 import { repositoryInfo } from './engines.js';

@@ -1,4 +1,4 @@
-import type { BackupKind } from '../../plan/kinds.js';
+import type { BackupKind } from '../../vocabulary/backup.js';
 import type { Location } from '../locations/location.js';
 import { componentPrefix } from './record.js';
 

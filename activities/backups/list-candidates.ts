@@ -1,4 +1,4 @@
-import { describeTarget, parseTarget } from '../../plan/target.js';
+import { describeTarget, parseTarget } from '../../vocabulary/target.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';

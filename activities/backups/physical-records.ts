@@ -2,7 +2,7 @@ import type { Cluster } from '../postgres/cluster.js';
 import { withLocation } from '../locations/open.js';
 import { within } from '../locations/transfer.js';
 import { failure } from '../errors.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import type { BackupSet } from './engine.js';
 import { engineOf } from './engines.js';
 import { dropConfiguration } from './kept-configuration.js';

@@ -1,6 +1,6 @@
 import type { HostContext } from '../context.js';
 import { backupClusterOf } from '../postgres/cluster.js';
-import type { BackupListing } from '../../workflows/messages.js';
+import type { BackupListing } from '../../vocabulary/backup.js';
 import { backupPhysical } from './backup.js';
 import { locationsOf, repositoryInfo } from './engines.js';
 import { merged, recordsOf } from './physical-records.js';

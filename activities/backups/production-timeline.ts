@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { ApplicationFailure } from '@temporalio/common';
-import type { Target } from '../../plan/target.js';
+import type { Target } from '../../vocabulary/target.js';
 import { failure } from '../errors.js';
 import type { Cluster, ControlData } from '../postgres/cluster.js';
 import { type LastKnown, readLastKnown } from '../postgres/last-known.js';

@@ -1,10 +1,8 @@
 import type { Capability } from '../capability.js';
 import type { HostContext } from '../context.js';
 import type { Keep } from '../../plan/schema.js';
-import type { BackupKind } from '../../plan/kinds.js';
+import type { BackupKind, BackupListing, BackupRecord } from '../../vocabulary/backup.js';
 import type {
-  BackupListing,
-  BackupRecord,
   BackupResult,
   RestoreRequest,
   RestoreResult,
@@ -13,7 +11,7 @@ import type {
   TestRestoreResult,
   VerifyRequest,
   VerifyResult,
-} from '../../workflows/messages.js';
+} from '../../vocabulary/backup-work.js';
 
 /** A backup that is to go, and why. */
 export interface Expirable {

@@ -1,8 +1,8 @@
-import { type BackupKind, kindOf } from '../../plan/kinds.js';
+import { type BackupKind, kindOf, type BackupListing } from '../../vocabulary/backup.js';
 import { type Capability, looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
-import type { BackupListing, BackupResult, TakeRequest } from '../../workflows/messages.js';
+import type { BackupResult, TakeRequest } from '../../vocabulary/backup-work.js';
 import { code } from './code/code.js';
 import { files } from './files/files.js';
 import { redis } from './redis/redis.js';

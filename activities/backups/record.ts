@@ -3,8 +3,7 @@ import { Readable as Stream } from 'node:stream';
 import { z } from 'zod';
 import type { Location } from '../locations/location.js';
 import { failure } from '../errors.js';
-import type { BackupKind } from '../../plan/kinds.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupKind, BackupRecord } from '../../vocabulary/backup.js';
 
 /** The `.meta.json` beside each backup. A backup without one is not listed: it is written last, when the backup was read back. */
 

@@ -1,5 +1,5 @@
 import type { ApplicationFailure } from '@temporalio/common';
-import { describeTarget, type Target } from '../../plan/target.js';
+import { describeTarget, type Target } from '../../vocabulary/target.js';
 import { progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import { failure, isFailure } from '../errors.js';

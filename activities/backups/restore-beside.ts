@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { ApplicationFailure } from '@temporalio/common';
-import { parseTarget, type Target } from '../../plan/target.js';
+import { parseTarget, type Target } from '../../vocabulary/target.js';
 import { type Capability, progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';

@@ -8,7 +8,7 @@ import type { Scratch } from '../postgres/scratch.js';
 import { stopServer } from '../postgres/server.js';
 import { clearFill } from './fill.js';
 import type { KnownEnd } from './known-end.js';
-import type { TestRestoreResult } from '../../workflows/messages.js';
+import type { TestRestoreResult } from '../../vocabulary/backup-work.js';
 
 /** What is written down beside a restored copy: whose it is, of which backup, recovered to what, and how far it came. */
 export interface Mark {

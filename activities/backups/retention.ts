@@ -1,13 +1,13 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { physicalOf } from '../../plan/access.js';
-import { kept } from '../../plan/keep.js';
+import { kept } from '../../vocabulary/retention.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import { inTurn } from '../in-turn.js';
 import { claimedBy } from '../postgres/claim.js';
 import { type Cluster, clusterOf } from '../postgres/cluster.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import type { BackupSet } from './engine.js';
 import type { Expirable } from './provider.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';

@@ -9,7 +9,7 @@ import { demandSpace } from '../postgres/check-request.js';
 import { type Cluster, testClusterOf } from '../postgres/cluster.js';
 import { type Scratch, scratchOf } from '../postgres/scratch.js';
 import { verifyCopy } from '../postgres/verify-restored.js';
-import type { TestRestoreRequest, TestRestoreResult } from '../../workflows/messages.js';
+import type { TestRestoreRequest, TestRestoreResult } from '../../vocabulary/backup-work.js';
 import { findCandidates } from './candidates.js';
 import type { BackupSet } from './engine.js';
 import { repositoryInfo } from './engines.js';

@@ -5,8 +5,8 @@ import { failure } from '../errors.js';
 import { removeTree } from '../files.js';
 import { inTurn } from '../in-turn.js';
 import { withLocation } from '../locations/open.js';
-import type { BackupRecord, TestRestoreRequest, TestRestoreResult } from '../../workflows/messages.js';
-import type { BackupKind } from '../../plan/kinds.js';
+import type { BackupRecord, BackupKind } from '../../vocabulary/backup.js';
+import type { TestRestoreRequest, TestRestoreResult } from '../../vocabulary/backup-work.js';
 import { readRecords, writeRecord } from './record.js';
 
 /** Where copies are restored to be looked at: below the scratch directory of the host, else in the agent's own state. */

@@ -1,7 +1,7 @@
 import { type Capability, progress } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { backupClusterOf, type Cluster } from '../postgres/cluster.js';
-import type { VerifyRequest, VerifyResult } from '../../workflows/messages.js';
+import type { VerifyRequest, VerifyResult } from '../../vocabulary/backup-work.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 import { readable, note, recordsOf } from './physical-records.js';
 import { recordName } from './record.js';

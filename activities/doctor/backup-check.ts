@@ -1,5 +1,6 @@
-import { formatDuration } from '../../plan/format.js';
-import type { BackupListing, BackupRecord, Check } from '../../workflows/messages.js';
+import { formatDuration } from '../../vocabulary/units.js';
+import type { BackupListing, BackupRecord } from '../../vocabulary/backup.js';
+import type { Check } from '../../vocabulary/check.js';
 
 /** What doctor says of the backups of one component: the newest sound one at each location, whether it was verified, and how fast one restored. */
 export function backupCheck(

@@ -4,7 +4,7 @@ import { databasesOn } from '../../plan/access.js';
 import { componentsOf } from '../alerts/components.js';
 import { providerOf } from '../backups/providers.js';
 import { secretsOn } from '../../plan/secrets.js';
-import { formatBytes, formatDuration } from '../../plan/values.js';
+import { formatBytes, formatDuration } from '../../vocabulary/units.js';
 import { archiveCommand, engineOf, locationsOf, repositoryInfo } from '../backups/engines.js';
 import { leadsCheck } from '../backups/leads-to-now.js';
 import { looking } from '../capability.js';
@@ -23,7 +23,7 @@ import { isClosed } from '../postgres/fence.js';
 import { readProof } from '../postgres/proof.js';
 import { standbyStates } from '../postgres/standby.js';
 import { run } from '../run.js';
-import type { Check } from '../../workflows/messages.js';
+import type { Check } from '../../vocabulary/check.js';
 import { postmasterPid } from '../postgres/server.js';
 
 export interface HostFacts {

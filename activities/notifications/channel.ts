@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { Plan } from '../../plan/schema.js';
-import type { Notice, Sent } from '../../workflows/messages.js';
+import type { Notice, Sent } from '../../vocabulary/alert.js';
 import { failure } from '../errors.js';
 
 /** What a provider is built from: its part of the plan, and how it reads the plan's secrets. */

@@ -1,6 +1,7 @@
 import { hostsOf } from '../../plan/access.js';
 import { secretHider } from '../../plan/hide-secrets.js';
-import type { Check, Notice, SendRequest, Sent } from '../../workflows/messages.js';
+import type { Check } from '../../vocabulary/check.js';
+import type { Notice, SendRequest, Sent } from '../../vocabulary/alert.js';
 import type { Asked } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import { type ControlContext, secretOf } from '../context.js';

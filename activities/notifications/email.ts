@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createTransport, type SMTPSentMessageInfo, type SMTPTransportOptions, type Transporter } from 'nodemailer';
-import type { Notice } from '../../workflows/messages.js';
+import type { Notice } from '../../vocabulary/alert.js';
 import { answersWithin, type Channel, type ChannelContext, headline, refused, undelivered } from './channel.js';
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
-import type { Notice } from '../../workflows/messages.js';
+import type { Notice } from '../../vocabulary/alert.js';
 import { answersWithin, type Channel, type ChannelContext, headline, refused, undelivered } from './channel.js';
 import { reason } from './slack.js';
 

@@ -1,5 +1,5 @@
 import { LogLevel, WebAPIHTTPError, WebAPIPlatformError, WebAPIRateLimitedError, WebAPIRequestError, WebClient } from '@slack/web-api';
-import type { Notice, Sent } from '../../workflows/messages.js';
+import type { Notice, Sent } from '../../vocabulary/alert.js';
 import { answersWithin, type Channel, type ChannelContext, headline, refused, undelivered } from './channel.js';
 
 /**

@@ -1,8 +1,8 @@
 import { readdir, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { protocol } from '../../plan/names.js';
-import { formatBytes } from '../../plan/values.js';
-import { describeTarget, parseTarget, type Target, TargetError } from '../../plan/target.js';
+import { protocol } from '../../vocabulary/names.js';
+import { formatBytes } from '../../vocabulary/units.js';
+import { describeTarget, parseTarget, type Target, TargetError } from '../../vocabulary/target.js';
 import { findCandidates, lastKnownCommit } from '../backups/candidates.js';
 import { repositoryInfo } from '../backups/engines.js';
 import { recallConfiguration } from '../backups/kept-configuration.js';

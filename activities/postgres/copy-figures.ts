@@ -1,4 +1,4 @@
-import type { CopyFigures } from '../../workflows/state.js';
+import type { CopyFigures } from '../../vocabulary/incident.js';
 import type { Capability } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { readCanary } from './canary.js';

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatBytes } from '../../plan/values.js';
+import { formatBytes } from '../../vocabulary/units.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { demandRenamable } from '../backups/logical/replace.js';

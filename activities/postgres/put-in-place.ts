@@ -1,6 +1,6 @@
 import { access, constants, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { quarantineDirectory } from '../../plan/names.js';
+import { quarantineDirectory } from '../../vocabulary/names.js';
 import { demandRestored, markPlaced, markRecovered, readMark, wasPlaced } from '../backups/restored-mark.js';
 import { endOf, history, lsnValue } from '../backups/wal.js';
 import type { Capability } from '../capability.js';

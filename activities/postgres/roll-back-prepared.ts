@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { PreparedInCopy } from '../../workflows/state.js';
+import type { PreparedInCopy } from '../../vocabulary/incident.js';
 import { demandRestored } from '../backups/restored-mark.js';
 import { type Capability, progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';

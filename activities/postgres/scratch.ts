@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { restoredDirectory } from '../../plan/names.js';
+import { restoredDirectory } from '../../vocabulary/names.js';
 import { failure } from '../errors.js';
 import { writeWhole } from '../files.js';
 import { socketDirectory } from '../socket-directory.js';

@@ -1,12 +1,12 @@
 import { appendFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hostAddress } from '../../plan/access.js';
-import { quarantineDirectory } from '../../plan/names.js';
+import { quarantineDirectory } from '../../vocabulary/names.js';
 import { engineOf, primaryPort } from '../backups/engines.js';
 import { type Capability, progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import { type HostContext, secretOf } from '../context.js';
-import { formatBytes } from '../../plan/values.js';
+import { formatBytes } from '../../vocabulary/units.js';
 import { failure, isFailure } from '../errors.js';
 import { exists, freeBytes, makeDirectory, move, removeTree, treeBytes, writeWhole } from '../files.js';
 import { run, type Owner } from '../run.js';

@@ -1,6 +1,6 @@
 import { lstat, readlink, realpath, rename, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { formatBytes } from '../../plan/values.js';
+import { formatBytes } from '../../vocabulary/units.js';
 import { checkpoint } from '../checkpoint.js';
 import { exists, freeBytes, removeTree, treeBytes } from '../files.js';
 import { run } from '../run.js';

@@ -1,6 +1,6 @@
 import { scenarioTexts } from '../../plan/scenarios.js';
-import { formatDuration } from '../../plan/values.js';
-import type { IncidentState, Mode, Phase, StepRecord } from '../../workflows/state.js';
+import { formatDuration } from '../../vocabulary/units.js';
+import type { IncidentState, Mode, Phase, StepRecord } from '../../vocabulary/incident.js';
 import type { ReportOptions } from './options.js';
 import { sentence } from './text.js';
 import { formatMoment, secondsBetween } from './times.js';

@@ -1,4 +1,4 @@
-import type { IncidentState } from '../../workflows/state.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 import { rehearsal, verdicts, type Verdict } from './facts.js';
 
 /** For programs: the whole state, and what was worked out from it. `format` rises when a field changes its meaning. */

@@ -1,4 +1,4 @@
-import type { IncidentState, StepRecord } from '../../workflows/state.js';
+import type { IncidentState, StepRecord } from '../../vocabulary/incident.js';
 
 /** What a step's time was spent on: the parts of its bar in the timeline. */
 export type SegmentKind = 'work' | 'rehearsed' | 'failed' | 'waiting' | 'skipped' | 'by hand';

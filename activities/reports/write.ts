@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { IncidentState } from '../../workflows/state.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 import type { ControlContext } from '../context.js';
 import { writeWhole } from '../files.js';
 import { renderHtml, renderJson, renderMarkdown } from './index.js';

@@ -1,6 +1,6 @@
 import { hostAddress } from '../../plan/access.js';
 import type { Plan } from '../../plan/schema.js';
-import { formatDuration } from '../../plan/values.js';
+import { formatDuration } from '../../vocabulary/units.js';
 import { cancelled, looking, progress } from '../capability.js';
 import { failure } from '../errors.js';
 

@@ -17,7 +17,7 @@ export function register(program: Command): void {
 
 async function show(command: Command): Promise<void> {
   await withLifeboat(command, async (lifeboat) => {
-    const { formatDuration } = await import('../../plan/values.js');
+    const { formatDuration } = await import('../../vocabulary/units.js');
     const now = await lifeboat.alerts();
     const { open, undelivered, sending, lastChecked } = now;
     if (open.length > 0) process.exitCode = exitCodes.problems;

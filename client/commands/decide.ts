@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Expected, printJson, printLine } from '../output.js';
 import { questionSeen } from '../answer.js';
 import { withLifeboat } from '../session.js';
-import type { Choice } from '../../workflows/state.js';
+import type { Choice } from '../../vocabulary/question.js';
 import { drillOption, incidentOption, ofIncident } from '../which-incident.js';
 
 const choices = [
@@ -41,7 +41,7 @@ export function register(program: Command): void {
       if (!choices.some((one) => one === choice))
         throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
       refusePlaceholder(reason);
-      if (to) (await import('../../plan/target.js')).parseTarget(to);
+      if (to) (await import('../../vocabulary/target.js')).parseTarget(to);
       await withLifeboat(command, async (lifeboat, globals) => {
         const { by, json, prefix } = globals;
         const incident = lifeboat.incident(drill ? 'drill' : 'real', id);

@@ -2,9 +2,9 @@ import { type Command, Option } from 'commander';
 import { Expected, exitCodes, printJson, printLine } from '../output.js';
 import { globals, theDatabase, withLifeboat } from '../session.js';
 import type { Incident } from '../lifeboat.js';
-import type { ScenarioName } from '../../plan/schema.js';
-import type { Declared } from '../../workflows/messages.js';
-import type { Mode } from '../../workflows/state.js';
+import type { ScenarioName } from '../../vocabulary/scenario.js';
+import type { Declared } from '../../vocabulary/declaration.js';
+import type { Mode } from '../../vocabulary/incident.js';
 
 interface StartOptions {
   database?: string;
@@ -36,7 +36,7 @@ export function register(program: Command): void {
 export async function declare(command: Command, scenario: string, options: StartOptions & { wait?: boolean }, mode: Mode): Promise<void> {
   const name = await knownScenario(scenario);
   if (options.to !== undefined) {
-    const { parseTarget } = await import('../../plan/target.js');
+    const { parseTarget } = await import('../../vocabulary/target.js');
     const target = parseTarget(options.to);
     if (target.kind === 'time' && Date.parse(target.iso) > Date.now()) {
       throw new Expected(
@@ -124,7 +124,7 @@ async function joined(
 
 /** What was asked for and is not what the open one does, each with both. */
 async function differences(of: Declared['of'], wanted: StartOptions & Pick<Declared['of'], 'scenario' | 'database' | 'mode'>) {
-  const { parseTarget } = await import('../../plan/target.js');
+  const { parseTarget } = await import('../../vocabulary/target.js');
   const target = (text: string) => JSON.stringify(parseTarget(text));
   const said = (what: string, theirs: string, yours: string) => `its ${what} is ${theirs}, and you asked for ${yours}`;
   return [

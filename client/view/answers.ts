@@ -1,5 +1,6 @@
 import { isOpen } from '../../activities/reports/facts.js';
-import type { Choice, IncidentState, Question } from '../../workflows/state.js';
+import type { Choice, Question } from '../../vocabulary/question.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 import { ofIncident } from '../which-incident.js';
 
 /** The exact command that gives this answer. `…` stands for what only a person knows. */

@@ -1,5 +1,5 @@
 import picocolors from 'picocolors';
-import type { IncidentState, Progress } from '../../workflows/state.js';
+import type { IncidentState, Progress } from '../../vocabulary/incident.js';
 import { fit, pad, wrap } from './columns.js';
 import { ascii, unicode, type Glyphs } from './glyphs.js';
 

@@ -1,6 +1,6 @@
 import { lossTitle, phaseText } from '../../activities/reports/facts.js';
 import { count, oneLine, sentence } from '../../activities/reports/text.js';
-import { formatBytes } from '../../plan/values.js';
+import { formatBytes } from '../../vocabulary/units.js';
 import { ofThis } from './answers.js';
 import type { Context } from './context.js';
 

@@ -1,8 +1,9 @@
 import { formatStep, isOpen, phaseText, rehearsal, verdicts } from '../../activities/reports/facts.js';
 import { oneLine, sentence } from '../../activities/reports/text.js';
 import { formatClock, secondsBetween } from '../../activities/reports/times.js';
-import { formatBytes, formatDuration } from '../../plan/values.js';
-import type { IncidentState, Progress, Question, StepRecord } from '../../workflows/state.js';
+import { formatBytes, formatDuration } from '../../vocabulary/units.js';
+import type { IncidentState, Progress, StepRecord } from '../../vocabulary/incident.js';
+import type { Question } from '../../vocabulary/question.js';
 import { answerCommand, ofThis } from './answers.js';
 import { ascii, unicode, type Glyphs } from './glyphs.js';
 

@@ -1,4 +1,4 @@
-import type { StepStatus } from '../../workflows/state.js';
+import type { StepStatus } from '../../vocabulary/incident.js';
 
 /** The signs of the view, and what stands for them on a terminal that has only ASCII. */
 export interface Glyphs {

@@ -1,7 +1,7 @@
 import { isOpen, rehearsal, verdicts } from '../../activities/reports/facts.js';
 import { oneLine } from '../../activities/reports/text.js';
 import { formatClock, secondsBetween } from '../../activities/reports/times.js';
-import { formatDuration } from '../../plan/values.js';
+import { formatDuration } from '../../vocabulary/units.js';
 import type { Context } from './context.js';
 import { bar, clock } from './glyphs.js';
 

@@ -1,7 +1,7 @@
 import { oneLine } from '../../activities/reports/text.js';
 import { secondsBetween } from '../../activities/reports/times.js';
-import { formatDuration } from '../../plan/values.js';
-import type { Question } from '../../workflows/state.js';
+import { formatDuration } from '../../vocabulary/units.js';
+import type { Question } from '../../vocabulary/question.js';
 import { answerCommand, whatToFillIn } from './answers.js';
 import type { Context } from './context.js';
 

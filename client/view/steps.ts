@@ -1,8 +1,8 @@
 import { formatStep, stepSeconds } from '../../activities/reports/facts.js';
 import { oneLine } from '../../activities/reports/text.js';
 import { secondsBetween } from '../../activities/reports/times.js';
-import { formatBytes, formatDuration } from '../../plan/values.js';
-import type { Progress, StepRecord } from '../../workflows/state.js';
+import { formatBytes, formatDuration } from '../../vocabulary/units.js';
+import type { Progress, StepRecord } from '../../vocabulary/incident.js';
 import { columns, pad, padLeft } from './columns.js';
 import type { Context } from './context.js';
 import { bar } from './glyphs.js';

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
-import { backupWorkId } from '../../plan/names.js';
-import type { BackupKind } from '../../plan/kinds.js';
+import { backupWorkId } from '../../vocabulary/names.js';
+import type { BackupKind } from '../../vocabulary/backup.js';
 import type { Lab } from '../lab.js';
 import { runAsDatabaseUser } from '../os-user.js';
 import { median, type Span } from './spans.js';

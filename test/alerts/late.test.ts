@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { lastDue, lateBackups, unverified } from '../../activities/alerts/late.js';
 import type { Component } from '../../activities/alerts/components.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 
 /** When a backup is late: by the clock of the plan, with a grace, and by what is there. */
 describe('late', () => {

@@ -8,7 +8,7 @@ import { capture, type CliResult } from '../../lab/capture.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { cliEntry } from '../../lab/root.js';
 import { until } from '../../lab/wait.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import { endLab } from '../helpers/incident.js';
 
 /** Without a plan file, what a person breaks off does not go on behind their back with the next command. */

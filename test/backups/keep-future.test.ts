@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { expirableBackups } from '../../activities/backups/clean-up.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 
 const now = new Date('2026-11-21T12:00:00Z');
 const taken = (id: string, timestamp: string): BackupRecord => ({

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { logical } from '../../activities/backups/logical/provider.js';
 import type { HostContext } from '../../activities/context.js';
-import type { BackupRecord, TestRestoreResult } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
+import type { TestRestoreResult } from '../../vocabulary/backup-work.js';
 import { createDumps, type Dumps, namesOf, tamper } from '../helpers/dumps.js';
 
 /** What lies at a location is not believed: whoever can write there can write anything. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { logical } from '../../activities/backups/logical/provider.js';
 import { tool } from '../../lab/tools.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import { createDumps, type Dumps, namesOf, tamper } from '../helpers/dumps.js';
 
 /** An object that a dump holds and no restore can bring: the rest is not lost with it. */

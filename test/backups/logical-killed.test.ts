@@ -8,7 +8,7 @@ import { until } from '../../lab/wait.js';
 import { createDumps, type Dumps, keptAt } from '../helpers/dumps.js';
 import { expectDeaths } from '../faults/walk.js';
 import { once, walk } from '../helpers/killed.js';
-import type { BackupResult, RestoreResult, TestRestoreResult } from '../../workflows/messages.js';
+import type { BackupResult, RestoreResult, TestRestoreResult } from '../../vocabulary/backup-work.js';
 
 /** Killed at every point, and in the middle of the data: the next attempt completes, and nothing half-done is ever listed. */
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { logical } from '../../activities/backups/logical/provider.js';
 import { noteRestored } from '../../activities/backups/logical/notes.js';
 import { tool } from '../../lab/tools.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import { createDumps, type Dumps, namesOf, tamper } from '../helpers/dumps.js';
 
 /** Whatever way a dump is loaded (while it is fetched, or by several connections from a file), what comes of it is what was dumped. */

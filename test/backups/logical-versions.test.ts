@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { logical } from '../../activities/backups/logical/provider.js';
 import { programsFor } from '../../activities/postgres/programs.js';
 import { newerPostgres, tool } from '../../lab/tools.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import { createDumps, type Dumps, namesOf, tamper } from '../helpers/dumps.js';
 
 /** PostgreSQL 17's client package beside a server 15. What newer programs write (`SET transaction_timeout`) an older server refuses. */

@@ -9,7 +9,7 @@ import { withLocation } from '../../activities/locations/open.js';
 import { Readable } from 'node:stream';
 import { until } from '../../lab/wait.js';
 import { contextOf, createDumps, type Dumps, keptAt, namesOf, tamper } from '../helpers/dumps.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 
 let dumps: Dumps;
 beforeAll(async () => {

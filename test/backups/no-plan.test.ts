@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { capture, type CliResult } from '../../lab/capture.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { cliEntry } from '../../lab/root.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import { endLab } from '../helpers/incident.js';
 
 /** DATABASE_URL and BACKUP_DIR alone give a working backup, list, restore and cleanup on one machine (FL-18 to FL-20). */

@@ -8,7 +8,7 @@ import { writeMark } from '../../activities/backups/restored-mark.js';
 import { scratchOf } from '../../activities/postgres/scratch.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { until } from '../../lab/wait.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import { type Host, hostOf, withPlan } from '../helpers/host.js';
 
 /** What is kept and what goes, at one location; a day and an hour are as good as any: what counts is the order. */

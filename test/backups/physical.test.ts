@@ -13,7 +13,7 @@ import type { Azurite } from '../../lab/servers/azurite.js';
 import type { Versitygw } from '../../lab/servers/versitygw.js';
 import { burst } from '../../lab/shop.js';
 import { loadPlan } from '../../plan/load.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import { type Host, hostOf } from '../helpers/host.js';
 import { azureLocation, makeStores, s3Keys, s3Location } from '../helpers/stores.js';
 

@@ -2,8 +2,9 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { until } from '../../lab/wait.js';
-import { scheduleId } from '../../plan/names.js';
-import type { BackupRecord, CleanUpResult } from '../../workflows/messages.js';
+import { scheduleId } from '../../vocabulary/names.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
+import type { CleanUpResult } from '../../vocabulary/backup-work.js';
 import { declare, endLab, ended, lifeboatOf, noIncident, protect, ran, refused, untilPhase, untilQuestion } from '../helpers/incident.js';
 
 /** Work on the backups of one database never runs side by side: it is serialised, or refused with the reason. */

@@ -11,7 +11,7 @@ import { startVersitygw, type Versitygw } from '../../lab/servers/versitygw.js';
 import { burst } from '../../lab/shop.js';
 import { findTool } from '../../lab/tools.js';
 import { until } from '../../lab/wait.js';
-import type { BackupRecord } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
 import { type Host, hostOf, switchSegment, withPlan } from '../helpers/host.js';
 import { endLab, protect, ran, recover } from '../helpers/incident.js';
 

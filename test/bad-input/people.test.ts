@@ -6,7 +6,7 @@ import { capture } from '../../lab/capture.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { cliEntry } from '../../lab/root.js';
 import { startWorker, type LabProcess } from '../../lab/worker.js';
-import { controlQueue, hostQueue } from '../../plan/names.js';
+import { controlQueue, hostQueue } from '../../vocabulary/names.js';
 import type { PlanFile } from '../../plan/schema.js';
 import { beside, contents, quietMoment, serviceIsHealthy } from '../helpers/end-state.js';
 import { ended, endLab, lifeboatOf, protect, ran, refused, stateOf, untilPhase, untilQuestion } from '../helpers/incident.js';

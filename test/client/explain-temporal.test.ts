@@ -1,7 +1,8 @@
 import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
-import { failure, type FailureKind } from '../../activities/errors.js';
+import { failure } from '../../activities/errors.js';
+import type { FailureKind } from '../../vocabulary/failure.js';
 import { explainTemporal } from '../../client/explain-temporal.js';
 
 const failed = (cause: Error) => new WorkflowFailedError('it failed', cause, 'MAXIMUM_ATTEMPTS_REACHED');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderEvents, renderView, type ViewInput } from '../../client/view.js';
 import { columns } from '../../client/view/columns.js';
-import type { IncidentState, Progress } from '../../workflows/state.js';
+import type { IncidentState, Progress } from '../../vocabulary/incident.js';
 import {
   aborted,
   all,

@@ -2,14 +2,15 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { protectedBy } from '../../plan/access.js';
-import { scheduleId } from '../../plan/names.js';
+import { scheduleId } from '../../vocabulary/names.js';
 import { parsePlan } from '../../plan/load.js';
 import type { Lab } from '../../lab/lab.js';
 import { findTool } from '../../lab/tools.js';
 import { until } from '../../lab/wait.js';
 import { expectNoSecrets } from '../helpers/histories.js';
 import { endLab, lifeboatOf, ran } from '../helpers/incident.js';
-import type { BackupRecord, CleanUpResult, RestoreResult } from '../../workflows/messages.js';
+import type { BackupRecord } from '../../vocabulary/backup.js';
+import type { CleanUpResult, RestoreResult } from '../../vocabulary/backup-work.js';
 import { exampleFile, exampleLab } from './example.js';
 
 /** The backup section of one of the five plans runs: scheduled, backed up, verified, restored. */

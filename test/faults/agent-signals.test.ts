@@ -3,7 +3,7 @@ import { createLab, type Lab } from '../../lab/lab.js';
 import { defaultVerify } from '../../lab/plan-file.js';
 import { tail } from '../../lab/child.js';
 import { until } from '../../lab/wait.js';
-import { incidentWorkflowId } from '../../plan/names.js';
+import { incidentWorkflowId } from '../../vocabulary/names.js';
 import { declare, endLab, lifeboatOf, protect, story } from '../helpers/incident.js';
 import { disaster } from './disaster.js';
 import { expectRecovered } from './recovered.js';

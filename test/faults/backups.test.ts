@@ -5,15 +5,8 @@ import { stringify } from 'yaml';
 import type { HostActivities } from '../../activities/host.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { makeDirectory } from '../../lab/os-user.js';
-import type {
-  BackupListing,
-  BackupRecord,
-  BackupResult,
-  CleanUpResult,
-  RestoreResult,
-  TestRestoreResult,
-  VerifyResult,
-} from '../../workflows/messages.js';
+import type { BackupListing, BackupRecord } from '../../vocabulary/backup.js';
+import type { BackupResult, CleanUpResult, RestoreResult, TestRestoreResult, VerifyResult } from '../../vocabulary/backup-work.js';
 import { endLab, protect, ran } from '../helpers/incident.js';
 import { pointsIn, walk } from '../helpers/killed.js';
 import { noAgents } from './disaster.js';

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import type { Lab } from '../../lab/lab.js';
-import { incidentWorkflowId } from '../../plan/names.js';
+import { incidentWorkflowId } from '../../vocabulary/names.js';
 import { seed } from './seed.js';
 
 /** What the history of an incident says: an activity is scheduled, so its step runs; or it is over. */

@@ -8,7 +8,7 @@ import type { Placed } from '../../activities/postgres/put-in-place.js';
 import type { StandbyResult } from '../../activities/postgres/standby.js';
 import type { Verification } from '../../activities/postgres/verify-restored.js';
 import type { Lab } from '../../lab/lab.js';
-import type { BackupResult } from '../../workflows/messages.js';
+import type { BackupResult } from '../../vocabulary/backup-work.js';
 import { beside, claimOf, isFenced, serviceIsHealthy } from '../helpers/end-state.js';
 import { once, walk } from '../helpers/killed.js';
 import { expectTidy, type Left } from './recovered.js';

@@ -13,7 +13,7 @@ import { makeDirectory } from '../../lab/os-user.js';
 import { freePort } from '../../lab/ports.js';
 import { burst, countOrders } from '../../lab/shop.js';
 import { until } from '../../lab/wait.js';
-import { parseTarget } from '../../plan/target.js';
+import { parseTarget } from '../../vocabulary/target.js';
 import { moment } from '../helpers/end-state.js';
 import { type Host, hostOf, switchSegment, withPlan } from '../helpers/host.js';
 

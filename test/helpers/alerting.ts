@@ -9,10 +9,10 @@ import { cliEntry } from '../../lab/root.js';
 import type { HttpSink } from '../../lab/servers/http-sink.js';
 import { until } from '../../lab/wait.js';
 import { type LabProcess, startWorker } from '../../lab/worker.js';
-import { alertsWorkflowId, controlQueue, hostQueue } from '../../plan/names.js';
+import { alertsWorkflowId, controlQueue, hostQueue } from '../../vocabulary/names.js';
 import type { PlanFile } from '../../plan/schema.js';
 import type { Pace } from '../../workflows/alert-book.js';
-import type { Alert, AlertsNow } from '../../workflows/messages.js';
+import type { Alert, AlertsNow } from '../../vocabulary/alert.js';
 
 /** A system with nothing but channels: its control worker, its alerts, and the sinks that stand in for Slack and PagerDuty. */
 export interface Alerting {

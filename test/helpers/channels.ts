@@ -6,7 +6,8 @@ import { checkChannels, sendNotice } from '../../activities/notifications/channe
 import type { ControlContext } from '../../activities/context.js';
 import { parsePlan } from '../../plan/load.js';
 import type { PlanFile } from '../../plan/schema.js';
-import type { Check, Notice, Sent } from '../../workflows/messages.js';
+import type { Check } from '../../vocabulary/check.js';
+import type { Notice, Sent } from '../../vocabulary/alert.js';
 
 /** The channels of a plan as a control worker has them, in this process. */
 export interface Channels {

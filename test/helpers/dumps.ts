@@ -9,7 +9,7 @@ import { withLocation } from '../../activities/locations/open.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { loadPlan } from '../../plan/load.js';
 import type { PlanFile } from '../../plan/schema.js';
-import type { BackupResult, RestoreRequest, RestoreResult } from '../../workflows/messages.js';
+import type { BackupResult, RestoreRequest, RestoreResult } from '../../vocabulary/backup-work.js';
 
 /** A system that is backed up by dumps, and what its agent does with them, called directly. */
 export interface Dumps {

@@ -9,8 +9,8 @@ import { isAlive, processes, signal, startOf } from '../../lab/processes.js';
 import { tables } from '../../lab/shop.js';
 import { socketDirectory } from '../../activities/socket-directory.js';
 import { until } from '../../lab/wait.js';
-import { quarantineDirectory } from '../../plan/names.js';
-import type { IncidentState } from '../../workflows/state.js';
+import { quarantineDirectory } from '../../vocabulary/names.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 import { lifeboatOf, stateOf } from './incident.js';
 
 /** What an incident must leave behind, looked at from outside: in the databases, on disk, among the processes, and in the reports. */

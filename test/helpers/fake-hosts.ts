@@ -3,12 +3,13 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { Context } from '@temporalio/activity';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import type { PlanFacts } from '../../activities/read-plan.js';
+import type { PlanFacts } from '../../vocabulary/plan-facts.js';
 import { GaveUp, until } from '../../lab/wait.js';
-import { controlQueue, hostQueue } from '../../plan/names.js';
+import { controlQueue, hostQueue } from '../../vocabulary/names.js';
 import { workflowBundle } from '../../worker/run-worker.js';
-import type { Decision, IncidentInput } from '../../workflows/messages.js';
-import type { IncidentState, Mode, Question } from '../../workflows/state.js';
+import type { Decision, Question } from '../../vocabulary/question.js';
+import type { IncidentInput } from '../../vocabulary/declaration.js';
+import type { IncidentState, Mode } from '../../vocabulary/incident.js';
 import { factsOf, going, onControl } from './scripted.js';
 
 /**

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Lab } from '../../lab/lab.js';
 import { checkout } from '../../lab/root.js';
-import { drillWorkflowId, incidentWorkflowId } from '../../plan/names.js';
+import { drillWorkflowId, incidentWorkflowId } from '../../vocabulary/names.js';
 import { lifeboatOf } from './incident.js';
 
 /** The histories of Temporal: stored, to be replayed against later code; and searched for what must never be in one. */

@@ -2,10 +2,10 @@ import { Worker } from '@temporalio/worker';
 import { afterEach, beforeEach } from 'vitest';
 import type { Incident, IncidentSummary } from '../../client/lifeboat.js';
 import { until } from '../../lab/wait.js';
-import { incidentWorkflowId } from '../../plan/names.js';
+import { incidentWorkflowId } from '../../vocabulary/names.js';
 import { workflowBundle } from '../../worker/run-worker.js';
-import type { IncidentInput } from '../../workflows/messages.js';
-import type { IncidentState } from '../../workflows/state.js';
+import type { IncidentInput } from '../../vocabulary/declaration.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 import { type Scripted, scripted } from './scripted.js';
 import { ownTemporal } from './temporal.js';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { stringify } from 'yaml';
-import type { PlanFacts } from '../../activities/read-plan.js';
+import type { PlanFacts } from '../../vocabulary/plan-facts.js';
 import { Lifeboat } from '../../client/lifeboat.js';
 import { capture, type CliResult } from '../../lab/capture.js';
 import { labVariable } from '../../lab/processes.js';
@@ -13,10 +13,10 @@ import { cliEntry } from '../../lab/root.js';
 import { until } from '../../lab/wait.js';
 import { type LabProcess, startWorker } from '../../lab/worker.js';
 import { loadPlan } from '../../plan/load.js';
-import { controlQueue, hostQueue, protocol } from '../../plan/names.js';
+import { controlQueue, hostQueue, protocol } from '../../vocabulary/names.js';
 import type { PlanFile } from '../../plan/schema.js';
 import { workflowBundle } from '../../worker/run-worker.js';
-import type { IncidentState } from '../../workflows/state.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 
 /**
  * Incidents against a real Temporal with the workflows as they are built, in which what happens on hosts is written by the test: for what people

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { absolutePath, cron, duration, formatBytes, formatDuration, name, percent, secret, size, timezone } from '../../plan/values.js';
+import { absolutePath, cron, duration, name, percent, secret, size, timezone } from '../../plan/values.js';
+import { formatBytes, formatDuration } from '../../vocabulary/units.js';
 import { describeCron, planDuration, sentenceList } from '../../plan/words.js';
 
 const accepts = (schema: { safeParse(value: unknown): { success: boolean } }, value: unknown): boolean => schema.safeParse(value).success;

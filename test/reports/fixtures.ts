@@ -1,5 +1,5 @@
 import { databaseCorruptionSteps, postRecoveryTasks } from '../../plan/scenarios.js';
-import type { IncidentState, StepRecord } from '../../workflows/state.js';
+import type { IncidentState, StepRecord } from '../../vocabulary/incident.js';
 
 /** Incidents in each state that people see. Times are seconds after the declaration. */
 

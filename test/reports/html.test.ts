@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { renderHtml } from '../../activities/reports/index.js';
-import type { IncidentState } from '../../workflows/state.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 import { all, at, closed, drill, dryRun, failedStep, missed, moment, recovered, refused, step, waitingForApproval } from './fixtures.js';
 
 const now = moment(1100);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { renderMarkdown } from '../../activities/reports/index.js';
-import type { IncidentState } from '../../workflows/state.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 import { aborted, all, closed, drill, failedStep, missed, moment, recovered, refused } from './fixtures.js';
 
 const page = (state: IncidentState, more = {}) => renderMarkdown(state, { now: moment(1100), ...more });

@@ -5,7 +5,7 @@ import { dropTable, overwritePages } from '../../lab/damage.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { burst } from '../../lab/shop.js';
 import { until } from '../../lab/wait.js';
-import { incidentWorkflowId, restoredDirectory } from '../../plan/names.js';
+import { incidentWorkflowId, restoredDirectory } from '../../vocabulary/names.js';
 import {
   caught,
   claimOf,

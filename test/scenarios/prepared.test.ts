@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLab, type Lab } from '../../lab/lab.js';
-import type { IncidentState, Question } from '../../workflows/state.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
+import type { Question } from '../../vocabulary/question.js';
 import { expectDeaths, startWalk } from '../faults/walk.js';
 import { close, declare, endLab, protect, ran, refused, step, stepNames, untilPhase, untilState } from '../helpers/incident.js';
 

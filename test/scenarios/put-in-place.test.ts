@@ -5,7 +5,7 @@ import { damageBackup } from '../../lab/damage-backups.js';
 import { overwritePages } from '../../lab/damage.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { burst } from '../../lab/shop.js';
-import { restoredDirectory } from '../../plan/names.js';
+import { restoredDirectory } from '../../vocabulary/names.js';
 import {
   beside,
   expectInService,

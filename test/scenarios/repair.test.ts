@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { damageIndex, dropTable, wrongData } from '../../lab/damage.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { burst } from '../../lab/shop.js';
-import { quarantineDirectory } from '../../plan/names.js';
+import { quarantineDirectory } from '../../vocabulary/names.js';
 import {
   canaryBeats,
   contents,

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { until } from '../../lab/wait.js';
-import { scheduleId } from '../../plan/names.js';
+import { scheduleId } from '../../vocabulary/names.js';
 import { expectInService } from '../helpers/end-state.js';
 import { expectNoSecrets } from '../helpers/histories.js';
 import { declare, endLab, ended, lifeboatOf, noIncident, protect, ran, refused, untilPhase, untilQuestion } from '../helpers/incident.js';

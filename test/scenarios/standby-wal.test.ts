@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { burst, countOrders } from '../../lab/shop.js';
 import { until } from '../../lab/wait.js';
-import type { IncidentState, Question } from '../../workflows/state.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
+import type { Question } from '../../vocabulary/question.js';
 import { declare, endLab, protect, ran, untilPhase, untilState } from '../helpers/incident.js';
 import { switchSegment } from '../helpers/host.js';
 

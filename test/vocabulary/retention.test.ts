@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { kept } from '../../plan/keep.js';
+import { kept } from '../../vocabulary/retention.js';
 
 const at = (...times: string[]) => times.map((time) => ({ id: time, at: new Date(time) }));
 const keeps = (times: string[], rules: Parameters<typeof kept>[1], now: string, timezone = 'UTC') =>

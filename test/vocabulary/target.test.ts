@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describeTarget, parseTarget, TargetError } from '../../plan/target.js';
+import { describeTarget, parseTarget, TargetError } from '../../vocabulary/target.js';
 
 const iso = (text: string): string => {
   const target = parseTarget(text);

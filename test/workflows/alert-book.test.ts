@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AlertBook } from '../../workflows/alert-book.js';
-import type { Alert } from '../../workflows/messages.js';
+import type { Alert } from '../../vocabulary/alert.js';
 
 /** What is open and what is to be said of it: without Temporal, and with a clock of its own. */
 describe('the book of alerts', () => {

@@ -1,7 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GaveUp } from '../../lab/wait.js';
-import type { Choice, IncidentState, Mode, StepRecord } from '../../workflows/state.js';
+import type { Choice } from '../../vocabulary/question.js';
+import type { IncidentState, Mode, StepRecord } from '../../vocabulary/incident.js';
 import { atOnce } from '../helpers/at-once.js';
 import { type FakeHosts, fakeHosts, type NthCall, type Script, type Staged } from '../helpers/fake-hosts.js';
 import { going } from '../helpers/scripted.js';

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { until } from '../../lab/wait.js';
-import { incidentWorkflowId, recoveredWorkflowId } from '../../plan/names.js';
+import { incidentWorkflowId, recoveredWorkflowId } from '../../vocabulary/names.js';
 import { people } from '../helpers/people.js';
 
 /** How an incident ends, and what is said of it before: real workflows, hosts as the test says. */

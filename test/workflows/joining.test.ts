@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { until } from '../../lab/wait.js';
-import { incidentWorkflowId } from '../../plan/names.js';
+import { incidentWorkflowId } from '../../vocabulary/names.js';
 import { people } from '../helpers/people.js';
 
 /** What `start` says, and when it is refused: real workflows, hosts as the test says. */

@@ -3,9 +3,9 @@ import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type HttpSink, startHttpSink } from '../../lab/servers/http-sink.js';
 import { until } from '../../lab/wait.js';
-import { controlQueue } from '../../plan/names.js';
+import { controlQueue } from '../../vocabulary/names.js';
 import { workflowBundle } from '../../worker/run-worker.js';
-import type { IncidentInput } from '../../workflows/messages.js';
+import type { IncidentInput } from '../../vocabulary/declaration.js';
 import { type Scripted, scripted } from '../helpers/scripted.js';
 import { ownTemporal } from '../helpers/temporal.js';
 

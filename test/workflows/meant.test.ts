@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { until } from '../../lab/wait.js';
-import { incidentWorkflowId, recoveredWorkflowId } from '../../plan/names.js';
+import { incidentWorkflowId, recoveredWorkflowId } from '../../vocabulary/names.js';
 import { people } from '../helpers/people.js';
 
 /** Which incident a command means, and what is printed of one: real workflows, hosts as the test says. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Decision } from '../../workflows/messages.js';
-import type { IncidentState, Question } from '../../workflows/state.js';
+import type { Decision, Question } from '../../vocabulary/question.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 import { validateAbort, validateClose, validateDecision, validateNote } from '../../workflows/validators.js';
 
 const approval: Question = {

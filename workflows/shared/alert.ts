@@ -1,6 +1,7 @@
 import { CancellationScope, getExternalWorkflowHandle, type SignalDefinition } from '@temporalio/workflow';
-import { alertsWorkflowId } from '../../plan/names.js';
-import { type Alert, raiseSignal, resolveSignal } from '../messages.js';
+import { alertsWorkflowId } from '../../vocabulary/names.js';
+import type { Alert } from '../../vocabulary/alert.js';
+import { raiseSignal, resolveSignal } from '../messages.js';
 
 /** Raises an alert, or renews it. Returns when it is handed over; where nobody keeps alerts (a plan without channels), nothing happens. */
 export const raise = (system: string, alert: Alert): Promise<void> => tell(system, raiseSignal, alert);

@@ -1,9 +1,8 @@
 import { isCancellation } from '@temporalio/workflow';
-import { formatDuration } from '../../plan/values.js';
+import { formatDuration } from '../../vocabulary/units.js';
 import { Chosen, type Incident } from '../incident.js';
-import type { Decision } from '../messages.js';
+import type { Decision, Choice } from '../../vocabulary/question.js';
 import { problemOf } from '../problems.js';
-import type { Choice } from '../state.js';
 import { preparedChoice, preparedFacts } from './prepared.js';
 
 export const anotherTarget: Choice = { name: 'restore', meaning: 'restore again, to another target', needs: ['target'] };

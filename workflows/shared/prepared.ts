@@ -1,7 +1,7 @@
-import { formatDuration } from '../../plan/values.js';
+import { formatDuration } from '../../vocabulary/units.js';
 import type { Incident } from '../incident.js';
-import type { Decision } from '../messages.js';
-import type { Choice, IncidentState } from '../state.js';
+import type { Decision, Choice } from '../../vocabulary/question.js';
+import type { IncidentState } from '../../vocabulary/incident.js';
 
 /** What becomes of transactions that the restored copy holds prepared: they survive every restore, and only their application knows how they end. */
 

@@ -1,5 +1,5 @@
 import { ApplicationFailure, patched } from '@temporalio/workflow';
-import { protocol } from '../../plan/names.js';
+import { protocol } from '../../vocabulary/names.js';
 
 /** Throws ToolMissing when the agent of a host is of a version that this one does not understand. `theirs`: as the agent said it; an old one does not. */
 export function demandSameProtocol(host: string, theirs = 0): void {

@@ -1,5 +1,5 @@
-import { formatDuration } from '../../plan/values.js';
-import type { CopyFigures } from '../state.js';
+import { formatDuration } from '../../vocabulary/units.js';
+import type { CopyFigures } from '../../vocabulary/incident.js';
 
 /**
  * What only the copy has that a roll-back puts aside, in sentences. `placed`: as it was when it was put in place; `put aside`: right before it was

@@ -1,8 +1,8 @@
 import { ApplicationFailure, CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
-import { formatDuration } from '../../plan/values.js';
+import { formatDuration } from '../../vocabulary/units.js';
 import type { Incident } from '../incident.js';
 import { problemOf } from '../problems.js';
-import type { CopyFigures } from '../state.js';
+import type { CopyFigures } from '../../vocabulary/incident.js';
 import { isFailureOf } from './failures.js';
 import { protectAgain } from './protect-again.js';
 import { leftBehind } from './put-aside.js';

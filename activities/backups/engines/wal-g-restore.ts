@@ -7,7 +7,7 @@ import { withLocation } from '../../locations/open.js';
 import { type Cluster, dataOwner } from '../../postgres/cluster.js';
 import { ledger } from '../../postgres/server.js';
 import { endLeftoverOf } from '../../run.js';
-import type { Target } from '../../../plan/target.js';
+import type { Target } from '../../../vocabulary/target.js';
 import type { EngineRestore } from '../engine.js';
 import { restoreCommand } from './wal-g-commands.js';
 import { allOf, walg, writeConfig } from './wal-g-config.js';

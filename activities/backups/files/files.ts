@@ -2,7 +2,7 @@ import { lstat, readlink } from 'node:fs/promises';
 import type { Capability } from '../../capability.js';
 import type { HostContext } from '../../context.js';
 import { failure } from '../../errors.js';
-import type { BackupResult, TakeRequest } from '../../../workflows/messages.js';
+import type { BackupResult, TakeRequest } from '../../../vocabulary/backup-work.js';
 import { couldTake, listEverywhere, takeEverywhere } from '../everywhere.js';
 import type { BackupProvider } from '../provider.js';
 import { removeSnapshots } from '../restic/remove.js';

@@ -1,4 +1,4 @@
-import type { BackupRecord } from '../../../workflows/messages.js';
+import type { BackupRecord } from '../../../vocabulary/backup.js';
 import type { Archive, Beside } from './fetch.js';
 import { createEmpty, load, loadBeside, type Loaded, type Loading, mayLoadBeside } from './load.js';
 import { restorerFor } from './restorer.js';

@@ -1,6 +1,6 @@
 import { PassThrough, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { BackupRecord } from '../../../workflows/messages.js';
+import type { BackupRecord } from '../../../vocabulary/backup.js';
 import { cancelled } from '../../capability.js';
 import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';

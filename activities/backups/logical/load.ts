@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
-import type { DatabaseMade } from '../../../workflows/messages.js';
+import type { DatabaseMade } from '../../../vocabulary/backup.js';
 import { progress } from '../../capability.js';
 import { checkpoint } from '../../checkpoint.js';
 import { failure } from '../../errors.js';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { DatabaseMade } from '../../../workflows/messages.js';
+import type { DatabaseMade } from '../../../vocabulary/backup.js';
 import { one, quoteTable } from '../../postgres/connect.js';
 import pgModule from 'pg';
 

@@ -1,4 +1,4 @@
-import type { BackupRecord } from '../../../workflows/messages.js';
+import type { BackupRecord } from '../../../vocabulary/backup.js';
 import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';
 import type { Location } from '../../locations/location.js';

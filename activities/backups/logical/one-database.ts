@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import type { BackupRecord } from '../../../workflows/messages.js';
+import type { BackupRecord } from '../../../vocabulary/backup.js';
 import { type Capability, progress } from '../../capability.js';
 import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';

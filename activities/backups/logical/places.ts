@@ -3,7 +3,7 @@ import { failure } from '../../errors.js';
 import type { Location } from '../../locations/location.js';
 import { openLocation, withLocation } from '../../locations/open.js';
 import type { DatabasePlan } from '../../../plan/schema.js';
-import type { BackupListing, BackupRecord } from '../../../workflows/messages.js';
+import type { BackupListing, BackupRecord } from '../../../vocabulary/backup.js';
 import { backupPrefix, readRecords } from '../record.js';
 
 export type LogicalPlan = NonNullable<DatabasePlan['backups']['logical']>;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { BackupRecord } from '../../../workflows/messages.js';
+import type { BackupRecord } from '../../../vocabulary/backup.js';
 import { cancelled, progress } from '../../capability.js';
 import type { HostContext } from '../../context.js';
 import { makeDirectory, ownFor, removeTree } from '../../files.js';

@@ -6,7 +6,7 @@ import { cancelled } from '../../capability.js';
 import type { HostContext } from '../../context.js';
 import { failure, isFailure } from '../../errors.js';
 import type { Location } from '../../locations/location.js';
-import type { BackupRecord } from '../../../workflows/messages.js';
+import type { BackupRecord } from '../../../vocabulary/backup.js';
 import { flawOf } from '../kept-files.js';
 import { decodersFor, dumpFile } from './coding.js';
 import { feed, stream } from './program.js';

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { BackupRecord, RestoreRequest, RestoreResult } from '../../../workflows/messages.js';
+import type { BackupRecord } from '../../../vocabulary/backup.js';
+import type { RestoreRequest, RestoreResult } from '../../../vocabulary/backup-work.js';
 import { type Capability, progress } from '../../capability.js';
 import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';

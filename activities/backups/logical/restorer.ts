@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import type pg from 'pg';
-import type { BackupRecord } from '../../../workflows/messages.js';
+import type { BackupRecord } from '../../../vocabulary/backup.js';
 import { failure } from '../../errors.js';
 import { one } from '../../postgres/connect.js';
 import { type Programs, programsFor } from '../../postgres/programs.js';

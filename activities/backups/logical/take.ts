@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type pg from 'pg';
-import type { BackupRecord, BackupResult, DatabaseMade, TakeRequest } from '../../../workflows/messages.js';
+import type { BackupRecord, DatabaseMade } from '../../../vocabulary/backup.js';
+import type { BackupResult, TakeRequest } from '../../../vocabulary/backup-work.js';
 import { type Capability, cancelled } from '../../capability.js';
 import { checkpoint } from '../../checkpoint.js';
 import type { HostContext } from '../../context.js';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { BackupRecord, TestRestoreRequest, TestRestoreResult } from '../../../workflows/messages.js';
+import type { BackupRecord } from '../../../vocabulary/backup.js';
+import type { TestRestoreRequest, TestRestoreResult } from '../../../vocabulary/backup-work.js';
 import { type Capability, progress } from '../../capability.js';
 import type { HostContext } from '../../context.js';
 import { removeTree } from '../../files.js';

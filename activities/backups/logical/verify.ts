@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { BackupRecord, VerifyRequest, VerifyResult } from '../../../workflows/messages.js';
+import type { BackupRecord } from '../../../vocabulary/backup.js';
+import type { VerifyRequest, VerifyResult } from '../../../vocabulary/backup-work.js';
 import { type Capability, cancelled } from '../../capability.js';
 import type { HostContext } from '../../context.js';
 import { failure, isFailure } from '../../errors.js';

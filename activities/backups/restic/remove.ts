@@ -1,6 +1,6 @@
 import type { HostContext } from '../../context.js';
 import { withLocation } from '../../locations/open.js';
-import type { BackupKind } from '../../../plan/kinds.js';
+import type { BackupKind } from '../../../vocabulary/backup.js';
 import { readRecords, recordName } from '../record.js';
 import { hasRepository } from './init.js';
 import { repositoryOf } from './repository.js';

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { cancelled, progress } from '../../capability.js';
-import { type FailureKind, failure } from '../../errors.js';
+import type { FailureKind } from '../../../vocabulary/failure.js';
+import { failure } from '../../errors.js';
 import { withLocation } from '../../locations/open.js';
 import { run, type RunResult } from '../../run.js';
 import { anyCode, removeDeadLocks } from './locks.js';

@@ -1,7 +1,7 @@
 import type { HostContext } from '../../context.js';
 import type { Location } from '../../locations/location.js';
-import type { BackupKind } from '../../../plan/kinds.js';
-import type { BackupRecord, VerifyRequest, VerifyResult } from '../../../workflows/messages.js';
+import type { BackupKind, BackupRecord } from '../../../vocabulary/backup.js';
+import type { VerifyRequest, VerifyResult } from '../../../vocabulary/backup-work.js';
 import { verifyEverywhere } from '../everywhere.js';
 import { backupPrefix, writeRecord } from '../record.js';
 import { flawsOf } from './check.js';

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../../plan/values.js';
+import { formatDuration } from '../../../vocabulary/units.js';
 import type { Verdict } from '../facts.js';
 import { capital } from '../text.js';
 import { html, type Markup } from './escape.js';

@@ -1,5 +1,5 @@
-import type { IncidentState, StepRecord } from '../../../workflows/state.js';
-import { formatDuration } from '../../../plan/values.js';
+import type { IncidentState, StepRecord } from '../../../vocabulary/incident.js';
+import { formatDuration } from '../../../vocabulary/units.js';
 import { formatStep, stepSeconds, who } from '../facts.js';
 import { segments, type Segment, type SegmentKind } from '../segments.js';
 import { formatClock } from '../times.js';

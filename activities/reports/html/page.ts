@@ -1,4 +1,4 @@
-import type { IncidentState, Phase } from '../../../workflows/state.js';
+import type { IncidentState, Phase } from '../../../vocabulary/incident.js';
 import { opening, phaseText, rehearsal, verdicts } from '../facts.js';
 import type { ReportOptions } from '../options.js';
 import { formatMoment } from '../times.js';

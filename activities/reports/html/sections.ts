@@ -1,5 +1,5 @@
-import { formatBytes } from '../../../plan/values.js';
-import type { IncidentState, StepRecord } from '../../../workflows/state.js';
+import { formatBytes } from '../../../vocabulary/units.js';
+import type { IncidentState, StepRecord } from '../../../vocabulary/incident.js';
 import { formatStep, isOpen, kept, lossTitle, stepSeconds, who } from '../facts.js';
 import type { ReportOptions } from '../options.js';
 import { formatCount } from '../text.js';

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { formatBytes } from '../../../plan/format.js';
+import { formatBytes } from '../../../vocabulary/units.js';
 import { orFailed } from '../../each.js';
 import { exitCodes, printJson, printLine } from '../../output.js';
 import { globals, withBackups } from '../../session.js';
 import { addWhich, named, type Which } from '../../which.js';
-import type { CleanUpResult } from '../../../workflows/messages.js';
+import type { CleanUpResult } from '../../../vocabulary/backup-work.js';
 
 export function register(backup: Command): void {
   addWhich(

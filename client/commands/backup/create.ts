@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import type { Protected } from '../../../plan/access.js';
-import { type BackupType, isPhysical } from '../../../plan/kinds.js';
+import { type BackupType, isPhysical } from '../../../vocabulary/backup.js';
 import type { LoadedPlan } from '../../../plan/load.js';
 import { showProgress } from '../../backup-progress.js';
 import type { Lifeboat } from '../../lifeboat.js';
 import { Expected, exitCodes, printJson, printLine } from '../../output.js';
 import { globals, theDatabase, withBackups } from '../../session.js';
 import { addWhich, named, type Which } from '../../which.js';
-import type { BackupResult } from '../../../workflows/messages.js';
+import type { BackupResult } from '../../../vocabulary/backup-work.js';
 
 const typeFlags = ['full', 'differential', 'incremental', 'logical'] as const;
 type Options = Which & Partial<Record<(typeof typeFlags)[number], boolean>> & { all?: boolean };

@@ -5,7 +5,7 @@ import { exitCodes, printJson, printLine } from '../../output.js';
 import { globals, withBackups } from '../../session.js';
 import { addWhich, demandLocation, named, type Which } from '../../which.js';
 import { findBackup } from '../../find-backup.js';
-import type { VerifyResult } from '../../../workflows/messages.js';
+import type { VerifyResult } from '../../../vocabulary/backup-work.js';
 
 export function register(backup: Command): void {
   addWhich(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { HostContext } from '../../../activities/context.js';
 import { checkRequest } from '../../../activities/postgres/check-request.js';
-import { protocol } from '../../../plan/names.js';
+import { protocol } from '../../../vocabulary/names.js';
 
 test('an agent refuses the request of an older control worker, before it looks at anything', async () => {
   const asked = checkRequest({} as HostContext).execute({ database: 'main', incident: 'one', protocol: protocol - 1 });

@@ -1,4 +1,4 @@
-/** How people say times and sizes. Pure and light: the CLI loads it at its start. */
+/** How people say times and sizes. Light: the CLI loads it at its start. */
 
 /** Seconds as people say them: `45s`, `3m 12s`, `2h 05m`, `3d 4h`. */
 export function formatDuration(seconds: number): string {

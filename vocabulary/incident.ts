@@ -1,3 +1,5 @@
+import type { Problem, Question } from './question.js';
+
 /**
  * What an incident knows and says: the answer to the `state` query, the input of every report, the text of `watch`.
  * Names, sizes, times and digests only: no secret and no command is ever in it. Times are ISO 8601 in UTC, durations seconds.
@@ -13,14 +15,6 @@ export type Mode = 'real' | 'drill' | 'dry-run';
  * refused: the request could not be honoured and nothing was changed. aborted: stopped by a person, in the state that `ending` says.
  */
 export type Phase = 'open' | 'waiting' | 'recovered' | 'closed' | 'refused' | 'aborted' | 'rolled back';
-
-export interface Problem {
-  message: string;
-  /** What to do next, for the person on call. */
-  hint?: string;
-  /** The kind of error: AgentOffline, BackupDamaged, NotEnoughSpace, ... */
-  type?: string;
-}
 
 export interface StepRecord {
   name: string;
@@ -40,26 +34,6 @@ export interface StepRecord {
   decision?: { by: string; choice: string; reason?: string; at: string; askedAt?: string };
   /** Shown to prove, not done: a drill's or a dry run's step that touches production. */
   rehearsed?: boolean;
-}
-
-export interface Choice {
-  name:
-    'retry' | 'skip' | 'done' | 'abort' | 'approve' | 'reject' | 'restore' | 'resume' | 'roll-back' | 'keep' | 'only' | 'rollback-prepared';
-  meaning: string;
-  needs: ('reason' | 'target')[];
-}
-
-export interface Question {
-  /** Rises by one with each question, so that an answer to an older one is refused. */
-  id: number;
-  kind: 'approval' | 'decision';
-  step: string;
-  text: string;
-  /** The figures that the person decides on. */
-  facts: string[];
-  choices: Choice[];
-  askedAt: string;
-  problem?: Problem;
 }
 
 export interface NoteRecord {

@@ -1,6 +1,6 @@
-import type { BackupKind } from './kinds.js';
+import type { BackupKind } from './backup.js';
 
-/** Names that the client, the workers and the workflows must agree on. Pure: workflows import it. */
+/** Names that the client, the workers and the workflows must agree on. */
 
 /**
  * Control worker and agents are updated one after the other. Raised when one of them could not go on with what an older other one gives or takes: an

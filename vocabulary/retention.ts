@@ -1,4 +1,4 @@
-/** Which backups the plan keeps. Pure: workflows import it. */
+/** Which backups the plan keeps. */
 
 export interface KeepRules {
   /** The newest ones, so many. */

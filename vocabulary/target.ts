@@ -1,4 +1,4 @@
-/** Where a recovery goes back to. Pure. `timeline`: the latest moment of that one, where nobody but a person knows which served last. */
+/** Where a recovery goes back to. `timeline`: the latest moment of that one, where nobody but a person knows which served last. */
 export type Target =
   { kind: 'latest'; timeline?: number } | { kind: 'time'; iso: string } | { kind: 'lsn'; lsn: string } | { kind: 'backup'; label: string };
 

@@ -1,0 +1,62 @@
+/** What an incident asks people, and what they tell it. */
+
+export interface Problem {
+  message: string;
+  /** What to do next, for the person on call. */
+  hint?: string;
+  /** The kind of error: AgentOffline, BackupDamaged, NotEnoughSpace, ... */
+  type?: string;
+}
+
+export interface Choice {
+  name:
+    'retry' | 'skip' | 'done' | 'abort' | 'approve' | 'reject' | 'restore' | 'resume' | 'roll-back' | 'keep' | 'only' | 'rollback-prepared';
+  meaning: string;
+  needs: ('reason' | 'target')[];
+}
+
+export interface Question {
+  /** Rises by one with each question, so that an answer to an older one is refused. */
+  id: number;
+  kind: 'approval' | 'decision';
+  step: string;
+  text: string;
+  /** The figures that the person decides on. */
+  facts: string[];
+  choices: Choice[];
+  askedAt: string;
+  problem?: Problem;
+}
+
+export interface Approval {
+  by: string;
+  /** The question that is answered: an answer without it is refused, but for an abort and a roll-back, which hold whatever is asked. */
+  question?: number;
+  comment?: string;
+}
+
+export interface Decision extends Approval {
+  choice: Choice['name'];
+  reason?: string;
+  target?: string;
+}
+
+export interface Abort {
+  by: string;
+  reason: string;
+  /** Open the database and start the services as they stand; otherwise writes stay stopped. */
+  resume: boolean;
+}
+
+export interface Note {
+  by: string;
+  text: string;
+  /** A post-recovery task that is done with this. */
+  task?: string;
+}
+
+export interface Close {
+  by: string;
+  /** Why, when tasks are still open. */
+  leaveTasksOpen?: string;
+}
