@@ -1,4 +1,4 @@
-// Imports point one way: client and worker → workflows (types) and activities → plan → vocabulary.
+// Imports point one way: client and worker → workflows (types), document → scenarios → steps → plan → vocabulary; activities → plan.
 // `npm run imports` holds the code to it, and test/house.test.ts proves that each rule fires.
 
 const notTypes = { dependencyTypesNot: ['type-only'] };
@@ -25,14 +25,53 @@ module.exports = {
       comment: 'The plan knows nothing of what is done with it.',
       severity: 'error',
       from: { path: '^plan/' },
-      to: { path: '^(workflows|activities|worker|client|lab|test|scripts)/' },
+      to: { path: '^(steps|scenarios|document|workflows|activities|worker|client|lab|test|scripts)/' },
+    },
+    {
+      name: 'steps-import-plan',
+      comment: 'A step does not know which scenario takes it, nor who runs it.',
+      severity: 'error',
+      from: { path: '^steps/' },
+      to: { path: '^(scenarios|document|workflows|worker|client)/' },
+    },
+    {
+      name: 'scenarios-import-steps',
+      comment: 'A scenario is a list of steps and a function: what is done on hosts is in the steps.',
+      severity: 'error',
+      from: { path: '^scenarios/' },
+      to: { path: '^(plan|activities|document|workflows|worker|client)/', ...notTypes },
+    },
+    {
+      name: 'steps-are-pure',
+      comment:
+        'Workflow, document and CLI use the same object: nothing of Node, no package, of the plan what is pure, and of activities types.',
+      severity: 'error',
+      from: { path: '^(steps|scenarios)/' },
+      to: {
+        pathNot: '^(vocabulary|steps|scenarios)/|^plan/(access|markdown|words)\\.ts$',
+        ...notTypes,
+      },
+    },
+    {
+      name: 'pure-plan-imports-vocabulary',
+      comment: 'What steps use of the plan, workflows run in their sandbox.',
+      severity: 'error',
+      from: { path: '^plan/(access|markdown|words)\\.ts$' },
+      to: { pathNot: '^vocabulary/|^plan/(access|markdown|words)\\.ts$', ...notTypes },
+    },
+    {
+      name: 'document-imports-scenarios',
+      comment: 'The printed plan is made of the plan and the scenarios: nothing runs for it.',
+      severity: 'error',
+      from: { path: '^document/' },
+      to: { path: '^(workflows|activities|worker|client)/' },
     },
     {
       name: 'activities-import-plan',
       comment: 'An activity knows the plan, not who calls it.',
       severity: 'error',
       from: { path: '^activities/' },
-      to: { path: '^(workflows|worker|client)/' },
+      to: { path: '^(steps|scenarios|document|workflows|worker|client)/' },
     },
     {
       name: 'workflows-import-activities-as-types',
@@ -46,14 +85,14 @@ module.exports = {
       comment: 'A workflow resolves no name: an activity reads the plan, and what both need to know is vocabulary.',
       severity: 'error',
       from: { path: '^workflows/' },
-      to: { path: '^plan/', pathNot: '^plan/scenarios\\.ts$', ...notTypes },
+      to: { path: '^plan/', ...notTypes },
     },
     {
       name: 'workflows-import-no-caller',
       comment: 'A workflow does not know who starts it, or who runs it.',
       severity: 'error',
       from: { path: '^workflows/' },
-      to: { path: '^(worker|client)/' },
+      to: { path: '^(document|worker|client)/' },
     },
     {
       name: 'workflows-import-no-node',
@@ -107,7 +146,7 @@ module.exports = {
       name: 'no-development-dependency',
       comment: '`npm ci --omit=dev` must run the product.',
       severity: 'error',
-      from: { path: '^(vocabulary|plan|workflows|activities|worker|client)/' },
+      from: { path: '^(vocabulary|plan|steps|scenarios|document|workflows|activities|worker|client)/' },
       to: { dependencyTypes: ['npm-dev'], pathNot: 'node_modules/@types/', ...notTypes },
     },
     {

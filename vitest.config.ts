@@ -5,7 +5,11 @@ import { SlowFirst } from './test/helpers/slow-first.js';
 const ci = Boolean(process.env['CI']);
 
 /** What starts no server: they share a process, since most of their time would go into loading the same modules. */
-const unit = ['test/house.test.ts', 'test/{vocabulary,plan,client,reports}/**/*.test.ts', 'test/workflows/{alert-book,problems,validators}.test.ts'];
+const unit = [
+  'test/house.test.ts',
+  'test/{vocabulary,plan,document,client,reports}/**/*.test.ts',
+  'test/workflows/{alert-book,problems,validators}.test.ts',
+];
 
 export default defineConfig({
   test: {

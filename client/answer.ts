@@ -1,5 +1,4 @@
 import { createInterface } from 'node:readline/promises';
-import type { Choice } from '../vocabulary/question.js';
 import type { IncidentState } from '../vocabulary/incident.js';
 import type { Incident } from './lifeboat.js';
 import { exitCodes, Expected, printLine } from './output.js';
@@ -11,7 +10,7 @@ import type { Globals } from './session.js';
  */
 export async function questionSeen(
   incident: Incident,
-  choice: Choice['name'],
+  choice: string,
   given: number | undefined,
   { by, json, prefix }: Globals,
 ): Promise<number | undefined> {

@@ -36,7 +36,7 @@ const program = new Command('lifeboat')
   );
 program.exitOverride();
 
-for (const command of [
+const commands: { register(program: Command): void | Promise<void> }[] = [
   start,
   watch,
   incidents,
@@ -57,9 +57,8 @@ for (const command of [
   up,
   worker,
   agent,
-]) {
-  command.register(program);
-}
+];
+for (const { register } of commands) await register(program);
 
 // What Commander says of a mistyped command line is for people; a program that asked for JSON gets JSON.
 const json = process.argv.includes('--json');

@@ -105,6 +105,8 @@ export interface IncidentState {
   id: string;
   system: string;
   scenario: string;
+  /** What the scenario is, in words. */
+  title?: string;
   database: string;
   mode: Mode;
   phase: Phase;
@@ -117,6 +119,8 @@ export interface IncidentState {
   approvals: number;
   /** The copy that was put in place, as it was then: a roll-back says what was written to it since. */
   placed?: CopyFigures;
+  /** The same copy, right before a roll-back took it out of service. */
+  putAside?: CopyFigures;
   /** Names of the scenario's steps that have not been reached. */
   ahead: string[];
   steps: StepRecord[];

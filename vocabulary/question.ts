@@ -9,10 +9,12 @@ export interface Problem {
 }
 
 export interface Choice {
-  name:
-    'retry' | 'skip' | 'done' | 'abort' | 'approve' | 'reject' | 'restore' | 'resume' | 'roll-back' | 'keep' | 'only' | 'rollback-prepared';
+  /** Any word: the scenario's own. `lifeboat decide` takes whichever the open question offers. */
+  name: string;
   meaning: string;
   needs: ('reason' | 'target')[];
+  /** Whoever declared the incident may choose it also where the plan asks for two people: nothing is put in place by it. */
+  alone?: true;
 }
 
 export interface Question {

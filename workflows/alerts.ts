@@ -15,7 +15,7 @@ import { AlertBook, type Book, type Outgoing, type Pace } from './alert-book.js'
 import type { AlertsNow, Notice, TestedChannel } from '../vocabulary/alert.js';
 import { alertsQuery, raiseSignal, resolveSignal } from './messages.js';
 import { problemOf } from './problems.js';
-import { isFailureOf } from './shared/failures.js';
+import { isFailureOf } from '../steps/failure.js';
 
 export interface AlertsInput {
   system: string;

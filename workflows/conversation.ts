@@ -13,7 +13,8 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { incidentName } from '../vocabulary/names.js';
-import { postRecoveryTasks, scenarioTexts } from '../plan/scenarios.js';
+import { scenarios } from '../scenarios/all.js';
+import { postRecoveryTasks } from '../scenarios/tasks.js';
 import { describe } from './details.js';
 import { leftAs } from './ending.js';
 import type { Abort, Approval, Close, Note, Decision, Choice, Problem, Question } from '../vocabulary/question.js';
@@ -62,6 +63,7 @@ export abstract class Conversation {
       id: incidentName(input.system, declaredAt, input.mode === 'real' ? 'incident' : 'drill'),
       system: input.system,
       scenario: input.scenario,
+      title: scenarios[input.scenario].title,
       database: input.database,
       mode: input.mode,
       phase: 'open',
@@ -70,7 +72,7 @@ export abstract class Conversation {
       target: input.target ?? 'latest',
       objectives: { rtoSeconds: 0, rpoSeconds: 0 },
       approvals: 1,
-      ahead: scenarioTexts[input.scenario].steps.map(({ name }) => name),
+      ahead: scenarios[input.scenario].steps.map(({ name }) => name),
       steps: [],
       notes: [],
       lost: [],

@@ -1,18 +1,19 @@
-import type { Choice } from '../vocabulary/question.js';
+import { isOneDatabase } from '../steps/database/quarantine.js';
 import type { IncidentState } from '../vocabulary/incident.js';
+import type { Choice } from '../vocabulary/question.js';
+import { everyStepOf } from './taken.js';
 
 /** How an incident leaves everything when a person ends it now: from what was stopped and resumed so far. Pure. */
 
-const stops = ['Stop writes', 'Stop the service again'];
-const resumes = ['Resume the service', 'Resume on the old copy'];
-
 /** `stopped` also while it is being stopped: what of it was done is not undone by an end. */
-function writes({ steps }: IncidentState): 'as before' | 'stopped' | 'resumed' {
-  const last = steps.findLast(
-    ({ name, status }) => stops.includes(name) || (resumes.includes(name) && (status === 'done' || status === 'by hand')),
-  );
+export function writes(state: IncidentState): 'as before' | 'stopped' | 'resumed' {
+  const effects = new Map(everyStepOf(state).map(({ name, leaves }) => [name, leaves]));
+  const last = state.steps.findLast(({ name, status }) => {
+    const leaves = effects.get(name);
+    return leaves === 'writes stopped' || (leaves === 'service resumed' && (status === 'done' || status === 'by hand'));
+  });
   if (!last) return 'as before';
-  return stops.includes(last.name) ? 'stopped' : 'resumed';
+  return effects.get(last.name) === 'writes stopped' ? 'stopped' : 'resumed';
 }
 
 /** Services and database do not run until somebody resumes them. */
@@ -28,13 +29,8 @@ export const abortChoice = (state: IncidentState): Choice => ({
   name: 'abort',
   meaning: `end the incident; ${leftAs(state)}${staysStopped(state) ? ' unless you say --resume' : ''}`,
   needs: ['reason'],
+  alone: true,
 });
-
-/** What this incident put in place, and takes back in a roll-back, is one database, and not the whole data directory. */
-export const isOneDatabase = ({ quarantine }: IncidentState): boolean => quarantine.some(({ what }) => what === setAsideDatabase);
-
-export const damagedDirectory = 'the damaged data directory';
-export const setAsideDatabase = 'the old database, renamed aside in the server';
 
 export const rollBackChoice = (state: IncidentState): Choice => ({
   name: 'roll-back',

@@ -1,49 +1,54 @@
-import { ApplicationFailure, getExternalWorkflowHandle, isCancellation, ParentClosePolicy, startChild } from '@temporalio/workflow';
-import type { HostActivities } from '../activities/host.js';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  getExternalWorkflowHandle,
+  isCancellation,
+  ParentClosePolicy,
+  patched,
+  startChild,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control.js';
-import type { PlanFacts } from '../vocabulary/plan-facts.js';
-import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
-import { scenarioTexts } from '../plan/scenarios.js';
-import { onControl, onHost, type Patience } from './activities.js';
-import { Conversation, Interrupted, now } from './conversation.js';
-import { abortChoice, rollBackChoice } from './ending.js';
+import { Chosen, HandedBack, type Incident as Scene } from '../scenarios/scenario.js';
+import type {
+  AnyQuestion,
+  AnyStep,
+  At,
+  ControlCalls,
+  Ending,
+  Form,
+  HostCalls,
+  InputOf,
+  OutputOf,
+  Patience,
+  Question,
+  Said,
+  Touches,
+} from '../steps/step.js';
 import type { Carried, IncidentInput } from '../vocabulary/declaration.js';
-import type { Decision, Choice, Problem } from '../vocabulary/question.js';
+import type { Mode, StepRecord } from '../vocabulary/incident.js';
+import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
+import type { PlanFacts } from '../vocabulary/plan-facts.js';
+import type { Choice, Decision, Problem } from '../vocabulary/question.js';
+import { onControl, onHost } from './activities.js';
+import { Conversation, Interrupted, now } from './conversation.js';
+import { abortChoice, rollBackChoice, writes } from './ending.js';
 import { problemOf, refuses } from './problems.js';
 import { incidentAttributes } from './search-attributes.js';
-import type { StepRecord } from '../vocabulary/incident.js';
+import { scenarioOf, takenSteps } from './taken.js';
 
 /** What every scenario shares: the plan, the timeline of steps, what a failed step asks, and the clock. */
 
-/** What a step touches says in which form a drill and a dry run call it. */
-export type Touches = 'production' | 'scratch' | 'nothing';
-
-export interface StepOptions<T> {
-  /** Where it runs, for the timeline. */
-  host?: string;
-  touches?: Touches;
-  /** What the scenario goes on with when a person skips the step or does it by hand; without it, neither is offered. */
-  otherwise?: () => T;
-  /** What is still to be done when a person did the step by hand; only then is that offered, and never to skip it. */
-  byHand?: () => Promise<T>;
-  /** Choices of this step besides retry, skip, done and abort. */
-  choices?: Choice[];
-}
-
-interface Said {
-  summary: string;
-}
-
-/** A question of a step was answered with a choice of the scenario's own. */
-export class Chosen extends Error {
-  constructor(readonly decision: Decision) {
-    super(decision.choice);
-    this.name = 'Chosen';
-  }
-}
-
-export class Incident extends Conversation {
+export class Incident extends Conversation implements Scene {
   private facts: PlanFacts | undefined;
+
+  get mode(): Mode {
+    return this.input.mode;
+  }
+
+  get request(): IncidentInput {
+    return this.input;
+  }
 
   /** Reads the control worker's plan. Throws when it has no such database. */
   async readPlan(): Promise<void> {
@@ -106,57 +111,73 @@ export class Incident extends Conversation {
     throw ApplicationFailure.create({ type: 'Refused', nonRetryable: true, message: problem.message, details: [{ hint: problem.hint }] });
   }
 
-  /** The agent of a host, for work that touches production or a scratch copy. */
-  host(name: string, patience: Patience): HostActivities {
-    return onHost(this.input.system, name, patience, this.current?.name ?? this.input.scenario);
-  }
-
   control(patience: Patience): ControlActivities {
     return onControl(this.input.system, patience, this.current?.name ?? this.input.scenario);
   }
 
   /** Whether something that touches production or scratch is done now, or proven possible. */
-  form(touches: Touches): 'execute' | 'rehearse' {
+  private form(touches: Touches): Form {
     if (this.input.mode === 'real' || touches === 'nothing') return 'execute';
     return this.input.mode === 'drill' && touches === 'scratch' ? 'execute' : 'rehearse';
   }
 
-  /**
-   * Checks the request. What cannot work ends the incident as refused: nothing has been changed yet. Everything else that goes wrong here
-   * (an agent that is offline) is a failed step like any other.
-   */
-  async check<T extends Said>(name: string, work: () => Promise<T>, options: StepOptions<T>): Promise<T> {
-    const found = await this.step(name, work, options, (problem) => {
-      if (refuses(problem)) this.refuse(problem);
-    });
-    this.checked ??= this.declared('accepted');
-    return found;
+  /** What a step finds when it runs. */
+  private at(touches: Touches, attempt = 1): At {
+    const { input, state, names } = this;
+    const form = this.form(touches);
+    const called = () => this.current?.name ?? input.scenario;
+    const host = (name: string, patience: Patience, how: Form) =>
+      withFields(onHost(input.system, name, patience, called()), { form: how, incident: names.incident }) as unknown as HostCalls;
+    return {
+      ...{ request: input, plan: this.plan, state, real: this.real, form, attempt, run: workflowInfo().runId },
+      on: (name, patience) => host(name, patience, form),
+      looksOn: (name, patience = 'look') => host(name, patience, 'execute'),
+      control: (patience) => withFields(onControl(input.system, patience, called()), { form }) as unknown as ControlCalls,
+      writes: () => writes(state),
+      warn: (...lines) => {
+        this.warn(...lines);
+      },
+      isEnding: isCancellation,
+      async orElse(work, otherwise) {
+        try {
+          return await work();
+        } catch (error) {
+          if (isCancellation(error)) throw error;
+          return otherwise(problemOf(error));
+        }
+      },
+      async together(...works) {
+        const scope = new CancellationScope();
+        try {
+          return (await scope.run(() => Promise.all(works.map((work) => work())))) as never;
+        } catch (error) {
+          // The others are of no more use.
+          scope.cancel();
+          throw error;
+        }
+      },
+      since: patched,
+    };
   }
 
-  /**
-   * Runs one named step. When it fails for good, a person is asked: retry, skip with a reason, done by hand, or abort.
-   * `refuse` may end the incident instead of asking.
-   */
-  async step<T extends Said>(
-    name: string,
-    work: () => Promise<T>,
-    options: StepOptions<T> = {},
-    refuse?: (problem: Problem) => void,
-  ): Promise<T> {
-    const record: StepRecord = { name, status: 'running', startedAt: now(), attempts: 1, ...(options.host ? { host: options.host } : {}) };
-    if (!this.real && this.form(options.touches ?? 'production') === 'rehearse') record.rehearsed = true;
+  /** Takes a step. When it fails for good, a person is asked: retry, skip with a reason, done by hand, or abort; and what the step offers. */
+  async do<One extends AnyStep>(step: One, input: InputOf<One>): Promise<OutputOf<One>> {
+    const name = step.title?.(input) ?? step.name;
+    const host = step.host?.(input);
+    const record: StepRecord = { name, status: 'running', startedAt: now(), attempts: 1, ...(host ? { host } : {}) };
+    if (!this.real && this.form(step.touches) === 'rehearse') record.rehearsed = true;
     this.state.steps.push(record);
-    const all = scenarioTexts[this.input.scenario].steps.map((step) => step.name);
-    if (all.includes(name)) this.state.ahead = all.slice(all.indexOf(name) + 1);
+    this.lookAhead(step.name);
     this.noteProgress();
-    let todo = work;
     let attested: Decision | undefined;
     for (;;) {
       this.show();
       try {
-        const result = await todo();
-        this.finish(record, attested ? 'by hand' : 'done', result.summary);
+        const at = this.at(step.touches, record.attempts);
+        const result = (await (attested ? step.attested! : step.run)(at, input)) as OutputOf<One>;
+        this.finish(record, attested ? 'by hand' : 'done', (result as Said).summary);
         if (attested) this.warn(`${name}: attested by ${attested.by}, not proven: ${attested.reason ?? ''}`);
+        if (step.refuses) this.checked ??= this.declared('accepted');
         return result;
       } catch (error) {
         if (isCancellation(error) || error instanceof Interrupted) {
@@ -165,53 +186,100 @@ export class Incident extends Conversation {
           record.problem ??= { message: 'it was ended by a person' };
           throw this.interrupted ? new Interrupted(this.interrupted.what) : error;
         }
-        if (error instanceof Chosen) throw error;
-        record.problem = problemOf(error);
+        const problem = (record.problem = problemOf(error));
         record.status = 'failed';
         record.endedAt = now();
-        refuse?.(record.problem);
-        const decision = await this.ask(record.problem, options);
-        record.decision = {
-          by: decision.by,
-          choice: decision.choice,
-          askedAt: this.askedAt,
-          at: now(),
-          ...(decision.reason ? { reason: decision.reason } : {}),
-        };
-        if (decision.choice === 'retry') {
-          todo = work;
-          attested = undefined;
-          record.attempts += 1;
+        if (step.refuses && refuses(problem)) this.refuse(problem);
+        if ((step.handsBack as string[] | undefined)?.includes(problem.type ?? '')) throw new HandedBack(name, problem);
+        const decision = await this.askAbout(step, problem);
+        const { by, choice, reason } = decision;
+        record.decision = { by, choice, askedAt: this.askedAt, at: now(), ...(reason ? { reason } : {}) };
+        if (choice === 'retry' || (choice === 'done' && step.attested && !step.without)) {
+          // What Lifeboat has to add to a person's word is tried like the step itself.
+          attested = choice === 'done' ? decision : undefined;
+          if (choice === 'retry') record.attempts += 1;
           record.status = 'running';
           delete record.endedAt;
-        } else if (options.otherwise && (decision.choice === 'skip' || decision.choice === 'done')) {
-          this.finish(record, decision.choice === 'skip' ? 'skipped' : 'by hand', decision.reason);
-          const otherwise = options.otherwise();
+        } else if (step.without && (choice === 'skip' || choice === 'done')) {
+          this.finish(record, choice === 'skip' ? 'skipped' : 'by hand', reason);
+          const without = step.without(input) as OutputOf<One>;
           // What was not done stays in sight when everything else is: a recovery without it is no plain success.
-          if (decision.choice === 'skip') this.warn(`${name} was skipped by ${decision.by}: ${otherwise.summary || 'it was not done'}`);
-          return otherwise;
-        } else if (options.byHand && decision.choice === 'done') {
-          // What Lifeboat has to add to it is tried like the step itself.
-          todo = options.byHand;
-          attested = decision;
-          record.status = 'running';
-          delete record.endedAt;
+          if (choice === 'skip') this.warn(`${name} was skipped by ${by}: ${(without as Said).summary || 'it was not done'}`);
+          return without;
         } else throw new Chosen(decision);
       }
     }
   }
 
+  private lookAhead(step: string): void {
+    const all = scenarioOf(this.state).steps.map(({ name }) => name);
+    const { state } = this;
+    state.ahead = state.ahead.includes(step) ? state.ahead.slice(state.ahead.indexOf(step) + 1) : all.slice(all.indexOf(step) + 1);
+  }
+
   /** A question about a step that failed. */
-  private ask<T>(problem: Problem, options: StepOptions<T>): Promise<Decision> {
-    const choices: Choice[] = [
+  private askAbout({ without, attested, choices = [] }: AnyStep, problem: Problem): Promise<Decision> {
+    const offered: Choice[] = [
       { name: 'retry', meaning: 'try the step again', needs: [] },
-      ...(options.otherwise ? [skipChoice] : []),
-      ...(options.otherwise || options.byHand ? [doneChoice] : []),
-      ...(options.choices ?? []),
+      ...(without ? [skipChoice] : []),
+      ...(without || attested ? [doneChoice] : []),
+      ...choices,
       ...(this.state.canRollBack ? [rollBackChoice(this.state)] : []),
       abortChoice(this.state),
     ];
-    return this.question('decision', `${this.current?.name ?? 'The step'} failed. What now?`, [], choices, problem);
+    return this.question('decision', `${this.current?.name ?? 'The step'} failed. What now?`, [], offered, problem);
+  }
+
+  /** A person's decision as a line of the timeline. A drill and a dry run approve themselves, and say so. */
+  async ask<One extends AnyQuestion>({ name, asks }: One, input: One extends Question<string, infer In> ? In : never): Promise<Decision> {
+    const { text, facts, choices } = await asks(this.at('nothing'), input);
+    const record: StepRecord = {
+      name,
+      status: 'running',
+      startedAt: now(),
+      attempts: 1,
+      details: facts,
+      ...(this.real ? {} : { rehearsed: true }),
+    };
+    this.state.steps.push(record);
+    this.state.ahead = this.state.ahead.filter((step) => step !== name);
+    const decision: Decision = this.real
+      ? await this.question('approval', text, facts, [...choices, abortChoice(this.state)])
+      : { by: this.input.mode, choice: 'approve', reason: 'nothing of production is touched' };
+    const reason = decision.reason ?? decision.comment;
+    record.decision = { by: decision.by, choice: decision.choice, at: now(), ...(reason ? { reason } : {}) };
+    this.finish(record, 'done', `${decision.choice} by ${decision.by}`);
+    return decision;
+  }
+
+  /** Leaves everything in a safe state, the last step first, and says in which. Never throws for what it cannot reach: it says that too. */
+  async settleAll(ending: Ending): Promise<string[]> {
+    const said: string[] = [];
+    for (const { step, on } of takenSteps(this.state, this.plan).reverse()) {
+      if (!step.settle || (!this.real && step.touches !== 'scratch')) continue;
+      try {
+        said.push(...(await step.settle(this.at(step.touches), on, ending)));
+      } catch (error) {
+        said.push(`${step.name}: what it began may not be safe (${problemOf(error).message})`);
+      }
+    }
+    return said;
+  }
+
+  /** Throws, before anything is stopped, when what is in place is not what this incident put there. Changes nothing. */
+  async mayUndo(): Promise<void> {
+    const last = takenSteps(this.state, this.plan).findLast(({ step }) => step.undo);
+    await last?.step.mayUndo?.(this.at('nothing'), last.on);
+  }
+
+  /** Takes back what was put in place. Returns what is so then. */
+  async undo(): Promise<string> {
+    // Once is enough: a second one would end the first in its middle.
+    this.state.canRollBack = false;
+    const { step, on } = takenSteps(this.state, this.plan).findLast((taken) => taken.step.undo)!;
+    this.state.ahead = step.undo!.map(({ name }) => name);
+    for (const one of step.undo!) await this.do(one, on);
+    return step.undone ?? 'it was taken back';
   }
 
   /**
@@ -239,33 +307,8 @@ export class Incident extends Conversation {
     Object.assign(state, { objectives: now.objectives, planDigest: now.planDigest });
   }
 
-  /** A step that is a person's approval. A drill and a dry run approve themselves, and say so. */
-  async approve(name: string, text: string, facts: string[], choices: Choice[]): Promise<Decision> {
-    const record: StepRecord = {
-      name,
-      status: 'running',
-      startedAt: now(),
-      attempts: 1,
-      details: facts,
-      ...(this.real ? {} : { rehearsed: true }),
-    };
-    this.state.steps.push(record);
-    this.state.ahead = this.state.ahead.filter((step) => step !== name);
-    const decision: Decision = this.real
-      ? await this.question('approval', text, facts, [...choices, abortChoice(this.state)])
-      : { by: this.input.mode, choice: 'approve', reason: 'nothing of production is touched' };
-    record.decision = {
-      by: decision.by,
-      choice: decision.choice,
-      at: now(),
-      ...((decision.reason ?? decision.comment) ? { reason: (decision.reason ?? decision.comment)! } : {}),
-    };
-    this.finish(record, 'done', `${decision.choice} by ${decision.by}`);
-    return decision;
-  }
-
   /** The moment from which the service is verified: the RTO. Without a verification there is none to measure. */
-  serviceResumed(verified: boolean): void {
+  serves(_component: string, { verified }: { verified: boolean }): void {
     const { measured } = this.state;
     if (this.input.mode === 'dry-run') measured.rtoNote = 'a dry run restores nothing';
     else if (!verified) measured.rtoNote = 'the service was resumed by hand, and Lifeboat did not verify it';
@@ -282,6 +325,13 @@ export class Incident extends Conversation {
     if (status === 'done') delete record.problem;
     this.show();
   }
+}
+
+/** Calls of activities with fields that no step has to give. */
+function withFields<Activities extends object>(activities: Activities, fields: object): Activities {
+  return new Proxy(activities, {
+    get: (of, name) => (input: object) => (of[name as keyof Activities] as (input: object) => unknown)({ ...fields, ...input }),
+  });
 }
 
 const skipChoice: Choice = { name: 'skip', meaning: 'go on without it', needs: ['reason'] };

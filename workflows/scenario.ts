@@ -1,30 +1,20 @@
 import { CancellationScope, CancelledFailure, isCancellation } from '@temporalio/workflow';
+import type { Scenario } from '../scenarios/scenario.js';
 import { Incident } from './incident.js';
-import { isOneDatabase } from './ending.js';
 import type { IncidentInput } from '../vocabulary/declaration.js';
 import type { IncidentState } from '../vocabulary/incident.js';
 
-/** A scenario: how it recovers, how it is made safe when a person ends it, and how it is rolled back. */
-export interface Scenario {
-  recover(incident: Incident): Promise<void>;
-  /** Leaves everything in a safe state and says in one sentence which. Never throws for what it cannot reach: it says that too. */
-  makeSafe(incident: Incident, resume: boolean): Promise<string>;
-  /** Throws, before anything is stopped, when what is in place is not what this incident put there. Changes nothing. */
-  mayRollBack(incident: Incident): Promise<void>;
-  rollBack(incident: Incident): Promise<void>;
-}
-
 /** Turns a scenario into the workflow of an incident. */
-export function scenario(of: Scenario) {
+export function workflowOf({ recover }: Scenario) {
   return async (input: IncidentInput): Promise<IncidentState> => {
     const incident: Incident = new Incident(input, async () => {
       // What was said before this run began is heard while it is being made.
       await Promise.resolve();
-      await of.mayRollBack(incident);
+      await incident.mayUndo();
     });
     try {
       await incident.readPlan();
-      await carryOut(incident, of);
+      await carryOut(incident, recover);
     } finally {
       await incident.nonCancellable(() => incident.finished());
     }
@@ -33,21 +23,20 @@ export function scenario(of: Scenario) {
 }
 
 /** Recovers, and waits beside until it is closed; a person may end it at any moment, or roll it back once something was put in place. */
-async function carryOut(incident: Incident, { recover, makeSafe, rollBack }: Scenario): Promise<void> {
+async function carryOut(incident: Incident, recover: Scenario['recover']): Promise<void> {
   let outcome = await begin(incident, recover);
   if (outcome === 'elsewhere') return;
   if (outcome.how === 'roll-back') {
     incident.resumed();
-    const wasOne = isOneDatabase(incident.state);
-    outcome = await attempt(incident, () => rollBack(incident));
+    let undone = '';
+    outcome = await attempt(incident, async () => void (undone = await incident.undo()));
     if (outcome.how === 'done') {
-      const back = wasOne ? 'the old database has its name again' : 'the quarantined copy is in place again';
-      incident.settle('rolled back', `${back}, with what it held before the recovery, and the service resumed on it`);
+      incident.settle('rolled back', undone);
       await incident.nonCancellable(() => report(incident));
       return;
     }
   }
-  await incident.nonCancellable(() => end(incident, outcome, makeSafe));
+  await incident.nonCancellable(() => end(incident, outcome));
   // Cancelled from Temporal's own UI or CLI: it shows as cancelled there, after everything was made safe.
   if (outcome.how === 'cancelled') throw outcome.error;
 }
@@ -94,13 +83,16 @@ async function attempt(incident: Incident, work: () => Promise<void>): Promise<O
   }
 }
 
-async function end(incident: Incident, { how }: Outcome, makeSafe: Scenario['makeSafe']): Promise<void> {
+async function end(incident: Incident, { how }: Outcome): Promise<void> {
   incident.leave('cancel');
-  const recovered = incident.state.phase === 'recovered';
+  const { state } = incident;
+  const recovered = state.phase === 'recovered';
   const aborted = incident.interrupted?.what === 'abort' && incident.interrupted.resume;
-  const ending = await makeSafe(incident, recovered || aborted);
-  if (!incident.real) incident.settle(how === 'done' ? 'closed' : 'aborted', ending);
-  else if (!recovered) incident.settle('aborted', ending);
+  const said = await incident.settleAll({ recovered, resume: aborted });
+  if (!incident.real) {
+    const ending = [`${state.mode} ended: production was not touched`, ...said].join('; ');
+    incident.settle(how === 'done' ? 'closed' : 'aborted', ending);
+  } else if (!recovered) incident.settle('aborted', said.length > 0 ? said.join('; ') : 'nothing was changed');
   else incident.settle('closed', `closed by ${incident.closedBy}; what is quarantined stays until a person removes it`);
   await report(incident);
 }

@@ -5,7 +5,7 @@ import { onControl, onHost } from './activities.js';
 import type { TestedResult, TestInput, TestRestoreResult } from '../vocabulary/backup-work.js';
 import { problemOf } from './problems.js';
 import { raise, resolve } from './shared/alert.js';
-import { isFailureOf } from './shared/failures.js';
+import { isFailureOf } from '../steps/failure.js';
 
 /** A backup is known to restore when it was restored. */
 

@@ -46,12 +46,7 @@ export function validateDecision(state: IncidentState, decision: Decision): void
   }
   const choice = question.choices.find(({ name }) => name === decision.choice);
   if (!choice) throw new Error(`"${decision.choice}" is not offered here; choose ${question.choices.map(({ name }) => name).join(', ')}.`);
-  if (
-    question.kind === 'approval' &&
-    ['approve', 'only', 'rollback-prepared'].includes(decision.choice) &&
-    state.approvals > 1 &&
-    same(decision.by, state.declaredBy)
-  ) {
+  if (question.kind === 'approval' && !choice.alone && state.approvals > 1 && same(decision.by, state.declaredBy)) {
     throw new Error(`The plan asks for two people: ${state.declaredBy} declared this incident, so somebody else must approve.`);
   }
   if (choice.needs.includes('reason')) demandReason({ ...decision, reason: decision.reason ?? decision.comment });

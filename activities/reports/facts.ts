@@ -1,4 +1,3 @@
-import { scenarioTexts } from '../../plan/scenarios.js';
 import { formatDuration } from '../../vocabulary/units.js';
 import type { IncidentState, Mode, Phase, StepRecord } from '../../vocabulary/incident.js';
 import type { ReportOptions } from './options.js';
@@ -112,7 +111,7 @@ function whyNot({ phase }: IncidentState, seconds: number | null, whileOpen: str
 
 /** What happened, in two or three sentences. */
 export function opening(state: IncidentState, options: ReportOptions): string[] {
-  const title = (scenarioTexts as Record<string, { title: string } | undefined>)[state.scenario]?.title;
+  const { title } = state;
   const about = title ? ` (${title.charAt(0).toLowerCase()}${title.slice(1)})` : '';
   return [
     `On ${formatMoment(state.declaredAt, options.timezone)}, ${state.declaredBy} declared ${state.scenario}${about} for the database ${state.database} of the system ${state.system}.`,

@@ -2,21 +2,7 @@ import type { Command } from 'commander';
 import { Expected, printJson, printLine } from '../output.js';
 import { questionSeen } from '../answer.js';
 import { withLifeboat } from '../session.js';
-import type { Choice } from '../../vocabulary/question.js';
 import { drillOption, incidentOption, ofIncident } from '../which-incident.js';
-
-const choices = [
-  'retry',
-  'skip',
-  'done',
-  'restore',
-  'keep',
-  'only',
-  'rollback-prepared',
-  'roll-back',
-  'approve',
-  'abort',
-] as const satisfies readonly Choice['name'][];
 
 interface Answer {
   reason?: string;
@@ -30,25 +16,25 @@ interface Answer {
 export function register(program: Command): void {
   program
     .command('decide')
-    .description(`answer the open question: ${choices.join(', ')}; lifeboat watch shows which are offered, and what they mean`)
-    .argument('<choice>', choices.join(', '))
+    .description('answer the open question; lifeboat watch shows what is offered, and what it means')
+    .argument('<choice>', 'one that the question offers, such as retry, skip, done, approve, restore; or roll-back, abort')
     .option('--reason <text>', 'why, for the record')
     .option('--to <target>', 'for restore: the target')
     .option('--question <number>', 'the question that you have read; without it, it is shown first', numbered)
     .addOption(drillOption())
     .addOption(incidentOption())
     .action(async (choice: string, { reason, to, question, drill, incident: id }: Answer, command: Command) => {
-      if (!choices.some((one) => one === choice))
-        throw new Expected(`"${choice}" is no choice.`, `There are ${choices.join(', ')}; lifeboat watch shows which are offered now.`);
+      // Which there are, the open question says: they are the scenario's own words.
+      if (!/^[a-z][a-z-]*$/.test(choice)) throw new Expected(`"${choice}" is no choice.`, 'See which are offered now: lifeboat watch');
       refusePlaceholder(reason);
       if (to) (await import('../../vocabulary/target.js')).parseTarget(to);
       await withLifeboat(command, async (lifeboat, globals) => {
         const { by, json, prefix } = globals;
         const incident = lifeboat.incident(drill ? 'drill' : 'real', id);
-        const seen = await questionSeen(incident, choice as Choice['name'], question, globals);
+        const seen = await questionSeen(incident, choice, question, globals);
         const said = await incident.decide({
           by,
-          choice: choice as Choice['name'],
+          choice,
           ...(reason ? { reason } : {}),
           ...(to ? { target: to } : {}),
           ...(seen === undefined ? {} : { question: seen }),

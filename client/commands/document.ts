@@ -14,7 +14,7 @@ export function register(program: Command): void {
       } = command.optsWithGlobals<{ plan?: string; json?: boolean; out?: string }>();
       const [{ formatProblems, loadPlan, PlanError }, { renderDocument }, { writeFile }, { basename }] = await Promise.all([
         import('../../plan/load.js'),
-        import('../../plan/document.js'),
+        import('../../document/document.js'),
         import('node:fs/promises'),
         import('node:path'),
       ]);

@@ -14,27 +14,46 @@ interface StartOptions {
   vacuumFull?: boolean;
 }
 
-/** `lifeboat start <scenario>`: declares an incident, or attaches to the one that is open, and follows it. */
-export function register(program: Command): void {
-  program
+type Options = StartOptions & { wait?: boolean };
+
+/** `lifeboat start NAME`: declares an incident, or attaches to the one that is open, and follows it. */
+export async function register(program: Command): Promise<void> {
+  const start = program
     .command('start')
-    .description('declare an incident and follow it; nothing is changed before the request was checked')
-    .argument('<scenario>', 'the disaster: database-corruption')
-    .option('--database <name>', 'the database; needed when the plan has several')
-    .option('--to <target>', 'restore to: latest, a time with its offset (2026-11-21T03:15:00Z), an LSN, or the label of a backup')
-    .option('--vacuum-full', 'when a repair suffices, rewrite the tables too')
-    .option('--dry-run', 'prove that every step could be done, and change nothing')
-    .option('--detach', 'return as soon as the request was checked')
-    .addOption(new Option('--wait', 'go on following while a person is asked: the default in a terminal').hideHelp())
-    .addOption(new Option('--no-wait', 'return when a person is asked: the default elsewhere').hideHelp())
-    .action(async (scenario: string, options: StartOptions & { wait?: boolean }, command: Command) =>
-      declare(command, scenario, options, options.dryRun ? 'dry-run' : 'real'),
-    );
+    .description('declare an incident and follow it; nothing is changed before the request was checked');
+  await eachScenario(start, (command) =>
+    command
+      .option('--dry-run', 'prove that every step could be done, and change nothing')
+      .option('--detach', 'return as soon as the request was checked')
+      .addOption(new Option('--wait', 'go on following while a person is asked: the default in a terminal').hideHelp())
+      .addOption(new Option('--no-wait', 'return when a person is asked: the default elsewhere').hideHelp())
+      .action(async (options: Options, one: Command) =>
+        declare(one, one.name() as ScenarioName, options, options.dryRun ? 'dry-run' : 'real'),
+      ),
+  );
+}
+
+/**
+ * A command for each scenario, with its own options and help. The scenarios are loaded when somebody starts one: the other commands start without
+ * their weight. `drill`: without what changes production.
+ */
+export async function eachScenario(parent: Command, of: (command: Command) => Command, drill = false): Promise<void> {
+  parent.argument('[scenario]', 'the disaster').action((name: string | undefined) => {
+    const known = parent.commands.map((command) => command.name()).join(', ');
+    if (name === undefined) throw new Expected('Which scenario?', `There is: ${known}`);
+    throw new Expected(`There is no scenario "${name}".`, `There is: ${known}`);
+  });
+  if (!process.argv.includes('start')) return;
+  const { scenarios } = await import('../../scenarios/all.js');
+  for (const { name, title, options, steps } of Object.values(scenarios)) {
+    const command = parent.command(name).description(title);
+    for (const { flags, means, real } of options) if (!drill || !real) command.option(flags, means);
+    of(command).addHelpText('after', `\nSteps: ${steps.map((step) => step.name).join(', ')}`);
+  }
 }
 
 /** Declares, says which incident it is, and follows it. Shared with `drill start`. */
-export async function declare(command: Command, scenario: string, options: StartOptions & { wait?: boolean }, mode: Mode): Promise<void> {
-  const name = await knownScenario(scenario);
+export async function declare(command: Command, scenario: ScenarioName, options: Options, mode: Mode): Promise<void> {
   if (options.to !== undefined) {
     const { parseTarget } = await import('../../vocabulary/target.js');
     const target = parseTarget(options.to);
@@ -48,7 +67,7 @@ export async function declare(command: Command, scenario: string, options: Start
   await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
     if (by === '') throw new Expected('Who declares this incident?', 'Say who you are: --as NAME, or set LIFEBOAT_USER.');
     const database = theDatabase(lifeboat.plan, options.database);
-    const { incident, declared, attached } = await lifeboat.declare(name, {
+    const { incident, declared, attached } = await lifeboat.declare(scenario, {
       database,
       declaredBy: by,
       mode,
@@ -57,7 +76,7 @@ export async function declare(command: Command, scenario: string, options: Start
     });
     const say = json ? (line: string) => process.stderr.write(`${line}\n`) : printLine;
     if (attached) {
-      await joined(incident, declared, { ...options, scenario: name, database, mode }, { command, say });
+      await joined(incident, declared, { ...options, scenario, database, mode }, { command, say });
       return;
     }
     if (mode === 'real')
@@ -134,10 +153,4 @@ async function differences(of: Declared['of'], wanted: StartOptions & Pick<Decla
     ...(wanted.to === undefined || target(wanted.to) === target(of.target) ? [] : [said('target', of.target, wanted.to)]),
     ...(wanted.vacuumFull && !of.vacuumFull ? ['you asked for --vacuum-full, and it was declared without'] : []),
   ];
-}
-
-async function knownScenario(scenario: string): Promise<ScenarioName> {
-  const { scenarioTexts } = await import('../../plan/scenarios.js');
-  if (scenario in scenarioTexts) return scenario as ScenarioName;
-  throw new Expected(`There is no scenario "${scenario}".`, `There is: ${Object.keys(scenarioTexts).join(', ')}`);
 }

@@ -139,11 +139,11 @@ describe('a command that was mistyped', { timeout: 900_000 }, () => {
   const mistyped: [string[], RegExp][] = [
     [[], /No command was given|Usage:/],
     [['strat', 'database-corruption'], /unknown command 'strat'/],
-    [['start'], /missing required argument 'scenario'/],
+    [['start'], /Which scenario\?/],
     [['start', 'database-corruption', '--datbase', 'main'], /unknown option '--datbase'/],
     [['agent'], /required option '--host <name>' not specified/],
     [['agent', '--host', 'db9', '--plan', 'good.yaml'], /The plan has no host \\?"db9\\?"/],
-    [['decide', 'maybe'], /\\?"maybe\\?" is no choice/],
+    [['decide', 'may be'], /\\?"may be\\?" is no choice/],
     [['decide', 'retry', '--question', 'two'], /\\?"two\\?" is not the number of a question/],
     [['decide', 'skip', '--reason', '…'], /That is not a reason yet/],
     [['decide', 'restore', '--to', 'yesterday'], /\\?"yesterday\\?" is not a target/],

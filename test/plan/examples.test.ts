@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { Cron } from 'croner';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { placeOf } from '../../plan/access.js';
-import { renderDocument } from '../../plan/document.js';
+import { renderDocument } from '../../document/document.js';
 import { formatProblems, loadPlan, PlanError } from '../../plan/load.js';
 import type { Plan } from '../../plan/schema.js';
 

@@ -1,4 +1,5 @@
-import { databaseCorruptionSteps, postRecoveryTasks } from '../../plan/scenarios.js';
+import { databaseCorruption } from '../../scenarios/database-corruption.js';
+import { postRecoveryTasks } from '../../scenarios/tasks.js';
 import type { IncidentState, StepRecord } from '../../vocabulary/incident.js';
 
 /** Incidents in each state that people see. Times are seconds after the declaration. */
@@ -16,7 +17,7 @@ export const step = (name: string, from: number, to: number | undefined, more: P
   ...more,
 });
 
-const names = databaseCorruptionSteps.map((one) => one.name);
+const names = databaseCorruption.steps.map((one) => one.name);
 const after = (name: (typeof names)[number]): string[] => names.slice(names.indexOf(name) + 1).filter((one) => one !== 'Repair');
 const tasks = () => postRecoveryTasks.map((task) => ({ ...task }));
 

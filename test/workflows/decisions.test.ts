@@ -1,7 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GaveUp } from '../../lab/wait.js';
-import type { Choice } from '../../vocabulary/question.js';
 import type { IncidentState, Mode, StepRecord } from '../../vocabulary/incident.js';
 import { atOnce } from '../helpers/at-once.js';
 import { type FakeHosts, fakeHosts, type NthCall, type Script, type Staged } from '../helpers/fake-hosts.js';
@@ -76,7 +75,7 @@ async function expectDecided(step: string, choice: string, incident: Staged, mod
   const reason = `because of ${choice}`;
   // From here on all goes well, but for who goes on without the step.
   if (choice !== 'skip' && choice !== 'done') incident.script = before;
-  await incident.answer({ choice: choice as Choice['name'], reason, ...(choice === 'restore' ? { target: 'latest' } : {}) });
+  await incident.answer({ choice, reason, ...(choice === 'restore' ? { target: 'latest' } : {}) });
   const state = await approveAll(incident, only);
   const said = `${step}, ${choice}, ${mode}: ${state.ending ?? ''}`;
   const record = state.steps.find((one) => one.name === step && one.decision !== undefined && one.decision.choice === choice);

@@ -12,8 +12,8 @@ const approval: Question = {
   askedAt: '2026-11-21T03:15:00.000Z',
   choices: [
     { name: 'approve', meaning: 'put it in place', needs: [] },
-    { name: 'restore', meaning: 'to another target', needs: ['target'] },
-    { name: 'abort', meaning: 'end it', needs: ['reason'] },
+    { name: 'restore', meaning: 'to another target', needs: ['target'], alone: true },
+    { name: 'abort', meaning: 'end it', needs: ['reason'], alone: true },
   ],
 };
 
@@ -100,6 +100,11 @@ describe('field note 18: self-approval, and approvals without identity', () => {
   const two = incident({ approvals: 2 });
   test.each(['asha', 'Asha', ' ASHA '])('who declared it may not approve, also as %j', (by) => {
     expect(() => validateDecision(two, { by, choice: 'approve' })).toThrow('The plan asks for two people: asha declared this incident');
+  });
+  test('nor choose what a scenario offers and does not say to be harmless', () => {
+    const choices = [...approval.choices, { name: 'promote', meaning: 'promote it, and lose that much', needs: [] }];
+    const asked = incident({ approvals: 2, question: { ...approval, choices } });
+    expect(() => validateDecision(asked, { by: 'asha', choice: 'promote', question: 3 })).toThrow('somebody else must approve');
   });
   test('somebody else may', () => {
     expect(() => validateDecision(two, { by: 'ben', choice: 'approve', question: 3 })).not.toThrow();
