@@ -1,3 +1,4 @@
+import { recoverCommand } from '../vocabulary/scenario.js';
 import { Command, CommanderError } from 'commander';
 import { exitCodes, Expected, fail } from './output.js';
 import * as abort from './commands/abort.js';
@@ -32,7 +33,7 @@ const program = new Command('lifeboat')
   .configureHelp({ showGlobalOptions: true })
   .addHelpText(
     'after',
-    '\nIn a disaster: lifeboat start database-corruption, then lifeboat watch.\nExit codes: 0 done, 1 problems found, 2 bad input, 3 refused (nothing was changed), 4 a person must decide, 5 not recovered, 6 no answer, 70 a fault of Lifeboat.',
+    `\nIn a disaster: ${recoverCommand}, then lifeboat watch.\nExit codes: 0 done, 1 problems found, 2 bad input, 3 refused (nothing was changed), 4 a person must decide, 5 not recovered, 6 no answer, 70 a fault of Lifeboat.`,
   );
 program.exitOverride();
 

@@ -1,3 +1,4 @@
+import { drillCommand } from '../vocabulary/scenario.js';
 import { formatBytes, formatDuration } from '../vocabulary/units.js';
 import type { Lifeboat } from './lifeboat.js';
 import { settled } from './lifeboat.js';
@@ -13,5 +14,5 @@ export async function estimateRto(lifeboat: Lifeboat, database: string, bytes: n
     const size = bytes === undefined ? '' : `, ${formatBytes(bytes)} today`;
     return `RTO estimate: ${formatDuration(seconds)}, measured by ${state.id}${size}; objective ${formatDuration(objective)}${seconds > objective ? ': NOT MET' : ''}`;
   }
-  return 'RTO estimate: none, since nothing was measured yet. Measure it: lifeboat drill start database-corruption';
+  return `RTO estimate: none, since nothing was measured yet. Measure it: ${drillCommand}`;
 }

@@ -1,3 +1,4 @@
+import { recoverCommand } from '../vocabulary/scenario.js';
 import {
   isGrpcServiceError,
   ServiceError,
@@ -31,7 +32,7 @@ export function explainTemporal(error: unknown): { message: string; hint?: strin
 
 export const noIncident = {
   message: 'No incident is open.',
-  hint: 'See those that were: lifeboat incidents. Declare one: lifeboat start database-corruption',
+  hint: `See those that were: lifeboat incidents. Declare one: ${recoverCommand}`,
   code: exitCodes.badInput,
 };
 

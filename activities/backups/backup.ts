@@ -1,3 +1,4 @@
+import { recoverCommand } from '../../vocabulary/scenario.js';
 import type { Capability } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
@@ -51,7 +52,7 @@ export const backupPhysical = (context: HostContext): Capability<TakeRequest, Ba
       throw failure(
         'Held',
         `no backup is taken of ${database} while it is closed: an incident ended and left it so`,
-        'Recover it (lifeboat start database-corruption), or resume on it as it stands: lifeboat abort --resume',
+        `Recover it (${recoverCommand}), or resume on it as it stands: lifeboat abort --resume`,
       );
     }
     return oneAtATime(cluster, () => takeEverywhere(cluster, { type: type as PhysicalType, run, ...(incident ? { incident } : {}) }));
@@ -156,6 +157,6 @@ function sound(backup: BackupSet): void {
   throw failure(
     'BackupDamaged',
     `damaged pages were found in the database while ${backup.label} was taken`,
-    'The database itself is damaged: lifeboat start database-corruption',
+    `The database itself is damaged: ${recoverCommand}`,
   );
 }

@@ -1,3 +1,4 @@
+import { recoverCommand } from '../../vocabulary/scenario.js';
 import type { LocationPlan } from '../../plan/schema.js';
 import { type Capability, progress } from '../capability.js';
 import type { HostContext } from '../context.js';
@@ -123,7 +124,7 @@ export async function demandArchivable(cluster: Cluster): Promise<void> {
   throw failure(
     'BadRequest',
     `${cluster.database} is at ${now.lsn} of timeline ${now.timeline}, and ${ahead.segment} is archived already, whole: the database came up with less than it had, and nothing that it writes on this timeline can be archived`,
-    'Restore what it had, which gives it a timeline of its own: lifeboat start database-corruption --to latest (or: lifeboat decide skip, and it stays unprotected)',
+    `Restore what it had, which gives it a timeline of its own: ${recoverCommand} --to latest (or: lifeboat decide skip, and it stays unprotected)`,
   );
 }
 

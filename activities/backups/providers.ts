@@ -1,3 +1,4 @@
+import { recoverCommand } from '../../vocabulary/scenario.js';
 import { type BackupKind, kindOf, type BackupListing } from '../../vocabulary/backup.js';
 import { type Capability, looking } from '../capability.js';
 import type { HostContext } from '../context.js';
@@ -39,7 +40,7 @@ function ofKind<Input, Result>(
   const of = (kind: BackupKind): Capability<Input, Result> => {
     const found = pick(providerOf(kind))?.(context);
     if (found) return found;
-    throw failure('BadRequest', `${kind} backups are not restored so`, 'A physical one: lifeboat start database-corruption --to ID');
+    throw failure('BadRequest', `${kind} backups are not restored so`, `A physical one: ${recoverCommand} --to ID`);
   };
   return { rehearse: (input) => of(input.kind).rehearse(input), execute: (input) => of(input.kind).execute(input) };
 }

@@ -1,3 +1,4 @@
+import { drillCommand, recoverCommand } from '../../vocabulary/scenario.js';
 import { dirname } from 'node:path';
 import { readdir } from 'node:fs/promises';
 import { databasesOn } from '../../plan/access.js';
@@ -67,16 +68,16 @@ export const hostFacts = (context: HostContext) =>
       const name = (what: string) => `${database} ${role}: ${what}`;
       await check(name('data directory'), 'Correct dataDirectory in the plan.', () => directoryCheck(cluster));
       await check(name('configuration'), 'Mend it before the server is restarted.', () => configurationCheck(cluster));
-      await check(name('server'), 'Start it; or: lifeboat start database-corruption', () => serverCheck(cluster));
+      await check(name('server'), `Start it; or: ${recoverCommand}`, () => serverCheck(cluster));
       if (role !== 'primary') continue;
-      await check(name('nothing was set back'), 'lifeboat start database-corruption --to latest', () => setBackCheck(cluster));
+      await check(name('nothing was set back'), `${recoverCommand} --to latest`, () => setBackCheck(cluster));
       for (const { what, hint, look } of serverChecks(cluster)) await check(name(what), hint, look);
       await check(name('open'), 'An incident closed it: lifeboat incidents', () => openCheck(cluster));
       if (cluster.plan.backups.physical) {
         await check(name('archiving'), 'Read the log of the server and of the agent.', () => archivingCheck(cluster));
         await check(name('backup age'), 'lifeboat backup create', () => backupAge(cluster));
         await check(name('backups lead to now'), 'lifeboat backup create --full', () => leadsCheck(cluster));
-        await check(name('restore'), 'lifeboat drill start database-corruption', () => restoreCheck(cluster));
+        await check(name('restore'), drillCommand, () => restoreCheck(cluster));
       }
       await check(name('free space'), 'Free space beside the data directory.', async () => {
         const size = await treeBytes(cluster.dataDirectory);
@@ -127,7 +128,7 @@ async function readableSecrets(context: HostContext): Promise<string | Pick<Chec
 async function directoryCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const { directory } = await placeOf(cluster);
   const gone = await whatIsGone(cluster);
-  if (gone) return { result: 'fail', says: gone, hint: 'Restore it: lifeboat start database-corruption' };
+  if (gone) return { result: 'fail', says: gone, hint: `Restore it: ${recoverCommand}` };
   return cluster.named === undefined ? directory : `${directory}, by the link ${cluster.named}`;
 }
 
@@ -135,8 +136,7 @@ async function directoryCheck(cluster: Cluster): Promise<string | Pick<Check, 'r
 async function configurationCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   if (await whatIsGone(cluster)) return { result: 'warn', says: 'not checked: there is no data directory', hint: 'Look at that first.' };
   const gone = await missingConfiguration(cluster);
-  if (gone)
-    return { result: 'fail', says: gone, hint: 'An incident does that (lifeboat start database-corruption); or put them back by hand.' };
+  if (gone) return { result: 'fail', says: gone, hint: `An incident does that (${recoverCommand}); or put them back by hand.` };
   const problem = await configurationProblem(cluster);
   if (problem) throw new Error(`PostgreSQL would not start with it: ${problem}`);
   return 'it is read, and what it names can be read by the owner of the data';
@@ -144,7 +144,7 @@ async function configurationCheck(cluster: Cluster): Promise<string | Pick<Check
 
 /** A plan that no restore works with looks as good as any other until one is tried: here, or by a test of a backup on any host. */
 async function restoreCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
-  const hint = 'lifeboat drill start database-corruption';
+  const hint = drillCommand;
   const proof = await readProof(cluster);
   if (proof?.failed !== undefined)
     return { result: 'fail', says: `the last one failed, at ${proof.at}: ${proof.failed}`, hint: `Mend that, then: ${hint}` };
@@ -168,7 +168,7 @@ async function serverCheck(cluster: Cluster): Promise<string> {
 async function setBackCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const [first] = await missingSince(cluster);
   if (first === undefined) return 'it has all that its canary, its archive and its standbys know of';
-  return { result: 'fail', says: first, hint: 'Restore what it had: lifeboat start database-corruption --to latest' };
+  return { result: 'fail', says: first, hint: `Restore what it had: ${recoverCommand} --to latest` };
 }
 
 async function openCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {

@@ -1,3 +1,4 @@
+import { recoverCommand } from '../../vocabulary/scenario.js';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { onHost } from '../../plan/access.js';
@@ -170,7 +171,7 @@ export async function demandNoIncident({ cluster, component }: Source, what: str
     throw failure(
       'Held',
       `no ${what} of ${component} while it is closed: an incident ended and left it so`,
-      'Recover it (lifeboat start database-corruption), or resume on it as it stands: lifeboat abort --resume',
+      `Recover it (${recoverCommand}), or resume on it as it stands: lifeboat abort --resume`,
     );
   }
 }

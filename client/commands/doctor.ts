@@ -1,3 +1,4 @@
+import { drillCommand } from '../../vocabulary/scenario.js';
 import type { Command } from 'commander';
 import { exitCodes, printJson, printLine } from '../output.js';
 import { globals, theDatabase, withLifeboat } from '../session.js';
@@ -27,9 +28,7 @@ export function register(program: Command): void {
         }
         printLine(estimate);
         printLine(
-          failed > 0
-            ? `${failed} failed, ${warned} to look at.`
-            : `Nothing failed, ${warned} to look at. Rehearse it: lifeboat drill start database-corruption`,
+          failed > 0 ? `${failed} failed, ${warned} to look at.` : `Nothing failed, ${warned} to look at. Rehearse it: ${drillCommand}`,
         );
       });
     });

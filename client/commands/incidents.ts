@@ -1,3 +1,4 @@
+import { corruption } from '../../vocabulary/scenario.js';
 import type { Command } from 'commander';
 import { printJson, printLine } from '../output.js';
 import { globals, withLifeboat } from '../session.js';
@@ -14,7 +15,7 @@ export function register(program: Command): void {
           printJson(incidents);
           return;
         }
-        if (incidents.length === 0) printLine(`No incident and no drill yet. Rehearse one: ${prefix} drill start database-corruption`);
+        if (incidents.length === 0) printLine(`No incident and no drill yet. Rehearse one: ${prefix} drill start ${corruption}`);
         for (const { id, scenario, phase, step, declaredAt, endedAt } of incidents) {
           const at = step !== null && (phase === 'open' || phase === 'waiting') ? `  at "${step}"` : '';
           printLine(

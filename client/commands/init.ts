@@ -1,3 +1,4 @@
+import { drillCommand } from '../../vocabulary/scenario.js';
 import type { Command } from 'commander';
 
 /** `lifeboat init`: writes a first plan from what it finds on this machine, and its JSON schema beside it. Exits 2 when a plan is there already. */
@@ -66,7 +67,7 @@ export function register(program: Command): void {
         ...notes.map((note) => `  - ${note}`),
         `Now edit the lines marked EDIT: objectives, the location of the backups, services, and who is on call.`,
         'Next, type: lifeboat check',
-        'Then, with lifeboat up running: lifeboat backup create --full, and prove the plan by a restore: lifeboat drill start database-corruption',
+        `Then, with lifeboat up running: lifeboat backup create --full, and prove the plan by a restore: ${drillCommand}`,
       ];
       process.stdout.write(`${lines.join('\n')}\n`);
     });

@@ -1,3 +1,4 @@
+import { recoverCommand } from '../../../vocabulary/scenario.js';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { showProgress } from '../../backup-progress.js';
@@ -22,7 +23,7 @@ export function register(backup: Command): void {
   addWhich(
     backup
       .command('restore')
-      .description('restore a dump, files or code; a physical backup is restored by an incident: lifeboat start database-corruption')
+      .description(`restore a dump, files or code; a physical backup is restored by an incident: ${recoverCommand}`)
       .argument('[id]', 'the backup, as `lifeboat backup list` shows it'),
   )
     .option('--file <path>', 'a local dump instead, as pg_dump wrote it')
@@ -88,7 +89,7 @@ async function requestOf(lifeboat: Lifeboat, id: string | undefined, options: Op
   if (of.kind === 'physical') {
     throw new Expected(
       `${id} is a physical backup of ${of.component}: it is restored by an incident, which stops writes, verifies it and puts it in place.`,
-      `lifeboat start database-corruption --database ${of.component} --to ${id}; or try it on scratch: lifeboat backup test`,
+      `${recoverCommand} --database ${of.component} --to ${id}; or try it on scratch: lifeboat backup test`,
     );
   }
   return { ...of, id: id!, ...how };
