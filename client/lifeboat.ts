@@ -22,7 +22,7 @@ import {
   workflowTypeOf,
 } from '../vocabulary/names.js';
 import type { ScenarioName } from '../vocabulary/scenario.js';
-import type { Abort, Approval, Decision } from '../vocabulary/question.js';
+import type { Abort, Decision } from '../vocabulary/question.js';
 import type { AlertsNow, TestedChannel } from '../vocabulary/alert.js';
 import type { Declared, IncidentInput } from '../vocabulary/declaration.js';
 import type { DoctorResult } from '../vocabulary/check.js';
@@ -330,8 +330,9 @@ export class Incident {
   state(): Promise<IncidentState> {
     return this.handle().then((handle) => atOnce(this.temporal, () => handle.query<IncidentState>('state')));
   }
-  approve(approval: Approval): Promise<string> {
-    return this.say('approve', approval);
+  /** The choice of the question that asks whether to go on. */
+  approve(approval: Omit<Decision, 'choice'>): Promise<string> {
+    return this.decide({ ...approval, choice: 'approve' });
   }
   decide(decision: Decision): Promise<string> {
     return this.say('decide', decision);

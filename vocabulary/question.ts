@@ -30,15 +30,11 @@ export interface Question {
   problem?: Problem;
 }
 
-export interface Approval {
+export interface Decision {
   by: string;
+  choice: string;
   /** The question that is answered: an answer without it is refused, but for an abort and a roll-back, which hold whatever is asked. */
   question?: number;
-  comment?: string;
-}
-
-export interface Decision extends Approval {
-  choice: Choice['name'];
   reason?: string;
   target?: string;
 }

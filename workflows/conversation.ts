@@ -17,9 +17,9 @@ import { scenarios } from '../scenarios/all.js';
 import { postRecoveryTasks } from '../scenarios/tasks.js';
 import { describe } from './details.js';
 import { leftAs } from './ending.js';
-import type { Abort, Approval, Close, Note, Decision, Choice, Problem, Question } from '../vocabulary/question.js';
+import type { Abort, Close, Note, Decision, Choice, Problem, Question } from '../vocabulary/question.js';
 import type { Carried, Declared, IncidentInput } from '../vocabulary/declaration.js';
-import { abortUpdate, approveUpdate, closeUpdate, decideUpdate, declaredUpdate, noteUpdate, stateQuery } from './messages.js';
+import { abortUpdate, closeUpdate, decideUpdate, declaredUpdate, noteUpdate, stateQuery } from './messages.js';
 import { whenAhead, whenEnded } from './last-task.js';
 import { problemOf } from './problems.js';
 import { phaseKey } from './search-attributes.js';
@@ -241,9 +241,6 @@ export abstract class Conversation {
       // Whoever joins later asks for what it is to do now: a person may have decided for another target since.
       const { of, ...checked } = this.checked!;
       return { ...checked, of: { ...of, target: this.state.target } };
-    });
-    setHandler(approveUpdate, (approval: Approval) => this.decided({ ...approval, choice: 'approve' }), {
-      validator: (approval: Approval) => validateDecision(this.state, { ...approval, choice: 'approve' }),
     });
     setHandler(decideUpdate, (decision: Decision) => this.decided(decision), {
       validator: (decision: Decision) => validateDecision(this.state, decision),

@@ -246,9 +246,9 @@ export class Incident extends Conversation implements Scene {
     const decision: Decision = this.real
       ? await this.question('approval', text, facts, [...choices, abortChoice(this.state)])
       : { by: this.input.mode, choice: 'approve', reason: 'nothing of production is touched' };
-    const reason = decision.reason ?? decision.comment;
-    record.decision = { by: decision.by, choice: decision.choice, at: now(), ...(reason ? { reason } : {}) };
-    this.finish(record, 'done', `${decision.choice} by ${decision.by}`);
+    const { by, choice, reason } = decision;
+    record.decision = { by, choice, at: now(), ...(reason ? { reason } : {}) };
+    this.finish(record, 'done', `${choice} by ${by}`);
     return decision;
   }
 

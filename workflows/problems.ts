@@ -1,4 +1,5 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
+import { StepFailed } from '../steps/failure.js';
 import type { Problem } from '../vocabulary/question.js';
 
 /** Turns what an activity failed with into words for the person on call. */
@@ -27,7 +28,7 @@ export function problemOf(error: unknown): Problem {
       hint: `Install this version there and start its agent again: lifeboat agent --host ${host ?? 'NAME'}; then: lifeboat decide retry`,
     };
   }
-  if (cause instanceof ApplicationFailure) {
+  if (cause instanceof ApplicationFailure || cause instanceof StepFailed) {
     const hint = (cause.details?.[0] as { hint?: string } | undefined)?.hint;
     return { type: cause.type ?? 'Error', message: cause.message, ...(hint ? { hint } : {}) };
   }

@@ -49,7 +49,7 @@ export function validateDecision(state: IncidentState, decision: Decision): void
   if (question.kind === 'approval' && !choice.alone && state.approvals > 1 && same(decision.by, state.declaredBy)) {
     throw new Error(`The plan asks for two people: ${state.declaredBy} declared this incident, so somebody else must approve.`);
   }
-  if (choice.needs.includes('reason')) demandReason({ ...decision, reason: decision.reason ?? decision.comment });
+  if (choice.needs.includes('reason')) demandReason(decision);
   if (choice.needs.includes('target')) {
     if (!decision.target) throw new Error(`"${decision.choice}" needs a target: --to TIME, --to LSN, or --to BACKUP.`);
     parseTarget(decision.target);

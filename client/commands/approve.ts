@@ -29,7 +29,7 @@ export function register(program: Command): void {
         const seen = await questionSeen(incident, 'approve', question, globals);
         const said = await incident.approve({
           by,
-          ...(reason ? { comment: reason } : {}),
+          ...(reason ? { reason } : {}),
           ...(seen === undefined ? {} : { question: seen }),
         });
         if (json) printJson({ said });

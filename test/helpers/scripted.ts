@@ -65,7 +65,7 @@ export const going: Record<string, (input: never) => unknown> = {
   putBack: () => ({ summary: 'the old one is back', host: 'db1', quarantine: '/data.replaced', bytes: 2000 }),
   putOneBack: () => ({ summary: 'shop alone is as in the copy', host: 'db1', aside: 'shop_old', bytes: 1000, copy: '/data.restored' }),
   putOneAway: () => ({ summary: 'shop is the old database again', host: 'db1', aside: 'shop_new', bytes: 2000, copy: '/data.restored' }),
-  settleOne: () => ({ summary: 'shop is the one out of the copy' }),
+  settleOne: () => ({ summary: 'the database shop is the one out of the copy' }),
   settlePlace: () => ({ summary: 'the damaged database is where it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
   openDatabase: () => ({ summary: 'open', warnings: [] }),
   checkHealth: () => ({ summary: 'healthy' }),

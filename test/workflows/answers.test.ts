@@ -55,7 +55,7 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
     const to = '2026-11-21T03:15:00Z';
     const { taken, refused } = await bothWhileAway(
       ['decide', { by: 'asha', choice: 'restore', target: to, question } as { by: string }],
-      ['approve', { by: 'dee', question } as { by: string }],
+      ['decide', { by: 'dee', choice: 'approve', question } as { by: string }],
     );
     expect(taken.map((one) => one.taken)).toEqual([expect.stringMatching(/^(restore: taken from asha|approve: taken from dee)$/)]);
     expect(refused.map((one) => one.refused)).toEqual([
@@ -74,7 +74,7 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
     const question = (await approval()).question!.id;
     const { taken, refused } = await bothWhileAway(
       ['abort', { by: 'asha', reason: 'the wrong database', resume: false } as { by: string }],
-      ['approve', { by: 'dee', question } as { by: string }],
+      ['decide', { by: 'dee', choice: 'approve', question } as { by: string }],
     );
     expect(taken.map(({ by }) => by)).toContain('asha');
     for (const one of refused) expect(one.refused).toMatch(/is being ended already, by asha/);

@@ -112,7 +112,7 @@ async function approve(handle: WorkflowHandle): Promise<void> {
     'the approval is asked for',
     async () => (await handle.query<{ question?: { id: number } }>('state')).question,
   );
-  await handle.executeUpdate('approve', { args: [{ by: 'asha', question: question.id }] });
+  await handle.executeUpdate('decide', { args: [{ by: 'asha', choice: 'approve', question: question.id }] });
 }
 
 const nothingRuns = async (handle: WorkflowHandle): Promise<boolean> =>

@@ -135,7 +135,12 @@ export const settleOne = (context: HostContext): Capability<OneInput, { summary:
       const { placed } = earlierOf(found, database, whose(incident));
       await dropTemporary(admin, source);
       if (found.some(({ name, open }) => name === source.name && !open)) await admin.query(openStatement(source.name));
-      return { summary: placed === undefined ? `${source.name} is the one that was there` : `${source.name} is the one out of the copy` };
+      return {
+        summary:
+          placed === undefined
+            ? `the database ${source.name} is the one that was there`
+            : `the database ${source.name} is the one out of the copy`,
+      };
     });
   },
 });
