@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import type { IncidentState } from '../vocabulary/incident.js';
+import { type IncidentState, titleOf } from '../vocabulary/incident.js';
 import type { Incident } from './lifeboat.js';
 import { exitCodes, Expected, printLine } from './output.js';
 import type { Globals } from './session.js';
@@ -17,10 +17,20 @@ export async function questionSeen(
   // An abort and a roll-back hold whatever is asked.
   if (given !== undefined || choice === 'abort' || choice === 'roll-back') return given;
   const state = await incident.state();
-  const { question } = state;
+  const offering = state.questions.filter(({ choices }) => choices.some(({ name }) => name === choice));
+  const [question] = offering;
   // What is not asked or not offered is refused by the incident, in its own words.
-  if (!question?.choices.some(({ name }) => name === choice)) return question?.id;
-  const shown = await figures(state, prefix);
+  if (!question) return state.question?.id;
+  if (offering.length > 1) {
+    const asked = offering.map(
+      ({ id, step, lane, text }) => `  ${id}: ${titleOf({ name: step, ...(lane === undefined ? {} : { lane }) })}: ${text}`,
+    );
+    throw new Expected(
+      `Which question is answered? Nothing was. These are open:\n${asked.join('\n')}`,
+      `See them with their figures: ${prefix} watch. Then say which: --question NUMBER`,
+    );
+  }
+  const shown = await figures({ ...state, questions: [question] }, prefix);
   if (json || !process.stdin.isTTY || !process.stdout.isTTY) {
     throw new Expected(
       `Which question is answered? Nothing was. Question ${question.id} is open:\n${shown.join('\n')}`,

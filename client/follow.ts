@@ -45,7 +45,7 @@ export async function follow(incident: Incident, { json, prefix }: Globals, { wa
           printLine(line);
       last = state;
       lastProgress = progress;
-      if (settled(state.phase) || (state.question && !wait)) {
+      if (settled(state.phase) || (state.questions.length > 0 && !wait)) {
         // A view that is higher than the terminal was cut at its top while it was redrawn; what stays is whole.
         draw?.clear();
         for (const line of view ?? []) printLine(line);
@@ -61,7 +61,7 @@ export async function follow(incident: Incident, { json, prefix }: Globals, { wa
 export const colors = (): boolean => process.stdout.isTTY && !process.env['NO_COLOR'];
 
 export function codeOf(state: IncidentState): number {
-  if (state.question) return exitCodes.waiting;
+  if (state.questions.length > 0) return exitCodes.waiting;
   if (state.phase === 'refused') return exitCodes.refused;
   if (state.mode !== 'real' && state.doubts.length > 0) return exitCodes.problems;
   if (state.phase === 'aborted' || state.phase === 'rolled back') return exitCodes.notRecovered;

@@ -314,7 +314,7 @@ export class Incident {
   constructor(
     private readonly temporal: Client,
     private readonly where: string | (() => Promise<Place>),
-    private readonly runId?: string,
+    private runId?: string,
   ) {}
 
   /** The run in which it is now. */
@@ -327,8 +327,13 @@ export class Incident {
     const { workflowId, runId } = await this.locate();
     return this.temporal.workflow.getHandle(workflowId, runId);
   }
-  state(): Promise<IncidentState> {
-    return this.handle().then((handle) => atOnce(this.temporal, () => handle.query<IncidentState>('state')));
+  async state(): Promise<IncidentState> {
+    const handle = await this.handle();
+    const state = await atOnce(this.temporal, () => handle.query<IncidentState>('state'));
+    if (this.runId === undefined || state.leaving?.what !== 'escalate') return state;
+    // It went over into another scenario, which is another run.
+    delete this.runId;
+    return this.state();
   }
   /** The choice of the question that asks whether to go on. */
   approve(approval: Omit<Decision, 'choice'>): Promise<string> {

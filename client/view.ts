@@ -23,14 +23,17 @@ export function renderView(input: ViewInput): string[] {
     ...warnings(context),
     ...notes(context),
     '',
-    ...(state.question ? question(state.question, context) : isOpen(state.phase) ? leaving(context) : ending(context)),
+    ...(state.questions.length > 0 ? asked(context) : isOpen(state.phase) ? leaving(context) : ending(context)),
   ];
 }
 
 /** What is being asked, with its figures and the command for each answer; nothing when nothing is. */
 export function renderQuestion(input: ViewInput): string[] {
-  return input.state.question ? question(input.state.question, contextOf(input)) : [];
+  return asked(contextOf(input));
 }
+
+const asked = (context: Context): string[] =>
+  context.state.questions.flatMap((one, at) => [...(at > 0 ? [''] : []), ...question(one, context)]);
 
 function warnings({ state, paint, glyphs, block }: Context): string[] {
   if (state.warnings.length === 0) return [];

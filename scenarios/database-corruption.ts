@@ -74,7 +74,8 @@ export const databaseCorruption = scenario<(typeof steps)[number]>({
     await incident.do(watch, at);
     await incident.do(reprotect, at);
     await incident.do(release, at);
-    for (const standby of standbys) await incident.do(rebuildStandby, { database, host: standby });
+    const named = (standby: string) => standby;
+    await incident.each(standbys, named, (branch, standby) => branch.do(rebuildStandby, { database, host: standby }));
     await incident.do(report, {});
   },
 });

@@ -23,8 +23,15 @@ export interface Incident<Parts extends Part = Part> {
   do<One extends Parts & AnyStep>(step: One, input: InputOf<One>): Promise<OutputOf<One>>;
   /** Asks a person, and waits for as long as it takes. A drill and a dry run approve themselves, and say so. */
   ask<One extends Parts & AnyQuestion>(question: One, input: One extends Question<string, infer In> ? In : never): Promise<Decision>;
+  /**
+   * The same work on several components or hosts at once; steps and questions bear its name, and each may be asked while the others go on. Ends when
+   * all have ended.
+   */
+  each<T, R>(over: readonly T[], named: (one: T) => string, work: (branch: Incident<Parts>, one: T) => Promise<R>): Promise<R[]>;
   /** The moment from which a component serves again: its RTO. */
   serves(component: string, how: { verified: boolean }): void;
+  /** Goes over into another scenario, with its name, timeline, clock and lock. */
+  escalate(scenario: string): never;
   warn(...lines: string[]): void;
 }
 

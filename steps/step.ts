@@ -36,6 +36,8 @@ export type ControlCalls = Calls<ControlActivities>;
 export interface At {
   /** What was asked for when the incident was declared. */
   readonly request: Readonly<IncidentInput>;
+  /** The branch that takes it, where several run side by side: the name of a component or a host. */
+  readonly lane?: string;
   readonly plan: PlanFacts;
   /** What the incident knows and says: a step adds what it found. */
   readonly state: IncidentState;
@@ -77,8 +79,6 @@ export interface Ending {
 export interface Step<Name extends string, In, Out extends Said> {
   /** As the timeline, `watch`, the document and the tests call it; its type keeps a scenario from taking a step that it has not declared. */
   readonly name: Name;
-  /** With what it is taken on, where it is taken several times. */
-  readonly title?: (input: In) => string;
   /** What it does, as the printed document says it. */
   readonly does: string;
   /** When it is part of the run; always, by default. */

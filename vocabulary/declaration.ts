@@ -29,10 +29,10 @@ export interface IncidentInput {
 export interface Carried {
   state: IncidentState;
   plan: PlanFacts;
-  /** The steps that were taken, with what: for how it ends, and for a roll-back. */
-  taken?: { step: string; input: object }[];
   /** How many questions were asked: the next one is no earlier one again. */
   asked: number;
+  /** It went over from another scenario, and recovers by this one. */
+  goesOn?: true;
   /** This run is to roll back; absent: it waits until it is closed. */
   rollBack?: { by: string; reason: string };
 }

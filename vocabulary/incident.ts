@@ -18,6 +18,8 @@ export type Phase = 'open' | 'waiting' | 'recovered' | 'closed' | 'refused' | 'a
 
 export interface StepRecord {
   name: string;
+  /** The branch that took it, where several run side by side: the name of a component or a host. */
+  lane?: string;
   status: StepStatus;
   startedAt: string;
   endedAt?: string;
@@ -124,6 +126,9 @@ export interface IncidentState {
   /** Names of the scenario's steps that have not been reached. */
   ahead: string[];
   steps: StepRecord[];
+  /** What people are asked now, the oldest first: branches that run side by side may each ask. */
+  questions: Question[];
+  /** The first of them. */
   question?: Question;
   notes: NoteRecord[];
   /** What was lost, in sentences. */
@@ -149,7 +154,7 @@ export interface IncidentState {
   evidence: { file: string; bytes: number; sha256: string }[];
   backup?: { label: string; location: string; takenAt: string };
   /** What was decided of its end, while that is being carried out: nothing else is taken meanwhile. */
-  leaving?: { what: 'abort' | 'roll-back' | 'close' | 'cancel' | 'hand over'; by: string };
+  leaving?: { what: 'abort' | 'roll-back' | 'close' | 'cancel' | 'hand over' | 'escalate'; by: string };
   /** The state that everything was left in, in one sentence. */
   ending?: string;
   /** Where the report was written, on the control worker. */
@@ -169,3 +174,12 @@ export interface Progress {
   bytesTotal?: number;
   secondsLeft?: number;
 }
+
+/** What is asked about this step now. */
+export const questionAbout = ({ questions, steps }: IncidentState, step: StepRecord): Question | undefined =>
+  step === steps.findLast(({ name, lane }) => name === step.name && lane === step.lane)
+    ? questions.find((one) => one.step === step.name && one.lane === step.lane)
+    : undefined;
+
+/** A step as people call it. */
+export const titleOf = ({ name, lane }: Pick<StepRecord, 'name' | 'lane'>): string => (lane === undefined ? name : `${name} ${lane}`);

@@ -22,6 +22,8 @@ export interface Question {
   id: number;
   kind: 'approval' | 'decision';
   step: string;
+  /** The branch that asks, where several run side by side: the name of a component or a host. */
+  lane?: string;
   text: string;
   /** The figures that the person decides on. */
   facts: string[];

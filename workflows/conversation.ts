@@ -13,17 +13,17 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { incidentName } from '../vocabulary/names.js';
-import { scenarios } from '../scenarios/all.js';
+import type { Scenario } from '../scenarios/scenario.js';
 import { postRecoveryTasks } from '../scenarios/tasks.js';
 import { describe } from './details.js';
 import { leftAs } from './ending.js';
-import type { Abort, Close, Note, Decision, Choice, Problem, Question } from '../vocabulary/question.js';
+import type { Abort, Close, Note, Decision, Problem, Question } from '../vocabulary/question.js';
 import type { Carried, Declared, IncidentInput } from '../vocabulary/declaration.js';
 import { abortUpdate, closeUpdate, decideUpdate, declaredUpdate, noteUpdate, stateQuery } from './messages.js';
 import { whenAhead, whenEnded } from './last-task.js';
 import { problemOf } from './problems.js';
 import { phaseKey } from './search-attributes.js';
-import type { IncidentState, Phase, StepRecord } from '../vocabulary/incident.js';
+import { type IncidentState, type Phase, type StepRecord, titleOf } from '../vocabulary/incident.js';
 import { validateAbort, validateClose, validateDecision, validateNote } from './validators.js';
 
 /** What an incident says to people and hears from them: its state, its questions and their answers, notes, abort, roll-back and close. */
@@ -42,7 +42,8 @@ export const now = (): string => new Date().toISOString();
 
 export abstract class Conversation {
   readonly state: IncidentState;
-  private answer: Decision | undefined;
+  /** By the number of the question. */
+  private readonly answers = new Map<number, Decision>();
   protected checked: Declared | undefined;
   private interruption: { what: 'abort' | 'roll-back'; by: string; reason: string; resume: boolean } | undefined;
   private closing: Close | undefined;
@@ -54,16 +55,17 @@ export abstract class Conversation {
    */
   constructor(
     readonly input: IncidentInput,
+    readonly scenario: Scenario,
     private readonly mayRollBack: () => Promise<void>,
   ) {
     const declaredAt = workflowInfo().startTime;
     const { carried } = input;
     this.asked = carried?.asked ?? 0;
-    this.state = carried?.state ?? {
+    this.state = (carried && { ...carried.state, questions: [] }) ?? {
       id: incidentName(input.system, declaredAt, input.mode === 'real' ? 'incident' : 'drill'),
       system: input.system,
       scenario: input.scenario,
-      title: scenarios[input.scenario].title,
+      title: scenario.title,
       database: input.database,
       mode: input.mode,
       phase: 'open',
@@ -72,8 +74,9 @@ export abstract class Conversation {
       target: input.target ?? 'latest',
       objectives: { rtoSeconds: 0, rpoSeconds: 0 },
       approvals: 1,
-      ahead: scenarios[input.scenario].steps.map(({ name }) => name),
+      ahead: scenario.steps.map(({ name }) => name),
       steps: [],
+      questions: [],
       notes: [],
       lost: [],
       rows: [],
@@ -86,45 +89,44 @@ export abstract class Conversation {
       canRollBack: false,
       planDigest: input.planDigest,
     };
+    if (carried?.goesOn)
+      Object.assign(this.state, { scenario: scenario.name, title: scenario.title, ahead: scenario.steps.map(({ name }) => name) });
     if (carried) this.checked = this.declared('accepted');
     this.listen();
   }
 
-  /** Asks a person, and waits for as long as it takes. */
-  async question(kind: Question['kind'], text: string, facts: string[], choices: Choice[], problem?: Problem): Promise<Decision> {
+  /** Asks a person, and waits for as long as it takes; other questions may be open beside. */
+  async question(asked: Omit<Question, 'id' | 'askedAt'>): Promise<{ decision: Decision; askedAt: string }> {
     const id = (this.asked += 1);
-    this.askedAt = now();
-    this.state.question = {
-      id,
-      kind,
-      step: this.current?.name ?? '',
-      text,
-      facts,
-      choices,
-      askedAt: now(),
-      ...(problem ? { problem: numbered(problem, id) } : {}),
-    };
+    const { problem } = asked;
+    const question = { id, ...asked, askedAt: now(), ...(problem ? { problem: numbered(problem, id) } : {}) };
+    this.setQuestions([...this.state.questions, question]);
     this.checked ??= this.declared('waiting', problem);
     this.setPhase('waiting');
-    this.answer = undefined;
     try {
-      const answered = () => this.answer !== undefined;
+      const answered = () => this.answers.has(id);
       if (this.real) await condition(answered);
       else if (!(await condition(answered, '1 hour')) && !answered()) {
         this.interrupt({ what: 'abort', by: 'the drill', reason: 'nobody answered within an hour', resume: false });
         throw new Interrupted('abort');
       }
     } finally {
-      delete this.state.question;
-      this.setPhase('open');
+      this.setQuestions(this.state.questions.filter((one) => one.id !== id));
+      if (this.state.questions.length === 0) this.setPhase('open');
     }
-    const answer = this.answer as unknown as Decision;
-    this.answer = undefined;
+    const decision = this.answers.get(id)!;
+    this.answers.delete(id);
     await this.afterAnswer();
-    return answer;
+    return { decision, askedAt: question.askedAt };
   }
+
+  private setQuestions(questions: Question[]): void {
+    this.state.questions = questions;
+    if (questions[0]) this.state.question = questions[0];
+    else delete this.state.question;
+  }
+
   protected asked: number;
-  protected askedAt = '';
 
   /** What is looked at anew after a person was asked, who may have taken hours. */
   protected abstract afterAnswer(): Promise<void>;
@@ -221,11 +223,11 @@ export abstract class Conversation {
    * How far it is, for who cannot ask a worker. And no workflow task is without a command by it: after an empty one, an update may be replayed in
    * another order than it was taken (temporalio/sdk-rust#1146).
    */
-  protected noteProgress(): void {
+  noteProgress(): void {
     // One that was declared before there was this goes on.
     if (!patched('progress')) return;
     this.changes += 1;
-    upsertMemo({ progress: { step: this.current?.name ?? '', phase: this.state.phase, changes: this.changes } });
+    upsertMemo({ progress: { step: this.current ? titleOf(this.current) : '', phase: this.state.phase, changes: this.changes } });
   }
   private changes = 0;
 
@@ -268,14 +270,15 @@ export abstract class Conversation {
     }
     if (decision.choice === 'abort') return this.aborted({ by: decision.by, reason: decision.reason ?? '', resume: false });
     // Here, and not when the workflow goes on: the next answer may come in the same task of it, and the first one counts.
-    delete this.state.question;
-    this.answer = decision;
+    const question = this.state.questions.find(({ id }) => id === decision.question)!;
+    this.setQuestions(this.state.questions.filter((one) => one !== question));
+    this.answers.set(question.id, decision);
     return `${decision.choice}: taken from ${decision.by}`;
   }
 
   /** It waits for its tasks, without the lock. */
   private get waitsBeside(): boolean {
-    return this.input.carried !== undefined && !this.input.carried.rollBack;
+    return this.input.carried !== undefined && !this.input.carried.rollBack && !this.input.carried.goesOn;
   }
 
   /**
@@ -314,13 +317,15 @@ export abstract class Conversation {
 
   private aborted({ by, reason, resume }: Abort): string {
     this.interrupt({ what: 'abort', by, reason, resume });
-    return resume ? 'aborting: the database is opened and the services are started as they stand' : `aborting: ${leftAs(this.state)}`;
+    return resume
+      ? 'aborting: the database is opened and the services are started as they stand'
+      : `aborting: ${leftAs(this.state, this.scenario)}`;
   }
 
   interrupt(interruption: NonNullable<Conversation['interruption']>): void {
     this.interruption = interruption;
     this.state.leaving = { what: interruption.what, by: interruption.by };
-    delete this.state.question;
+    this.setQuestions([]);
     this.state.notes.push({ at: now(), by: interruption.by, text: `${interruption.what}: ${interruption.reason}` });
     this.scope?.cancel();
   }

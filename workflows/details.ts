@@ -1,5 +1,5 @@
 import { formatDuration } from '../vocabulary/units.js';
-import type { IncidentState, StepRecord } from '../vocabulary/incident.js';
+import { type IncidentState, type StepRecord, titleOf } from '../vocabulary/incident.js';
 
 /** The incident as Temporal's own UI shows it: Markdown, one line for each step, the question on top. */
 export function describe(state: IncidentState): string {
@@ -9,13 +9,12 @@ export function describe(state: IncidentState): string {
   lines.push(
     `Declared by ${state.declaredBy} at ${state.declaredAt}; RTO objective ${formatDuration(state.objectives.rtoSeconds)}, RPO objective ${formatDuration(state.objectives.rpoSeconds)}`,
   );
-  const { question } = state;
-  if (question) {
-    lines.push('', `### Waiting for a person: ${question.text}`);
-    if (question.problem) lines.push(`${question.problem.message}${question.problem.hint ? ` — ${question.problem.hint}` : ''}`);
+  for (const { kind, id, lane, text, facts, choices, problem } of state.questions) {
+    lines.push('', `### Waiting for a person${lane === undefined ? '' : ` (${lane})`}: ${text}`);
+    if (problem) lines.push(`${problem.message}${problem.hint ? ` — ${problem.hint}` : ''}`);
     lines.push(
-      ...question.facts.map((fact) => `- ${fact}`),
-      `Answer with \`lifeboat ${question.kind === 'approval' ? 'approve' : 'decide CHOICE'} --question ${question.id}\`: ${question.choices.map(({ name }) => name).join(', ')}`,
+      ...facts.map((fact) => `- ${fact}`),
+      `Answer with \`lifeboat ${kind === 'approval' ? 'approve' : 'decide CHOICE'} --question ${id}\`: ${choices.map(({ name }) => name).join(', ')}`,
     );
   }
   if (state.ending) lines.push('', state.ending);
@@ -29,5 +28,5 @@ const ticks: Record<StepRecord['status'], string> = { running: '▶', done: '✔
 function line(step: StepRecord): string {
   const took = step.endedAt ? ` (${formatDuration((Date.parse(step.endedAt) - Date.parse(step.startedAt)) / 1000)})` : '';
   const says = step.problem?.message ?? step.summary ?? '';
-  return `- ${ticks[step.status]} **${step.name}**${took}${says ? `: ${says}` : ''}`;
+  return `- ${ticks[step.status]} **${titleOf(step)}**${took}${says ? `: ${says}` : ''}`;
 }

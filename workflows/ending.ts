@@ -1,4 +1,5 @@
 import { isOneDatabase } from '../steps/database/quarantine.js';
+import type { Scenario } from '../scenarios/scenario.js';
 import type { IncidentState } from '../vocabulary/incident.js';
 import type { Choice } from '../vocabulary/question.js';
 import { everyStepOf } from './taken.js';
@@ -6,8 +7,8 @@ import { everyStepOf } from './taken.js';
 /** How an incident leaves everything when a person ends it now: from what was stopped and resumed so far. Pure. */
 
 /** `stopped` also while it is being stopped: what of it was done is not undone by an end. */
-export function writes(state: IncidentState): 'as before' | 'stopped' | 'resumed' {
-  const effects = new Map(everyStepOf(state).map(({ name, leaves }) => [name, leaves]));
+export function writes(state: IncidentState, scenario: Scenario): 'as before' | 'stopped' | 'resumed' {
+  const effects = new Map(everyStepOf(scenario).map(({ name, leaves }) => [name, leaves]));
   const last = state.steps.findLast(({ name, status }) => {
     const leaves = effects.get(name);
     return leaves === 'writes stopped' || (leaves === 'service resumed' && (status === 'done' || status === 'by hand'));
@@ -17,17 +18,19 @@ export function writes(state: IncidentState): 'as before' | 'stopped' | 'resumed
 }
 
 /** Services and database do not run until somebody resumes them. */
-export const staysStopped = (state: IncidentState): boolean => state.mode === 'real' && writes(state) === 'stopped';
+const staysStopped = (state: IncidentState, scenario: Scenario): boolean => state.mode === 'real' && writes(state, scenario) === 'stopped';
 
 /** Where nothing is resumed. */
-export function leftAs(state: IncidentState): string {
+export function leftAs(state: IncidentState, scenario: Scenario): string {
   if (state.mode !== 'real') return 'production is not touched';
-  return { 'as before': 'nothing was changed', stopped: 'writes stay stopped', resumed: 'the service goes on as it stands' }[writes(state)];
+  return { 'as before': 'nothing was changed', stopped: 'writes stay stopped', resumed: 'the service goes on as it stands' }[
+    writes(state, scenario)
+  ];
 }
 
-export const abortChoice = (state: IncidentState): Choice => ({
+export const abortChoice = (state: IncidentState, scenario: Scenario): Choice => ({
   name: 'abort',
-  meaning: `end the incident; ${leftAs(state)}${staysStopped(state) ? ' unless you say --resume' : ''}`,
+  meaning: `end the incident; ${leftAs(state, scenario)}${staysStopped(state, scenario) ? ' unless you say --resume' : ''}`,
   needs: ['reason'],
   alone: true,
 });

@@ -1,20 +1,21 @@
 import { CancellationScope, CancelledFailure, isCancellation } from '@temporalio/workflow';
 import type { Scenario } from '../scenarios/scenario.js';
+import { Escalated } from './branch.js';
 import { Incident } from './incident.js';
 import type { IncidentInput } from '../vocabulary/declaration.js';
 import type { IncidentState } from '../vocabulary/incident.js';
 
 /** Turns a scenario into the workflow of an incident. */
-export function workflowOf({ recover }: Scenario) {
+export function workflowOf(scenario: Scenario) {
   return async (input: IncidentInput): Promise<IncidentState> => {
-    const incident: Incident = new Incident(input, async () => {
+    const incident: Incident = new Incident(input, scenario, async () => {
       // What was said before this run began is heard while it is being made.
       await Promise.resolve();
       await incident.mayUndo();
     });
     try {
       await incident.readPlan();
-      await carryOut(incident, recover);
+      await carryOut(incident, scenario.recover);
     } finally {
       await incident.nonCancellable(() => incident.finished());
     }
@@ -48,12 +49,13 @@ async function begin(incident: Incident, recover: Scenario['recover']): Promise<
     incident.interrupt({ what: 'roll-back', ...carried.rollBack, resume: true });
     return { how: 'roll-back' };
   }
-  if (carried) {
+  if (carried && !carried.goesOn) {
     incident.show();
     const waited = await attempt(incident, () => incident.untilClosed());
     return incident.wentBack ? 'elsewhere' : waited;
   }
-  const outcome = await attempt(incident, () => recover(incident));
+  const outcome = await attempt(incident, () => recover(incident.main));
+  if (outcome.how === 'escalated') return incident.goOver(outcome.into);
   if (outcome.how !== 'done' || !incident.real) return outcome;
   const verified =
     incident.state.measured.rtoSeconds !== null ? 'the service is verified' : 'the service was resumed by hand and is NOT verified';
@@ -70,7 +72,7 @@ async function begin(incident: Incident, recover: Scenario['recover']): Promise<
   return 'elsewhere';
 }
 
-type Outcome = { how: 'done' | 'abort' | 'roll-back' } | { how: 'cancelled'; error: unknown };
+type Outcome = { how: 'done' | 'abort' | 'roll-back' } | { how: 'cancelled'; error: unknown } | { how: 'escalated'; into: string };
 
 async function attempt(incident: Incident, work: () => Promise<void>): Promise<Outcome> {
   try {
@@ -79,6 +81,7 @@ async function attempt(incident: Incident, work: () => Promise<void>): Promise<O
   } catch (error) {
     if (incident.interrupted) return { how: incident.interrupted.what };
     if (isCancellation(error)) return { how: 'cancelled', error };
+    if (error instanceof Escalated) return { how: 'escalated', into: error.scenario };
     throw error;
   }
 }

@@ -1,4 +1,3 @@
-import { scenarios } from '../scenarios/all.js';
 import type { Scenario } from '../scenarios/scenario.js';
 import { type AnyStep, isStep, type OnDatabase } from '../steps/step.js';
 import type { IncidentState } from '../vocabulary/incident.js';
@@ -6,20 +5,21 @@ import type { PlanFacts } from '../vocabulary/plan-facts.js';
 
 /** The steps of an incident, found again by what its timeline says of them: it may have begun in another run. Pure. */
 
-export const scenarioOf = ({ scenario }: Pick<IncidentState, 'scenario'>): Scenario => scenarios[scenario as keyof typeof scenarios];
-
 /** In the order in which they were begun (the last time, where it was several), each with the database and the host that it was taken on. */
-export function takenSteps(state: IncidentState, { primary }: Pick<PlanFacts, 'primary'>): { step: AnyStep; on: OnDatabase }[] {
-  const all = scenarioOf(state).steps.filter(isStep);
-  const taken = state.steps.flatMap(({ name, host = primary }) => {
-    const step = all.find((one) => one.name === name || (one.title && name.startsWith(`${one.name} `)));
-    return step ? [{ step, on: { database: state.database, host } }] : [];
+export function takenSteps(
+  scenario: Scenario,
+  state: IncidentState,
+  { primary }: Pick<PlanFacts, 'primary'>,
+): { step: AnyStep; lane: string | undefined; on: OnDatabase }[] {
+  const all = scenario.steps.filter(isStep);
+  const taken = state.steps.flatMap(({ name, lane, host = primary }) => {
+    const step = all.find((one) => one.name === name);
+    return step ? [{ step, lane, on: { database: state.database, host } }] : [];
   });
-  return taken.filter(({ step, on }, index) => !taken.slice(index + 1).some((later) => later.step === step && later.on.host === on.host));
+  const same = (one: (typeof taken)[number], other: (typeof taken)[number]) =>
+    one.step === other.step && one.lane === other.lane && one.on.host === other.on.host;
+  return taken.filter((one, index) => !taken.slice(index + 1).some((later) => same(one, later)));
 }
 
 /** Those of its roll-back, too. */
-export const everyStepOf = (state: Pick<IncidentState, 'scenario'>): AnyStep[] =>
-  scenarioOf(state)
-    .steps.filter(isStep)
-    .flatMap((step) => [step, ...(step.undo ?? [])]);
+export const everyStepOf = ({ steps }: Scenario): AnyStep[] => steps.filter(isStep).flatMap((step) => [step, ...(step.undo ?? [])]);

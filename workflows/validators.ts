@@ -1,5 +1,5 @@
 import { parseTarget } from '../vocabulary/target.js';
-import type { Abort, Close, Decision, Note } from '../vocabulary/question.js';
+import type { Abort, Close, Decision, Note, Question } from '../vocabulary/question.js';
 import type { IncidentState } from '../vocabulary/incident.js';
 
 /** What a person may say to an incident. Synchronous, so that what is refused leaves no trace in history. Each throws a sentence for that person. */
@@ -22,6 +22,8 @@ const going = { abort: 'is being ended', 'roll-back': 'is about to be rolled bac
 /** Of two who say how it ends, the first counts: the second is told so, and not that theirs was taken. */
 function demandUndecided({ id, leaving }: IncidentState): void {
   if (leaving?.what === 'hand over') throw new Error(`Incident ${id} recovered this very moment, and nothing was taken: say it again.`);
+  if (leaving?.what === 'escalate')
+    throw new Error(`Incident ${id} goes over into another scenario this very moment, and nothing was taken: say it again.`);
   if (leaving)
     throw new Error(`Incident ${id} ${going[leaving.what]} already, by ${leaving.by}: follow it with lifeboat watch --incident ${id}`);
 }
@@ -34,16 +36,7 @@ export function validateDecision(state: IncidentState, decision: Decision): void
     demandReason(decision);
     return;
   }
-  const { question } = state;
-  if (!question) {
-    const answered = decision.question === undefined ? '' : `Question ${decision.question} is not open: it may have been answered. `;
-    throw new Error(`${answered}Nothing is being asked now. See where it is: lifeboat watch`);
-  }
-  if (decision.question !== undefined && decision.question !== question.id) {
-    throw new Error(
-      `Question ${decision.question} ${decision.question < question.id ? 'was answered already' : 'was not asked yet'}; question ${question.id} is open now: ${question.text}`,
-    );
-  }
+  const question = questionOf(state, decision);
   const choice = question.choices.find(({ name }) => name === decision.choice);
   if (!choice) throw new Error(`"${decision.choice}" is not offered here; choose ${question.choices.map(({ name }) => name).join(', ')}.`);
   if (question.kind === 'approval' && !choice.alone && state.approvals > 1 && same(decision.by, state.declaredBy)) {
@@ -57,6 +50,26 @@ export function validateDecision(state: IncidentState, decision: Decision): void
   // Who answers must have seen what is asked: between their look and their answer another person may have answered, and a new one been asked.
   if (decision.question === undefined && decision.choice !== 'abort')
     throw new Error(`Say which question you answer, when you have read it: --question ${question.id}. It is: ${question.text}`);
+}
+
+/** The open question that is answered. */
+function questionOf({ questions }: IncidentState, { question: id, choice }: Decision): Question {
+  const [first] = questions;
+  if (!first) {
+    const answered = id === undefined ? '' : `Question ${id} is not open: it may have been answered. `;
+    throw new Error(`${answered}Nothing is being asked now. See where it is: lifeboat watch`);
+  }
+  const open = questions
+    .map((one) => `question ${one.id} is open now${one.lane === undefined ? '' : ` (${one.lane})`}: ${one.text}`)
+    .join('; ');
+  if (id === undefined) {
+    // Whoever ends it answers none of them.
+    if (questions.length === 1 || choice === 'abort') return first;
+    throw new Error(`Several questions are open. Say which one you answer, when you have read it: --question NUMBER; ${open}`);
+  }
+  const question = questions.find((one) => one.id === id);
+  if (question) return question;
+  throw new Error(`Question ${id} ${id < questions.at(-1)!.id ? 'was answered already' : 'was not asked yet'}; ${open}`);
 }
 
 function demandReason({ choice, reason }: { choice: string; reason?: string | undefined }): void {
@@ -77,7 +90,7 @@ export function validateNote(state: IncidentState, { by, text, task }: Note): vo
   demandName(by);
   if (text.trim() === '') throw new Error('A note needs a text.');
   // What it knows goes over to where it waits for its tasks: what is said in between would stay behind.
-  if (state.leaving?.what === 'hand over') demandUndecided(state);
+  if (state.leaving?.what === 'hand over' || state.leaving?.what === 'escalate') demandUndecided(state);
   if (!['open', 'waiting', 'recovered'].includes(state.phase))
     throw new Error(`Incident ${state.id} is ${state.phase}, and its report is written: a note would be in no report.`);
   if (task && !state.tasks.some(({ name }) => name === task))

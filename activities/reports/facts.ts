@@ -1,5 +1,5 @@
 import { formatDuration } from '../../vocabulary/units.js';
-import type { IncidentState, Mode, Phase, StepRecord } from '../../vocabulary/incident.js';
+import { type IncidentState, type Mode, type Phase, type StepRecord, titleOf } from '../../vocabulary/incident.js';
 import type { ReportOptions } from './options.js';
 import { sentence } from './text.js';
 import { formatMoment, secondsBetween } from './times.js';
@@ -120,6 +120,11 @@ export function opening(state: IncidentState, options: ReportOptions): string[] 
   ];
 }
 
+const asked = ({ questions, steps }: IncidentState): string =>
+  questions.length === 0
+    ? `at the step “${steps.at(-1)?.name ?? ''}”.`
+    : questions.map((one) => `at the step “${titleOf({ ...one, name: one.step })}”: ${sentence(one.text)}`).join(' And ');
+
 function outcome(state: IncidentState, now: Date): string {
   const { rtoSeconds } = state.measured;
   const word = rehearsal(state.mode)?.word.toLowerCase();
@@ -128,7 +133,7 @@ function outcome(state: IncidentState, now: Date): string {
     case 'open':
       return `The recovery has been running for ${lasted}, and is at the step “${state.steps.at(-1)?.name ?? 'none yet'}”.`;
     case 'waiting':
-      return `The recovery has been running for ${lasted}, and waits for a person at the step “${state.question?.step ?? state.steps.at(-1)?.name ?? ''}”${state.question ? `: ${sentence(state.question.text)}` : '.'}`;
+      return `The recovery has been running for ${lasted}, and waits for a person ${asked(state)}`;
     case 'refused':
       return 'The request was refused, and nothing was changed.';
     case 'aborted':

@@ -1,4 +1,4 @@
-import type { IncidentState, StepRecord } from '../../vocabulary/incident.js';
+import { questionAbout, type IncidentState, type StepRecord } from '../../vocabulary/incident.js';
 
 /** What a step's time was spent on: the parts of its bar in the timeline. */
 export type SegmentKind = 'work' | 'rehearsed' | 'failed' | 'waiting' | 'skipped' | 'by hand';
@@ -32,8 +32,8 @@ type Wait = Pick<Segment, 'from' | 'to'>;
 
 function waitOf(step: StepRecord, state: IncidentState, now: Date): Wait | undefined {
   const start = Date.parse(step.startedAt);
-  const { question } = state;
-  if (question?.step === step.name && step === state.steps.findLast((one) => one.name === question.step)) {
+  const question = questionAbout(state, step);
+  if (question) {
     return { from: Math.max(start, Date.parse(question.askedAt)), to: now.getTime() };
   }
   // A decision may know when it was asked for. Without that, a step without a problem waited from its start.

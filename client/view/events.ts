@@ -2,7 +2,7 @@ import { formatStep, isOpen, phaseText, rehearsal, verdicts } from '../../activi
 import { oneLine, sentence } from '../../activities/reports/text.js';
 import { formatClock, secondsBetween } from '../../activities/reports/times.js';
 import { formatBytes, formatDuration } from '../../vocabulary/units.js';
-import type { IncidentState, Progress, StepRecord } from '../../vocabulary/incident.js';
+import { type IncidentState, type Progress, questionAbout, type StepRecord, titleOf } from '../../vocabulary/incident.js';
 import type { Question } from '../../vocabulary/question.js';
 import { answerCommand, ofThis } from './answers.js';
 import { ascii, unicode, type Glyphs } from './glyphs.js';
@@ -33,12 +33,14 @@ export function renderEvents(
   return [
     ...(previous ? [] : [line(next.declaredAt, declared(next))]),
     ...next.steps.flatMap((step, at) =>
-      stepEvents(previous?.steps[at], step, glyphs, next.question?.step === step.name).map(([when, text]) => line(when, text)),
+      stepEvents(previous?.steps[at], step, glyphs, questionAbout(next, step) !== undefined).map(([when, text]) => line(when, text)),
     ),
     ...progressEvents(progress).map((text) => line(now, text)),
     ...next.warnings.slice(previous?.warnings.length ?? 0).map((text) => line(now, `${glyphs.warning} warning: ${text}`)),
     ...next.notes.slice(previous?.notes.length ?? 0).map((note) => line(note.at, `note by ${note.by}: ${note.text}`)),
-    ...(next.question && next.question.id !== previous?.question?.id ? asked(next.question, next, glyphs, commandPrefix, line) : []),
+    ...next.questions
+      .filter(({ id }) => !previous?.questions.some((one) => one.id === id))
+      .flatMap((question) => asked(question, next, glyphs, commandPrefix, line)),
     ...(previous?.phase !== next.phase ? phaseEvents(next, now, line, commandPrefix, glyphs.ellipsis) : []),
   ];
 }
@@ -51,11 +53,11 @@ function declared(state: IncidentState): string {
 function stepEvents(before: StepRecord | undefined, step: StepRecord, glyphs: Glyphs, isAsked: boolean): [string, string][] {
   const events: [string, string][] = [];
   const sign = glyphs.steps[step.status];
-  if (!before) events.push([step.startedAt, `${glyphs.steps.running} ${step.name}${step.host ? ` on ${step.host}` : ''}`]);
+  if (!before) events.push([step.startedAt, `${glyphs.steps.running} ${titleOf(step)}${step.host ? ` on ${step.host}` : ''}`]);
   else if (step.attempts > before.attempts)
     events.push([
       step.decision?.at ?? step.startedAt,
-      `${glyphs.steps.running} ${step.name}: attempt ${step.attempts}${step.decision ? `, decided by ${step.decision.by}` : ''}`,
+      `${glyphs.steps.running} ${titleOf(step)}: attempt ${step.attempts}${step.decision ? `, decided by ${step.decision.by}` : ''}`,
     ]);
   if (step.status !== 'running' && (before?.status !== step.status || before.attempts !== step.attempts)) {
     const at = step.endedAt ?? step.startedAt;
@@ -66,7 +68,10 @@ function stepEvents(before: StepRecord | undefined, step: StepRecord, glyphs: Gl
       .filter((part) => part !== undefined)
       .map(sentence)
       .join(' ');
-    events.push([at, `${sign} ${step.name}: ${step.status}${step.rehearsed ? ' (rehearsed)' : ''}${by}${took}${says ? `: ${says}` : ''}`]);
+    events.push([
+      at,
+      `${sign} ${titleOf(step)}: ${step.status}${step.rehearsed ? ' (rehearsed)' : ''}${by}${took}${says ? `: ${says}` : ''}`,
+    ]);
   }
   return events;
 }
@@ -96,7 +101,10 @@ type Line = (at: string, text: string) => string;
 function asked(question: Question, state: IncidentState, glyphs: Glyphs, commandPrefix: string, line: Line): string[] {
   const { problem } = question;
   return [
-    line(question.askedAt, `${glyphs.steps.waiting} ${question.kind} needed at "${question.step}": ${question.text}`),
+    line(
+      question.askedAt,
+      `${glyphs.steps.waiting} ${question.kind} needed at "${titleOf({ ...question, name: question.step })}": ${question.text}`,
+    ),
     ...(problem ? [`    ${oneLine(sentence(problem.message))}${problem.hint ? ` Hint: ${oneLine(problem.hint)}` : ''}`] : []),
     ...question.facts.map((fact) => `    ${glyphs.dot} ${oneLine(fact)}`),
     '    Type one of these:',

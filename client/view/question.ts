@@ -1,6 +1,7 @@
 import { oneLine } from '../../activities/reports/text.js';
 import { secondsBetween } from '../../activities/reports/times.js';
 import { formatDuration } from '../../vocabulary/units.js';
+import { titleOf } from '../../vocabulary/incident.js';
 import type { Question } from '../../vocabulary/question.js';
 import { answerCommand, whatToFillIn } from './answers.js';
 import type { Context } from './context.js';
@@ -14,7 +15,11 @@ export function question(asked: Question, context: Context): string[] {
   const fill = whatToFillIn(asked.choices, glyphs.ellipsis);
   return [
     paint.yellow(glyphs.line.repeat(width)),
-    paint.bold(paint.yellow(` ${context.fit(`${glyphs.steps.waiting} ${kind}: ${oneLine(asked.step)} (asked ${since} ago)`, width - 2)}`)),
+    paint.bold(
+      paint.yellow(
+        ` ${context.fit(`${glyphs.steps.waiting} ${kind}: ${oneLine(titleOf({ ...asked, name: asked.step }))} (asked ${since} ago)`, width - 2)}`,
+      ),
+    ),
     ...context.block(oneLine(asked.text), ' ').map(paint.bold),
     ...(problem
       ? [

@@ -2,7 +2,7 @@ import { formatStep, stepSeconds } from '../../activities/reports/facts.js';
 import { oneLine } from '../../activities/reports/text.js';
 import { secondsBetween } from '../../activities/reports/times.js';
 import { formatBytes, formatDuration } from '../../vocabulary/units.js';
-import type { Progress, StepRecord } from '../../vocabulary/incident.js';
+import { type Progress, questionAbout, type StepRecord, titleOf } from '../../vocabulary/incident.js';
 import { columns, pad, padLeft } from './columns.js';
 import type { Context } from './context.js';
 import { bar } from './glyphs.js';
@@ -10,7 +10,7 @@ import { bar } from './glyphs.js';
 /** One line for each step: its sign, its name, how long, and what was found or done. */
 export function steps(context: Context): string[] {
   const { state, width } = context;
-  const names = [...state.steps.map((step) => oneLine(step.name)), ...state.ahead.map(oneLine)];
+  const names = [...state.steps.map((step) => oneLine(titleOf(step))), ...state.ahead.map(oneLine)];
   const nameWidth = Math.min(Math.max(8, ...names.map(columns)), Math.floor(width * 0.38));
   const running = state.steps.findLast((step) => step.status === 'running' && !isAsked(step, context));
   return [
@@ -29,7 +29,7 @@ function stepLine(step: StepRecord, context: Context, nameWidth: number): string
   const seconds = stepSeconds(step, now);
   const took = padLeft(seconds === undefined ? '' : formatStep(seconds), 7);
   const sign = pad(asked && step.status !== 'failed' ? glyphs.steps.waiting : glyphs.steps[step.status], 2);
-  const name = pad(context.fit(oneLine(step.name), nameWidth), nameWidth);
+  const name = pad(context.fit(oneLine(titleOf(step)), nameWidth), nameWidth);
   const summary = context.fit(summaryOf(step, context, asked), width - nameWidth - 15);
   const color =
     asked && step.status !== 'failed'
@@ -42,7 +42,7 @@ function stepLine(step: StepRecord, context: Context, nameWidth: number): string
 function summaryOf(step: StepRecord, { state, now }: Context, asked: boolean): string {
   if (asked) {
     const tried = step.status !== 'failed' ? '' : step.attempts > 1 ? `failed, ${step.attempts} attempts; ` : 'failed; ';
-    return `${tried}waits for a person, ${formatDuration(secondsBetween(state.question!.askedAt, now))}`;
+    return `${tried}waits for a person, ${formatDuration(secondsBetween(questionAbout(state, step)!.askedAt, now))}`;
   }
   const { decision } = step;
   const words = [
@@ -63,8 +63,7 @@ function decidedAs({ status, decision }: StepRecord): string {
   return status === 'by hand' ? 'done by hand' : status;
 }
 
-const isAsked = (step: StepRecord, { state }: Context): boolean =>
-  state.question?.step === step.name && step === state.steps.findLast((one) => one.name === step.name);
+const isAsked = (step: StepRecord, { state }: Context): boolean => questionAbout(state, step) !== undefined;
 
 /** The question says the problem of its own step, in full. */
 function problemLines(step: StepRecord, context: Context): string[] {

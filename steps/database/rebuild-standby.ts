@@ -4,7 +4,6 @@ import { type OnDatabase, step } from '../step.js';
 
 export const rebuildStandby = step({
   name: 'Rebuild standby',
-  title: ({ host }: OnDatabase) => `Rebuild standby ${host}`,
   does: 'Each standby is looked at: it follows the database as it is now, or is rebuilt from it, and streams.',
   when: 'there are standbys',
   here(plan, database) {

@@ -126,10 +126,13 @@ describe('the view', () => {
 
   it('has an ASCII form', () => {
     for (const state of Object.values(all)) {
-      const own = draw({ ...state, question: state.question && { ...state.question, text: 'What now?' } } as IncidentState, {
-        ascii: true,
-        progress: restoring(50),
-      });
+      const own = draw(
+        { ...state, questions: state.questions.map((one) => ({ ...one, text: 'What now?' })) },
+        {
+          ascii: true,
+          progress: restoring(50),
+        },
+      );
       expect(own.match(/[^\n -~]/g)).toBeNull();
     }
   });

@@ -8,7 +8,7 @@ import { until } from '../../lab/wait.js';
 import { incidentWorkflowId } from '../../vocabulary/names.js';
 import type { IncidentState } from '../../vocabulary/incident.js';
 import { contents, expectInService, expectNothingBeside, expectQuarantined, expectReports, orderIds } from '../helpers/end-state.js';
-import { lifeboatOf, stateOf, story } from '../helpers/incident.js';
+import { lifeboatOf, stateOf, stepNames, story } from '../helpers/incident.js';
 import type { Before } from './disaster.js';
 
 /** What an incident says of itself that its end is compared with. `run`: by which its backup is known. */
@@ -52,10 +52,7 @@ async function expectPlainSuccess(lab: Lab, before: Before): Promise<IncidentSta
     expect(step.problem, `the problem of ${step.name}`).toBeUndefined();
     if (step.name !== 'Approve') expect(step.decision, `what was decided about ${step.name}`).toBeUndefined();
   }
-  expect(
-    state.steps.map(({ name }) => name),
-    'steps',
-  ).toEqual([
+  expect(stepNames(state), 'steps').toEqual([
     ...['Check the request', 'Stop writes', 'Save evidence', 'Assess the damage'],
     ...(restored ? ['Choose the backup', 'Restore beside', 'Verify the restored copy', 'Approve', 'Put it in place'] : ['Repair']),
     ...['Resume the service', 'Watch', 'Re-protect', 'Release', ...(lab.standby ? [`Rebuild standby ${lab.standby.host}`] : []), 'Report'],

@@ -6,7 +6,7 @@ import type { CliResult, Lab } from '../../lab/lab.js';
 import { GaveUp, until } from '../../lab/wait.js';
 import { loadPlan } from '../../plan/load.js';
 import type { Declared } from '../../vocabulary/declaration.js';
-import type { IncidentState, Mode, Phase } from '../../vocabulary/incident.js';
+import { type IncidentState, type Mode, type Phase, titleOf } from '../../vocabulary/incident.js';
 import type { Question } from '../../vocabulary/question.js';
 
 /** Going through an incident as on-call does: declare it, wait for what it asks, answer. What fails says how the incident stands. */
@@ -199,7 +199,7 @@ export const step = (state: IncidentState, name: string) => {
   if (!found) throw new Error(`there was no step "${name}"; there were ${state.steps.map((one) => one.name).join(', ')}`);
   return found;
 };
-export const stepNames = (state: IncidentState): string[] => state.steps.map(({ name }) => name);
+export const stepNames = (state: IncidentState): string[] => state.steps.map(titleOf);
 
 /** How the incident stands and what everybody's log says last: for the message of a failed test. */
 export async function story(lab: Lab, mode: Mode = 'real'): Promise<string> {

@@ -28,6 +28,7 @@ const base: IncidentState = {
   database: 'main',
   mode: 'real',
   phase: 'open',
+  questions: [],
   declaredBy: 'asha',
   declaredAt,
   target: 'latest',
@@ -169,25 +170,27 @@ export const waitingForApproval: IncidentState = {
   backup,
   measured: { rtoSeconds: null, rpoSeconds: 4.2 },
   lost: ['Writes between 03:14:58 and 03:15:02 UTC: 4.2 seconds.'],
-  question: {
-    id: 2,
-    kind: 'approval',
-    step: 'Approve',
-    text: 'Put the restored copy in place of the damaged database?',
-    facts: [
-      'The copy reaches 03:14:58 UTC: 4.2 seconds of writes are lost.',
-      'Row counts: 4 of 4 tables as expected.',
-      'amcheck found nothing; 2 of 2 queries gave the value of the plan.',
-      'The damaged data directory, 24.5 GB, is kept in quarantine.',
-    ],
-    choices: [
-      { name: 'approve', meaning: 'The restored copy takes the place of the damaged one, and the services are resumed.', needs: [] },
-      { name: 'restore', meaning: 'Restores again, to another target time.', needs: ['target'] },
-      { name: 'reject', meaning: 'Nothing is put in place; you are asked what to do instead.', needs: ['reason'] },
-      { name: 'abort', meaning: 'Stops the recovery. Writes stay stopped.', needs: ['reason'] },
-    ],
-    askedAt: at(466),
-  },
+  questions: [
+    {
+      id: 2,
+      kind: 'approval',
+      step: 'Approve',
+      text: 'Put the restored copy in place of the damaged database?',
+      facts: [
+        'The copy reaches 03:14:58 UTC: 4.2 seconds of writes are lost.',
+        'Row counts: 4 of 4 tables as expected.',
+        'amcheck found nothing; 2 of 2 queries gave the value of the plan.',
+        'The damaged data directory, 24.5 GB, is kept in quarantine.',
+      ],
+      choices: [
+        { name: 'approve', meaning: 'The restored copy takes the place of the damaged one, and the services are resumed.', needs: [] },
+        { name: 'restore', meaning: 'Restores again, to another target time.', needs: ['target'] },
+        { name: 'reject', meaning: 'Nothing is put in place; you are asked what to do instead.', needs: ['reason'] },
+        { name: 'abort', meaning: 'Stops the recovery. Writes stay stopped.', needs: ['reason'] },
+      ],
+      askedAt: at(466),
+    },
+  ],
 };
 
 const problem = {
@@ -201,22 +204,24 @@ export const failedStep: IncidentState = {
   steps: [...untilRestore, step('Restore beside', 71.1, 214, { status: 'failed', host: 'db1', attempts: 3, problem })],
   ahead: after('Restore beside'),
   evidence,
-  question: {
-    id: 1,
-    kind: 'decision',
-    step: 'Restore beside',
-    text: 'The step “Restore beside” failed 3 times. What now?',
-    facts: ['Nothing was put in place. The damaged database is stopped for writes and otherwise untouched.'],
-    problem,
-    choices: [
-      { name: 'retry', meaning: 'Tries the step again.', needs: [] },
-      { name: 'restore', meaning: 'Restores to another target time.', needs: ['target'] },
-      { name: 'skip', meaning: 'Goes on without it.', needs: ['reason'] },
-      { name: 'done', meaning: 'You did it by hand; say what.', needs: ['reason'] },
-      { name: 'abort', meaning: 'Stops the recovery. Writes stay stopped.', needs: ['reason'] },
-    ],
-    askedAt: at(214),
-  },
+  questions: [
+    {
+      id: 1,
+      kind: 'decision',
+      step: 'Restore beside',
+      text: 'The step “Restore beside” failed 3 times. What now?',
+      facts: ['Nothing was put in place. The damaged database is stopped for writes and otherwise untouched.'],
+      problem,
+      choices: [
+        { name: 'retry', meaning: 'Tries the step again.', needs: [] },
+        { name: 'restore', meaning: 'Restores to another target time.', needs: ['target'] },
+        { name: 'skip', meaning: 'Goes on without it.', needs: ['reason'] },
+        { name: 'done', meaning: 'You did it by hand; say what.', needs: ['reason'] },
+        { name: 'abort', meaning: 'Stops the recovery. Writes stay stopped.', needs: ['reason'] },
+      ],
+      askedAt: at(214),
+    },
+  ],
 };
 
 export const refused: IncidentState = {

@@ -2,6 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { until } from '../../lab/wait.js';
 import { people } from '../helpers/people.js';
+import { going } from '../helpers/scripted.js';
 
 /** A second disaster while the first is recovered and its tasks are open: real workflows, hosts as the test says. */
 describe('an incident beside one that waits for its tasks', { timeout: 900_000 }, () => {
@@ -167,10 +168,13 @@ describe('an incident beside one that waits for its tasks', { timeout: 900_000 }
     expect(other.stderr).toMatch(
       /is open already: .* nothing new was started: its target is 2026-11-21T03:15:00Z, and you asked for 2026-11-21T03:20:00Z; you asked for --vacuum-full/,
     );
-    const { drill } = { drill: await declare({ mode: 'drill' }) };
-    expect(drill.attached).toBe(false);
+    // A drill that is still there when the command has come up.
+    let goOn = () => undefined as void;
+    all.now.script['assess'] = () => new Promise((resolve) => (goOn = () => resolve(going['assess']!(undefined as never))));
+    expect((await declare({ mode: 'drill' })).attached).toBe(false);
     const dry = await all.now.cli(['start', 'database-corruption', '--dry-run', '--json']);
     expect(dry).toMatchObject({ code: 3 });
     expect(JSON.parse(dry.stdout)).toMatchObject({ error: expect.stringContaining('its mode is drill, and you asked for dry-run') });
+    goOn();
   });
 });

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GaveUp } from '../../lab/wait.js';
-import type { IncidentState, Mode, StepRecord } from '../../vocabulary/incident.js';
+import { type IncidentState, type Mode, type StepRecord, titleOf } from '../../vocabulary/incident.js';
 import { atOnce } from '../helpers/at-once.js';
 import { type FakeHosts, fakeHosts, type NthCall, type Script, type Staged } from '../helpers/fake-hosts.js';
 import { going } from '../helpers/scripted.js';
@@ -68,7 +68,7 @@ function expectHarmless(incident: Staged, mode: Mode): void {
   expect(done, `what a ${mode} did and must not`).toEqual([]);
 }
 
-const last = (state: IncidentState, name: string): StepRecord | undefined => state.steps.findLast((step) => step.name === name);
+const last = (state: IncidentState, name: string): StepRecord | undefined => state.steps.findLast((step) => titleOf(step) === name);
 
 /** What the answer leads to, and what the record says of it. */
 async function expectDecided(step: string, choice: string, incident: Staged, mode: Mode, only: boolean, before: Script): Promise<void> {
@@ -78,7 +78,7 @@ async function expectDecided(step: string, choice: string, incident: Staged, mod
   await incident.answer({ choice, reason, ...(choice === 'restore' ? { target: 'latest' } : {}) });
   const state = await approveAll(incident, only);
   const said = `${step}, ${choice}, ${mode}: ${state.ending ?? ''}`;
-  const record = state.steps.find((one) => one.name === step && one.decision !== undefined && one.decision.choice === choice);
+  const record = state.steps.find((one) => titleOf(one) === step && one.decision !== undefined && one.decision.choice === choice);
   if (choice === 'abort') expect(state.phase, said).toBe('aborted');
   else if (choice === 'roll-back') expect(state.phase, said).toBe('rolled back');
   else expect(state.phase, said).toBe(good(mode));
@@ -121,7 +121,7 @@ describe.each(Object.entries(branches))('%s', (branch, script) => {
         // In a drill or a dry run the branch may not come to this step.
         if (!question) return [];
         const choices = question.choices.map(({ name }) => name);
-        expect(question.step).toBe(step);
+        expect(titleOf({ ...question, name: question.step })).toBe(step);
         expect(question.problem, step).toMatchObject({
           type: 'CommandFailed',
           message: 'it failed, says the test',

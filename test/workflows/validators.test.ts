@@ -24,12 +24,12 @@ function incident(changes: Partial<IncidentState> = {}): IncidentState {
     declaredBy: 'asha',
     approvals: 1,
     canRollBack: false,
-    question: approval,
+    questions: [approval],
     tasks: [],
     ...changes,
   } as IncidentState;
 }
-const without = ({ question: _, ...state }: IncidentState) => state;
+const without = (state: IncidentState) => ({ ...state, questions: [] });
 
 describe('a decision', () => {
   const says = (state: IncidentState, decision: Partial<Parameters<typeof validateDecision>[1]>) => () => {
@@ -103,7 +103,7 @@ describe('field note 18: self-approval, and approvals without identity', () => {
   });
   test('nor choose what a scenario offers and does not say to be harmless', () => {
     const choices = [...approval.choices, { name: 'promote', meaning: 'promote it, and lose that much', needs: [] }];
-    const asked = incident({ approvals: 2, question: { ...approval, choices } });
+    const asked = incident({ approvals: 2, questions: [{ ...approval, choices }] });
     expect(() => validateDecision(asked, { by: 'asha', choice: 'promote', question: 3 })).toThrow('somebody else must approve');
   });
   test('somebody else may', () => {
