@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { cancelled } from '../capability.js';
-import { failure, isFailure } from '../errors.js';
+import { codeOf, failure, isFailure } from '../errors.js';
 import type { Owner } from '../run.js';
 import { closedSocket } from './closed-socket.js';
 import { type Cluster, dataOwner, passwordOf } from './cluster.js';
@@ -48,6 +48,20 @@ async function endSession(cluster: Cluster, options: ConnectOptions, client: Cli
 
 /** The same, for who closes it later. */
 export async function connect(cluster: Cluster, options: ConnectOptions = {}): Promise<Client> {
+  for (let left = 5; ; left -= 1) {
+    try {
+      return await connectOnce(cluster, options);
+    } catch (error) {
+      // A short idle_session_timeout of the server ended it before it could be told ours: a busy host.
+      if (codeOf(error) !== idleSessionTimeout || left === 0) throw error;
+    }
+  }
+}
+
+/** Source: PostgreSQL, Appendix A, idle_session_timeout. */
+const idleSessionTimeout = '57P05';
+
+async function connectOnce(cluster: Cluster, options: ConnectOptions): Promise<Client> {
   let client: Client | undefined;
   try {
     client = await dial(cluster.plan.postgres.password ? undefined : await dataOwner(cluster), {

@@ -42,7 +42,8 @@ describe('the life of physical backups', { timeout: 900_000 }, () => {
     expect(await ids()).toEqual([third.id, second.id]);
     expect(await archived()).not.toContain(wal!.start);
     const records = readdirSync(join(lab.locations['onsite']!, 'lifeboat', lab.system, 'physical', 'main'));
-    expect(records.sort()).toEqual([second.id, third.id].map((id) => `${id}.meta.json`).sort());
+    // How the database was configured stands beside each, encrypted as its location is.
+    expect(records.sort()).toEqual([second.id, third.id].flatMap((id) => [`${id}.known.json.age`, `${id}.meta.json`]).sort());
     expect(await ids()).not.toContain(first.id);
   });
 

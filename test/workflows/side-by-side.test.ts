@@ -57,13 +57,13 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
     };
   });
   afterEach(async () => {
+    await incident.terminate().catch(() => undefined);
+    await stop();
     const { workflow } = new Client({ connection });
     for await (const { workflowId, runId } of workflow.list({ query: `WorkflowId = '${system}'` })) {
       const handle = workflow.getHandle(workflowId, runId);
-      if ((await handle.describe()).status.name === 'RUNNING') await handle.terminate();
       await Worker.runReplayHistory({ workflowBundle: bundle }, await handle.fetchHistory());
     }
-    await stop();
   });
 
   const state = () => incident.query<IncidentState>('state');
