@@ -72,6 +72,7 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
 /**
  * Holds a program back until its process is written down: a line on the third descriptor lets it begin. When we are killed before, that pipe
  * closes and it never begins.
+ * @public test/faults/attempts.test.ts runs it in a process of its own.
  */
 export const programGate = 'read -r begin <&3 || exit 75; command -v "$1" >/dev/null || exit 127; exec "$@" 3<&-';
 

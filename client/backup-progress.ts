@@ -2,7 +2,7 @@ import { formatBytes, formatDuration } from '../vocabulary/units.js';
 import type { Progress } from '../vocabulary/incident.js';
 
 /** One line of how far a backup or a restore is: bytes, rate, time left. `before`: the same, some seconds ago. */
-export function progressLine(now: Progress, before?: { at: number; progress: Progress }, at = Date.now()): string {
+function progressLine(now: Progress, before?: { at: number; progress: Progress }, at = Date.now()): string {
   const { what, percent, bytesDone, bytesTotal, secondsLeft } = now;
   const parts = [what];
   if (bytesDone !== undefined) parts.push(bytesTotal ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}` : formatBytes(bytesDone));

@@ -380,7 +380,7 @@ export class Incident {
 export const settled = (phase: Phase): boolean => phase !== 'open' && phase !== 'waiting';
 
 /** What an incident is found by in Temporal's own UI, from its first moment on. */
-export const searchAttributes = (system: string, scenario: ScenarioName, drill: boolean): SearchAttributePair[] => [
+const searchAttributes = (system: string, scenario: ScenarioName, drill: boolean): SearchAttributePair[] => [
   { key: keys.system, value: system },
   { key: keys.scenario, value: scenario },
   { key: keys.phase, value: 'open' },

@@ -8,9 +8,8 @@ import { head } from './view/head.js';
 import { question } from './view/question.js';
 import { steps } from './view/steps.js';
 
-export { answerCommand } from './view/answers.js';
 export type { ViewInput } from './view/context.js';
-export { renderEvents, type EventOptions, type EventProgress } from './view/events.js';
+export { renderEvents } from './view/events.js';
 
 /** What on-call looks at in `lifeboat watch`: one string for each line, none wider than the terminal but for commands and paths, which must be copied whole. */
 export function renderView(input: ViewInput): string[] {

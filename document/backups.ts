@@ -146,4 +146,4 @@ function tried(plan: Plan): string[] {
   ];
 }
 
-export const schedule = (cron: string | undefined): string => (cron === undefined ? 'not scheduled' : describeCron(cron));
+const schedule = (cron: string | undefined): string => (cron === undefined ? 'not scheduled' : describeCron(cron));

@@ -14,7 +14,7 @@ export function flipByte(file: string, offset: number): void {
 }
 
 /** Cuts a file, to half of its size if nothing else is said. */
-export function truncate(file: string, bytes = Math.floor(statSync(file).size / 2)): void {
+function truncate(file: string, bytes = Math.floor(statSync(file).size / 2)): void {
   truncateSync(file, bytes);
 }
 

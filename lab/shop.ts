@@ -34,7 +34,7 @@ export async function createShop(cluster: Cluster, rows: number): Promise<void> 
 }
 
 /** Adds so many orders (and customers and payments for them) in one go. The same every time. */
-export async function fill(cluster: Cluster, rows: number): Promise<void> {
+async function fill(cluster: Cluster, rows: number): Promise<void> {
   const customers = Math.max(10, Math.ceil(rows / 10));
   await cluster.asApp(`
     INSERT INTO products (name, price) SELECT 'product ' || n, (n * 37 % 900 + 100) / 10.0 FROM generate_series(1, 100) n

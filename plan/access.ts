@@ -106,7 +106,7 @@ export function onlyDatabase(plan: Plan): string | undefined {
 }
 
 /** The locations at which there are backups of a database: physical ones first, each once. */
-export function locationsOfDatabase({ backups }: DatabasePlan): string[] {
+function locationsOfDatabase({ backups }: DatabasePlan): string[] {
   return [...new Set([...(backups.physical?.locations ?? []), ...(backups.logical?.locations ?? [])])];
 }
 

@@ -11,7 +11,7 @@ export function showPath(path: Path): string {
 }
 
 /** True when what stands at the path may be a secret put in clear: its own key says so, or that of the list that it is in. */
-export const isSecretPath = (path: Path): boolean => secretName.test(String(path.findLast((part) => typeof part === 'string') ?? ''));
+const isSecretPath = (path: Path): boolean => secretName.test(String(path.findLast((part) => typeof part === 'string') ?? ''));
 
 /** The value as a problem shows it. Secrets in URLs and in arguments of commands are hidden too. */
 export function showValue(value: unknown, path: Path): string {
@@ -27,7 +27,7 @@ export function showValue(value: unknown, path: Path): string {
 }
 
 /** Hides the password of a URL, and what follows `password=`, `--token ` and the like. */
-export function mask(text: string): string {
+function mask(text: string): string {
   return text
     .replace(/(\w+:\/\/[^\s:/@]*):[^\s@]+@/g, `$1:${hidden}@`)
     .replace(/((?:pass\w*|secret\w*|token|api[-_]?key)\s*[=: ]\s*)[^\s"'\\]+/gi, `$1${hidden}`);

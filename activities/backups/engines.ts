@@ -4,7 +4,7 @@ import type { BackupSet, Engine, RepositoryInfo } from './engine.js';
 import { pgBackRest } from './engines/pgbackrest.js';
 import { walG } from './engines/wal-g.js';
 
-export type { BackupSet, Engine, RepositoryInfo } from './engine.js';
+export type { Engine, RepositoryInfo } from './engine.js';
 
 /** Every engine: one line for each. */
 const engines: Record<Engine['name'], Engine> = { pgbackrest: pgBackRest, 'wal-g': walG };

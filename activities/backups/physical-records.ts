@@ -16,7 +16,7 @@ import { readRecords, recordName, writeRecord } from './record.js';
 const types = { full: 'full', diff: 'differential', incr: 'incremental' } as const;
 
 /** The record of a backup as the engine lists it. */
-export function recordOf(cluster: Cluster, backup: BackupSet, tools: Record<string, string> = {}): BackupRecord {
+function recordOf(cluster: Cluster, backup: BackupSet, tools: Record<string, string> = {}): BackupRecord {
   const rows = backup.annotations['lifeboat-rows'];
   return {
     id: backup.label,

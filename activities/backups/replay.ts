@@ -78,7 +78,7 @@ export async function waitsFor(cluster: Cluster, scratch: Scratch, client: Clien
 }
 
 /** How far a copy in recovery has come. */
-export async function replayed(client: Client): Promise<{ lsn?: string; at?: string }> {
+async function replayed(client: Client): Promise<{ lsn?: string; at?: string }> {
   const lsn = await one<string>(client, 'select pg_last_wal_replay_lsn()::text');
   const at = await one<Date>(client, 'select pg_last_xact_replay_timestamp()');
   return { ...(lsn ? { lsn } : {}), ...(at ? { at: at.toISOString() } : {}) };

@@ -15,7 +15,7 @@ import { slack } from './slack.js';
 const providers: ((context: ChannelContext) => Channel | undefined)[] = [slack, email, pagerduty];
 
 /** The channels of the plan, in the order above. */
-export const channelsOf = (context: ControlContext): Channel[] =>
+const channelsOf = (context: ControlContext): Channel[] =>
   providers.flatMap((provider) => provider({ plan: context.plan, secret: (reference) => secretOf(context, reference) }) ?? []);
 
 export interface Watched {

@@ -8,7 +8,7 @@ import { noteBeat } from './last-known.js';
  * commits are what a point-in-time recovery stops at (on an idle database PostgreSQL refuses a target after the last commit).
  * Source: field-notes, "Canary".
  */
-export const canaryIntervalSeconds = 2;
+const canaryIntervalSeconds = 2;
 
 /** On this server's own disk, and no more: what it says is how far this server came, and it waits for no standby. */
 const setUp = `

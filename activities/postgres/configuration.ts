@@ -248,7 +248,7 @@ export async function bringConfiguration(cluster: Cluster, copy: string): Promis
   ];
 }
 
-export const withoutRecovery = (text: string): string =>
+const withoutRecovery = (text: string): string =>
   text
     .split('\n')
     .filter((line) => line.trim() !== '' && !ofRecovery.test(line))

@@ -52,12 +52,6 @@ export function readUrl(text: string): Record<string, string> {
   return env;
 }
 
-/** The name of the database in a connection string; undefined when it names none. */
-export function databaseInUrl(text: string): string | undefined {
-  const path = /^postgres(?:ql)?:\/\/[^/?]*\/([^?]+)/.exec(text)?.[1];
-  return path === undefined ? undefined : decodeURIComponent(path);
-}
-
 /** The same for the driver, which knows nothing of `prefer`: both ways are tried, in libpq's order. */
 export function connectionOf(env: Record<string, string>): pg.ClientConfig[] {
   const host = env['PGHOSTADDR'] ?? env['PGHOST'];

@@ -7,7 +7,7 @@ import { failure, isFailure } from '../errors.js';
  */
 
 /** The SQLSTATE of an error, also of one that {@link connect} has wrapped; '' when it has none (a connection that broke off). */
-export function sqlstate(error: unknown): string {
+function sqlstate(error: unknown): string {
   const from = isFailure(error, 'ServerFailed') ? error.details?.[0] : error;
   const { code } = (from ?? {}) as { code?: unknown };
   // Node's own codes (EPIPE, ECONNRESET) begin with an E, as no class does.
@@ -30,7 +30,7 @@ export const isLocked = (error: unknown): boolean => sqlstate(error) === '55P03'
  * The host, its settings or the connection kept us from looking, whatever was looked at: no connection (08, or no code at all), read only (25006),
  * no right (28, 42501), no memory, disk or connection left (53), cancelled or shut down (57).
  */
-export const isOfTheHost = (error: unknown): boolean => /^(|08...|25006|28...|42501|53...|57...)$/.test(sqlstate(error));
+const isOfTheHost = (error: unknown): boolean => /^(|08...|25006|28...|42501|53...|57...)$/.test(sqlstate(error));
 
 /** The failure of a check that could not look: it says nothing of the data or of a backup, so no other one is tried for it. */
 export const cannotLook = (what: string, error: unknown, host: string): ApplicationFailure =>

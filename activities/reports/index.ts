@@ -1,4 +1,3 @@
-export type { ReportOptions } from './options.js';
 export { renderMarkdown } from './markdown.js';
 export { renderJson } from './json.js';
 export { renderHtml } from './html/page.js';

@@ -17,7 +17,7 @@ import { ours, slower, slowerToTake, told, type Turn, turns } from './turns.js';
 
 /** Backups and their restores, against what an administrator types who has no Lifeboat; and the memory of the agent, small and large. */
 
-export const pairs = 3;
+const pairs = 3;
 const bucket = 'backups';
 const fileMegabytes = 600;
 const keys = { id: 'BENCH_S3_ID', key: 'BENCH_S3_KEY' };

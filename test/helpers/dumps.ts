@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 
 import { Readable as Stream } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -76,5 +75,3 @@ export function namesOf(context: HostContext, id: string, component = 'main') {
   const prefix = backupPrefix({ system: context.plan.system, kind: 'logical', component, id });
   return { dump: `${prefix}database.dump.zst.age`, globals: `${prefix}globals.sql.zst.age`, record: `${prefix.slice(0, -1)}.meta.json` };
 }
-
-export const logOf = (lab: Lab): string => readFileSync(lab.primary.log, 'utf8');

@@ -110,7 +110,7 @@ export async function caught(lab: Lab, command: RegExp, mentions = lab.directory
 }
 
 /** Where the server of an incident's scratch copy listens. */
-export const scratchSocket = (lab: Lab, incident: string): string =>
+const scratchSocket = (lab: Lab, incident: string): string =>
   socketDirectory(join(lab.directory, 'state', lab.system, 'db1'), `${lab.primary.dataDirectory} ${incident}`);
 
 /** Nothing of Lifeboat is left beside the database: no copy, no socket, no ledger of a running program, no program. */

@@ -9,7 +9,7 @@ import { lifeboatOf } from './incident.js';
 
 /** The histories of Temporal: stored, to be replayed against later code; and searched for what must never be in one. */
 
-export const historiesDirectory = join(checkout, 'test', 'histories');
+const historiesDirectory = join(checkout, 'test', 'histories');
 
 /**
  * Stores the history of the incident (or drill) that is open or was the last, when `npm run histories` asks for it (LIFEBOAT_STORE_HISTORIES).
@@ -72,7 +72,7 @@ function impersonal(value: unknown): unknown {
 }
 
 /** Every history of a namespace as text, its payloads decoded. */
-export async function allHistories(lab: Lab): Promise<{ workflowId: string; text: string }[]> {
+async function allHistories(lab: Lab): Promise<{ workflowId: string; text: string }[]> {
   const { temporal } = await lifeboatOf(lab);
   const found: { workflowId: string; text: string }[] = [];
   for await (const { workflowId, runId } of temporal.workflow.list()) {

@@ -11,7 +11,7 @@ import { startAzurite } from '../../lab/servers/azurite.js';
 import { startFakeGcs } from '../../lab/servers/gcs.js';
 import { startSshd } from '../../lab/servers/sshd.js';
 import { startVersitygw } from '../../lab/servers/versitygw.js';
-import { planSchema, type LocationPlan } from '../../plan/schema.js';
+import { planSchema } from '../../plan/schema.js';
 
 /** Locations of every kind over real servers, without the rest of a lab. */
 
@@ -94,8 +94,6 @@ function open(kind: Kind, of: Record<string, unknown>, stall = defaultLimits.sta
   const context = { plan, planDirectory: '/', planDigest: '', host: 'db1', state: '' };
   return openLocation(context, 'there', { stall });
 }
-
-export type { LocationPlan };
 
 /** Bytes that look random, and are the same for the same size; in chunks, as a program writes them. */
 export function someBytes(bytes: number, chunk = 64 * 1024): Readable {

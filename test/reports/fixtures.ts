@@ -4,7 +4,7 @@ import type { IncidentState, StepRecord } from '../../vocabulary/incident.js';
 
 /** Incidents in each state that people see. Times are seconds after the declaration. */
 
-export const declaredAt = '2026-11-21T03:15:02.000Z';
+const declaredAt = '2026-11-21T03:15:02.000Z';
 export const at = (seconds: number): string => new Date(Date.parse(declaredAt) + seconds * 1000).toISOString();
 export const moment = (seconds: number): Date => new Date(at(seconds));
 

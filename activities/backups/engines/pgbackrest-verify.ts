@@ -74,7 +74,7 @@ function fewOfEach(damaged: Damaged, most = 10): Damaged {
  * (`invalid checksum 'LABEL/pg_data/base/5/1259.zst'`), in its report a backup (`backup: LABEL, status: invalid`).
  * Source: src/command/verify/verify.c of pgBackRest 2.45, verifyErrorMsg() and verifyRender().
  */
-export function readReport(stanza: string, lines: string[]): { damaged: Damaged; complete: boolean } {
+function readReport(stanza: string, lines: string[]): { damaged: Damaged; complete: boolean } {
   const damaged: Damaged = [];
   for (const line of lines) {
     const [, why, quoted, bare] = /: (invalid checksum|file missing|invalid size|invalid result) (?:'([^']+)'|(\S+):)/.exec(line) ?? [];
@@ -105,7 +105,7 @@ export function readReport(stanza: string, lines: string[]): { damaged: Damaged;
 const labelOf = (file: string): string => /^(\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?)\//.exec(file)?.[1] ?? '';
 
 /** Why the manifest of a backup is not its own or cannot be read; undefined when it is well. */
-export async function manifestProblem(cluster: Cluster, repository: string, label: string): Promise<string | undefined> {
+async function manifestProblem(cluster: Cluster, repository: string, label: string): Promise<string | undefined> {
   const read = await readManifest(cluster, repository, `${label}/backup.manifest`);
   if (read.code !== 0) return `its manifest cannot be read: ${read.says}`;
   if (read.label !== label) return `its manifest is that of ${read.label ?? 'nothing'}`;

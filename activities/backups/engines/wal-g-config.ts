@@ -115,7 +115,7 @@ async function storageOf(cluster: Cluster, name: string, { s3, gcs, directory }:
 const keepWal = { WALG_PREVENT_WAL_OVERWRITE: 'true' };
 
 /** WAL-G takes a key of 32 bytes: the SHA-256 of the passphrase, whatever that is. A build without libsodium ends with an error when it is set. */
-export const encryptionOf = (passphrase: string): Record<string, string> => ({
+const encryptionOf = (passphrase: string): Record<string, string> => ({
   WALG_LIBSODIUM_KEY: createHash('sha256').update(passphrase).digest('hex'),
   WALG_LIBSODIUM_KEY_TRANSFORM: 'hex',
 });

@@ -70,7 +70,7 @@ async function writeRecovery(cluster: Cluster, { directory, target, timeline }: 
 }
 
 /** Exported for the test that reads them. */
-export function targetSettings(target: Target): Record<string, string> {
+function targetSettings(target: Target): Record<string, string> {
   switch (target.kind) {
     case 'latest':
       return {};

@@ -85,7 +85,7 @@ export async function info(cluster: Cluster, locations: string[]): Promise<Repos
 }
 
 /** What is said of a location that answers and was never made ready, or lost what it had. */
-export const nothingThere = 'it has no backups of this database, and was not made ready for them';
+const nothingThere = 'it has no backups of this database, and was not made ready for them';
 
 interface Answer {
   backups: BackupSet[];

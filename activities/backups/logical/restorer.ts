@@ -14,7 +14,7 @@ export interface Restorer extends Programs {
 }
 
 /** The oldest pg_restore that reads what this pg_dump writes in custom format. Source: PostgreSQL, pg_backup_archiver.h, K_VERS. */
-export function oldestReader(pgDump: number): number {
+function oldestReader(pgDump: number): number {
   if (pgDump < 16) return 0;
   return pgDump === 18 ? 17 : pgDump;
 }

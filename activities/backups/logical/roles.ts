@@ -4,7 +4,7 @@ import { checkpoint } from '../../checkpoint.js';
 /** What pg_dumpall --globals-only wrote, and what of it a server lacks. */
 
 /** Cuts a script into its statements: quoted names, texts and comments may hold anything. */
-export function statementsOf(script: string): string[] {
+function statementsOf(script: string): string[] {
   const statements: string[] = [];
   let start = 0;
   const tokens = /--[^\n]*|E'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|;/gs;

@@ -27,7 +27,7 @@ export const inRepository = (name: string): string => `restic/${name}`;
  * restic encrypts always. A location without `encryption` has this password, so that anybody who has the plan or this line can read it; its records
  * say `encryption: none`.
  */
-export const openPassword = 'lifeboat';
+const openPassword = 'lifeboat';
 
 /** How restic reaches the repository of a location from this host. Throws SecretMissing, and BadRequest for what this restic cannot reach. */
 export async function repositoryOf(context: HostContext, location: string): Promise<Repository> {

@@ -12,7 +12,7 @@ export function html(strings: TemplateStringsArray, ...values: Value[]): Markup 
   return new Markup(strings.map((part, at) => (at === 0 ? part : `${write(values[at - 1])}${part}`)).join(''));
 }
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
   return plain(text).replace(/[&<>"']/g, (character) => entities[character]!);
 }
