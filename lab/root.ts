@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -9,8 +8,11 @@ export const checkout = findUp(dirname(fileURLToPath(import.meta.url)));
 /** The command-line client as it was built; the lab runs what users run. */
 export const cliEntry = join(checkout, 'dist', 'client', 'cli.js');
 
-/** What Node has compiled once serves every process of every lab: each starts a dozen of the same code. */
-export const compiled = { NODE_COMPILE_CACHE: join(tmpdir(), 'lifeboat-compile-cache') };
+/**
+ * What Node has compiled once serves every process of every lab: each starts a dozen of the same code. It lies in the checkout: a demo leaves nothing
+ * in /tmp.
+ */
+export const compiled = { NODE_COMPILE_CACHE: join(checkout, 'node_modules/.cache/lifeboat') };
 
 function findUp(directory: string): string {
   if (existsSync(join(directory, 'package.json'))) return directory;
