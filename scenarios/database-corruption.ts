@@ -63,7 +63,7 @@ export const databaseCorruption = scenario<(typeof steps)[number]>({
   ],
   steps,
   async recover(incident) {
-    const { database, primary: host, standbys } = incident.plan;
+    const { database, primary: host } = incident.plan;
     const at = { database, host };
     await incident.do(checkRequest, at);
     await incident.do(stopWrites, at);
@@ -75,7 +75,8 @@ export const databaseCorruption = scenario<(typeof steps)[number]>({
     await incident.do(reprotect, at);
     await incident.do(release, at);
     const named = (standby: string) => standby;
-    await incident.each(standbys, named, (branch, standby) => branch.do(rebuildStandby, { database, host: standby }));
+    // As the plan is now: it may have been corrected while a person was asked.
+    await incident.each(incident.plan.standbys, named, (branch, standby) => branch.do(rebuildStandby, { database, host: standby }));
     await incident.do(report, {});
   },
 });
