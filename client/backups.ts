@@ -18,7 +18,7 @@ import type {
   VerifyResult,
 } from '../vocabulary/backup-work.js';
 import type { Progress } from '../vocabulary/incident.js';
-import { ask, progressOf } from './ask.js';
+import { ask, progressOf } from './workflow-query.js';
 import { Expected, exitCodes } from './output.js';
 import { onceBegun } from './patience.js';
 

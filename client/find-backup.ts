@@ -1,7 +1,7 @@
 import type { BackupKind } from '../vocabulary/backup.js';
 import type { Lifeboat } from './lifeboat.js';
 import { Expected } from './output.js';
-import { named, type Which } from './which.js';
+import { named, type Which } from './component-option.js';
 
 /** The component whose backup has this ID, at whichever location. Throws {@link Expected} when none has, or several. */
 export async function findBackup(lifeboat: Lifeboat, id: string, which: Which): Promise<{ kind: BackupKind; component: string }> {

@@ -27,7 +27,7 @@ import type { AlertsNow, TestedChannel } from '../vocabulary/alert.js';
 import type { Declared, IncidentInput } from '../vocabulary/declaration.js';
 import type { DoctorResult } from '../vocabulary/check.js';
 import type { IncidentState, Mode, Phase, Progress } from '../vocabulary/incident.js';
-import { ask, progressOf } from './ask.js';
+import { ask, progressOf } from './workflow-query.js';
 import { Backups } from './backups.js';
 import { noIncident } from './explain-temporal.js';
 import { Expected, exitCodes } from './output.js';

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { LoadedPlan } from '../plan/load.js';
 import type { Lifeboat } from './lifeboat.js';
 import { Expected } from './output.js';
-import { whoami } from './who.js';
+import { whoami } from './user-name.js';
 
 export interface Globals {
   plan: string;

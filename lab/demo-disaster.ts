@@ -4,7 +4,7 @@ import type { Lab } from './lab.js';
 import { ask, type Monitor } from './monitor.js';
 import { runAsDatabaseUser } from './os-user.js';
 import { pageSize } from './page.js';
-import type { Telling } from './telling.js';
+import type { Telling } from './narrator.js';
 import { tool } from './tools.js';
 import { until } from './wait.js';
 

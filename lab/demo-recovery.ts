@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import type { IncidentState } from '../vocabulary/incident.js';
 import type { Lab } from './lab.js';
 import { cliEntry } from './root.js';
-import { key, type Telling } from './telling.js';
+import { key, type Telling } from './narrator.js';
 
 /** The demo's recovery: the commands that a person on call types, in a terminal with the live view, elsewhere as lines. */
 

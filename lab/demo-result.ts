@@ -7,7 +7,7 @@ import { isStreaming } from './cluster.js';
 import type { Lab } from './lab.js';
 import { ask } from './monitor.js';
 import { checkout } from './root.js';
-import type { Telling } from './telling.js';
+import type { Telling } from './narrator.js';
 
 /** What came of the demo's recovery, counted again and compared with what was there before. */
 

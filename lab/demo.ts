@@ -5,7 +5,7 @@ import { compare, keepReport, type Counts, countAll } from './demo-result.js';
 import { createLab, type Lab } from './lab.js';
 import { ask, startMonitor } from './monitor.js';
 import { freePort } from './ports.js';
-import { createTelling, type Telling } from './telling.js';
+import { createTelling, type Telling } from './narrator.js';
 import { until } from './wait.js';
 
 /** `npm run demo`: destroys a real database on this machine, and lets one command of Lifeboat bring it back. */

@@ -42,7 +42,7 @@ export function formatProblems(error: PlanError): string {
     return lines.join('\n');
   });
   const them = error.problems.length === 1 ? 'it' : 'them';
-  return `${blocks.join('\n')}\n\n${error.file} has ${count(error.problems.length)}. Mend ${them}, then type: lifeboat check\n`;
+  return `${blocks.join('\n')}\n\n${error.file} has ${count(error.problems.length)}. Fix ${them}, then type: lifeboat check\n`;
 }
 
 const count = (problems: number): string => `${problems} ${problems === 1 ? 'problem' : 'problems'}`;

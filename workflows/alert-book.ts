@@ -192,7 +192,7 @@ export class AlertBook {
     this.done(out);
     if (notice.state === 'resolved') delete this.book.threads[place];
     this.note(out, problem, at);
-    // As long as it is open, the channel is tried again: the cause may have been mended.
+    // As long as it is open, the channel is tried again: the cause may have been fixed.
     if (this.book.open.some(({ key }) => key === notice.key) && this.book.due[place] !== undefined)
       this.book.due[place] = Math.min(this.book.due[place], at + this.pace.again * 1000);
   }

@@ -34,7 +34,7 @@ export async function backup({ system, component, type }: BackupInput): Promise<
 /** It was kept, and a restore of it would stop at these. */
 const lacks = (what: string, { id, unrestorable = [] }: BackupResult) => ({
   title: `${what}: not all of it can be restored`,
-  text: `${id} is kept; what cannot be loaded into an empty server: ${unrestorable.slice(0, 5).join('; ')} → mend it in the database: as a rule it finds other objects by a search_path, and must name their schema`,
+  text: `${id} is kept; what cannot be loaded into an empty server: ${unrestorable.slice(0, 5).join('; ')} → fix it in the database: as a rule it finds other objects by a search_path, and must name their schema`,
 });
 
 /** A location that did not take it is an alert of its own, until it takes one. */

@@ -308,7 +308,7 @@ export abstract class Conversation {
         `Incident ${id} is not rolled back while another one is open: one at a time writes to a database. Nothing was changed.`,
         `See the other one: lifeboat watch. When it has recovered or was ended, say this again: ${again}`,
       );
-    const { message, hint = 'Mend what it says' } = problemOf(error);
+    const { message, hint = 'Fix what it says' } = problemOf(error);
     return refused(
       `Incident ${id} is not rolled back: ${message}. Nothing was changed: it is recovered as before, and its tasks are open.`,
       `${hint.replaceAll('lifeboat decide retry', again)}${hint.includes('lifeboat decide retry') ? '' : `. To say this again: ${again}`}`,

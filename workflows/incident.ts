@@ -148,7 +148,7 @@ export class Incident extends Conversation {
   }
 
   /**
-   * While a person was asked, the plan may have been mended: the incident goes on with it, and says so. Who declared it and how many people
+   * While a person was asked, the plan may have been fixed: the incident goes on with it, and says so. Who declared it and how many people
    * approve stays as it was, and so does the host that it works on.
    */
   protected async afterAnswer(): Promise<void> {

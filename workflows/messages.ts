@@ -15,6 +15,6 @@ export const abortUpdate = defineUpdate<string, [Abort]>('abort');
 export const closeUpdate = defineUpdate<string, [Close]>('close');
 
 export const raiseSignal = defineSignal<[Alert]>('raise');
-/** `text`: what mended it. */
+/** `text`: what fixed it. */
 export const resolveSignal = defineSignal<[{ key: string; text?: string }]>('resolve');
 export const alertsQuery = defineQuery<AlertsNow>('alerts');

@@ -7,8 +7,8 @@ import type { HostContext } from '../context.js';
 import { clusterOf } from '../postgres/cluster.js';
 import { archiveAndReplicas } from './archive.js';
 import { type Component, componentsOf } from './components.js';
-import { lateBackups, unverified } from './late.js';
-import { bounded } from './look.js';
+import { lateBackups, unverified } from './due.js';
+import { bounded } from './check.js';
 import { nearFull } from './space.js';
 
 /**

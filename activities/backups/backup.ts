@@ -11,7 +11,7 @@ import { takeKnownRows } from '../postgres/known-rows.js';
 import type { PhysicalType } from '../../vocabulary/backup.js';
 import type { BackupResult, TakeRequest } from '../../vocabulary/backup-work.js';
 import type { BackupSet } from './engine.js';
-import { stopIfCancelled } from './everywhere.js';
+import { stopIfCancelled } from './all-locations.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 import { keepConfiguration } from './kept-configuration.js';
 import { dropStale, note } from './physical-records.js';

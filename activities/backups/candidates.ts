@@ -4,7 +4,7 @@ import { type Cluster, controlData, defaultSegmentBytes } from '../postgres/clus
 import type { BackupRecord } from '../../vocabulary/backup.js';
 import type { BackupSet } from './engine.js';
 import { locationsOf, repositoryInfo } from './engines.js';
-import { segmentsOf } from './handed.js';
+import { segmentsOf } from './handed-wal.js';
 import { writtenIn } from './known-end.js';
 import { productionTimeline } from './production-timeline.js';
 import { readable, recordsOf } from './physical-records.js';

@@ -9,7 +9,7 @@ import { claimedBy } from '../postgres/claim.js';
 import { clusterOf } from '../postgres/cluster.js';
 import type { CleanUpResult } from '../../vocabulary/backup-work.js';
 import { withLocation } from '../locations/open.js';
-import { clearLeft } from './left.js';
+import { clearLeft } from './abandoned-files.js';
 import { type BackupProvider, type Expirable } from './provider.js';
 import { providerOf } from './providers.js';
 import { readRecords } from './record.js';

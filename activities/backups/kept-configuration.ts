@@ -6,7 +6,7 @@ import { withLocation } from '../locations/open.js';
 import { within } from '../locations/transfer.js';
 import { failure } from '../errors.js';
 import type { Cluster } from '../postgres/cluster.js';
-import { type Known, readKnown, writeKnown } from '../postgres/known.js';
+import { type Known, readKnown, writeKnown } from '../postgres/known-configuration.js';
 import { decodersFor, encodedName, encrypterFor, putCoded } from './logical/coding.js';
 import { locationsOf } from './engines.js';
 import { componentPrefix, textOf } from './record.js';

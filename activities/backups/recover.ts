@@ -10,7 +10,7 @@ import { demandScratch, type Scratch, scratchSettings } from '../postgres/scratc
 import { launch, serverLog, stopServer, untilReady } from '../postgres/server.js';
 import type { Candidate } from './candidates.js';
 import { damaged } from './damaged.js';
-import { endedByItsFiles } from './ended.js';
+import { endedByItsFiles } from './replay-failure.js';
 import { canaryKnows, endsShort, endsThere, type Recovery } from './end-of-wal.js';
 import { reaches } from './lsn.js';
 import { forgetRestorePoint, waitAtTheEnd, type Waiting, waitsFor } from './replay.js';
@@ -154,6 +154,6 @@ async function why(cluster: Cluster, scratch: Scratch, candidate: Candidate, mes
   return failure(
     'CannotLook',
     `${candidate.label} could not be recovered on ${cluster.context.host}: ${message}`,
-    'Nothing is said of the backup by that, so no other one is tried: mend what its log names, then: lifeboat decide retry',
+    'Nothing is said of the backup by that, so no other one is tried: fix what its log names, then: lifeboat decide retry',
   );
 }

@@ -6,7 +6,7 @@ import { exists, removeTree, writeWhole, readFile } from '../files.js';
 import type { Cluster } from '../postgres/cluster.js';
 import type { Scratch } from '../postgres/scratch.js';
 import { stopServer } from '../postgres/server.js';
-import { clearFill } from './fill.js';
+import { clearFill } from './wal-fill.js';
 import type { KnownEnd } from './known-end.js';
 import type { TestRestoreResult } from '../../vocabulary/backup-work.js';
 

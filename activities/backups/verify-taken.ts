@@ -3,7 +3,7 @@ import { checkpoint } from '../checkpoint.js';
 import { failure, isFailure } from '../errors.js';
 import type { Cluster } from '../postgres/cluster.js';
 import type { BackupSet } from './engine.js';
-import { stopIfCancelled } from './everywhere.js';
+import { stopIfCancelled } from './all-locations.js';
 import { engineOf, repositoryInfo } from './engines.js';
 import { note } from './physical-records.js';
 import { verifyAt } from './verify-physical.js';

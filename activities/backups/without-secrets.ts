@@ -1,4 +1,4 @@
-import type { Known } from '../postgres/known.js';
+import type { Known } from '../postgres/known-configuration.js';
 
 /** A name that tells of a secret, and its value: in a setting, a connection string within one, and a line of pg_hba.conf (ldapbindpasswd, radiussecrets). */
 const assigned =

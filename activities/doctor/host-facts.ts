@@ -67,7 +67,7 @@ export const hostFacts = (context: HostContext) =>
       const cluster = clusterOf(context, database);
       const name = (what: string) => `${database} ${role}: ${what}`;
       await check(name('data directory'), 'Correct dataDirectory in the plan.', () => directoryCheck(cluster));
-      await check(name('configuration'), 'Mend it before the server is restarted.', () => configurationCheck(cluster));
+      await check(name('configuration'), 'Fix it before the server is restarted.', () => configurationCheck(cluster));
       await check(name('server'), `Start it; or: ${recoverCommand}`, () => serverCheck(cluster));
       if (role !== 'primary') continue;
       await check(name('nothing was set back'), `${recoverCommand} --to latest`, () => setBackCheck(cluster));
@@ -147,7 +147,7 @@ async function restoreCheck(cluster: Cluster): Promise<string | Pick<Check, 'res
   const hint = drillCommand;
   const proof = await readProof(cluster);
   if (proof?.failed !== undefined)
-    return { result: 'fail', says: `the last one failed, at ${proof.at}: ${proof.failed}`, hint: `Mend that, then: ${hint}` };
+    return { result: 'fail', says: `the last one failed, at ${proof.at}: ${proof.failed}`, hint: `Fix that, then: ${hint}` };
   const records = await recordsOf(cluster, locationsOf(cluster));
   const tested = [...records.values()].flatMap((of) => [...of.values()]).flatMap((record) => readable(record)?.restored?.at ?? []);
   const last = [...tested, ...(proof ? [proof.at] : [])].sort().at(-1);

@@ -1,4 +1,4 @@
-import { isOfCertificate, saidOf } from './said.js';
+import { isOfCertificate, saidOf } from './error-texts.js';
 
 /** What the errors of Azure mean. Its texts are left out: they repeat what was signed. */
 

@@ -10,7 +10,7 @@ import type { Kept, Location } from './location.js';
 import { byName, checkedName, checkedPrefix } from './names.js';
 import { firstOf, inBlocks, partBytes, sendParts, sendWhole } from './parts.js';
 import { bufferOf, readRanges } from './ranges.js';
-import { cameChanged, cameShort, explaining, goneFrom } from './said.js';
+import { cameChanged, cameShort, explaining, goneFrom } from './error-texts.js';
 import { defaultLimits, isBeingSent, type Limits, sending } from './transfer.js';
 
 type AzurePlan = NonNullable<LocationPlan['azure']>;

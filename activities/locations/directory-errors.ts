@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { failure } from '../errors.js';
-import { goneFrom } from './said.js';
+import { goneFrom } from './error-texts.js';
 
 /** What the errors of a file system mean for a location. */
 

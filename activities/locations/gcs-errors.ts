@@ -1,4 +1,4 @@
-import { isOfCertificate, saidOf } from './said.js';
+import { isOfCertificate, saidOf } from './error-texts.js';
 
 /** What the errors of Google Cloud Storage mean. */
 

@@ -11,7 +11,7 @@ import { explainGcs, type GcsWhere, statusOf } from './gcs-errors.js';
 import type { Kept, Location } from './location.js';
 import { byName, checkedName, checkedPrefix } from './names.js';
 import { readRanges } from './ranges.js';
-import { cameShort, explaining, goneFrom } from './said.js';
+import { cameShort, explaining, goneFrom } from './error-texts.js';
 import { defaultLimits, type Limits, sending } from './transfer.js';
 
 type GcsPlan = NonNullable<LocationPlan['gcs']>;

@@ -1,4 +1,4 @@
-import { isOfCertificate, saidOf } from './said.js';
+import { isOfCertificate, saidOf } from './error-texts.js';
 
 /** What the errors of S3 mean. Vendors' texts are left out: some repeat what was signed, or with which key. */
 

@@ -21,7 +21,7 @@ import { byName, checkedName, checkedPrefix } from './names.js';
 import { bufferOf, readRanges } from './ranges.js';
 import { explainS3, type S3Where } from './s3-errors.js';
 import { upload } from './s3-upload.js';
-import { cameShort, explaining, goneFrom } from './said.js';
+import { cameShort, explaining, goneFrom } from './error-texts.js';
 import { defaultLimits, isBeingSent, type Limits, sending } from './transfer.js';
 
 type S3Plan = NonNullable<LocationPlan['s3']>;

@@ -1,5 +1,5 @@
 import { failure } from '../errors.js';
-import { cameShort, goneFrom } from './said.js';
+import { cameShort, goneFrom } from './error-texts.js';
 
 /** What the errors of SFTP mean. Its codes are those of the protocol: draft-ietf-secsh-filexfer-02, section 7. */
 

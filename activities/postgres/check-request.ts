@@ -16,7 +16,7 @@ import { claimedBy, claimFile } from './claim.js';
 import { bin, clusterOf, type Cluster, controlData, provenDataDirectory, whatIsGone } from './cluster.js';
 import { missingConfiguration } from './configuration.js';
 import { one, withClient } from './connect.js';
-import { knownFile, readKnown } from './known.js';
+import { knownFile, readKnown } from './known-configuration.js';
 import { neighbourInWords, neighboursOf } from './neighbours.js';
 import { describePrepared, preparedTransactions } from './prepared.js';
 

@@ -7,7 +7,7 @@ import { type HostContext, secretOf } from '../context.js';
 import { failure } from '../errors.js';
 import { ownerOf, run, type Owner } from '../run.js';
 import { readFile } from '../files.js';
-import { type Known, readKnown } from './known.js';
+import { type Known, readKnown } from './known-configuration.js';
 import { isMounted, mountOf } from './mounts.js';
 
 /** A database of the plan as it stands on one host. */

@@ -4,7 +4,7 @@ import { checkpoint } from '../checkpoint.js';
 import { exists, ownFor, readFile, removeTree, writeWhole } from '../files.js';
 import { run } from '../run.js';
 import { bin, type Cluster, dataOwner } from './cluster.js';
-import { type Known, type KnownFile, knownFile, readKnown } from './known.js';
+import { type Known, type KnownFile, knownFile, readKnown } from './known-configuration.js';
 import { readConfigurationFile } from './note-cluster.js';
 
 /** How production is configured: found, put back when it is gone, and brought into a restored copy, which has that of the day of its backup. */

@@ -6,7 +6,7 @@ import { ownerOf } from '../run.js';
 import { type Cluster } from './cluster.js';
 import { type Client, one, withClient } from './connect.js';
 import { keptOpen } from './fence.js';
-import { type Known, type KnownFile, readKnown, writeKnown } from './known.js';
+import { type Known, type KnownFile, readKnown, writeKnown } from './known-configuration.js';
 import { mountOf } from './mounts.js';
 
 /**

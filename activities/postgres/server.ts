@@ -229,7 +229,7 @@ export async function untilReady<T>(
   }
 }
 
-const serverHint = (cluster: Cluster) => `Read the server's log on ${cluster.context.host}, mend the cause, then: lifeboat decide retry`;
+const serverHint = (cluster: Cluster) => `Read the server's log on ${cluster.context.host}, fix the cause, then: lifeboat decide retry`;
 
 export async function serverLog(cluster: Cluster, log = logFile(cluster)): Promise<string[]> {
   return (await readFile(log, 'utf8').catch(() => '')).split('\n').filter(Boolean);

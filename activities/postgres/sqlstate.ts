@@ -37,7 +37,7 @@ export const cannotLook = (what: string, error: unknown, host: string): Applicat
   failure(
     'CannotLook',
     `${what} could not be checked: ${(error as Error).message}`,
-    `Nothing is said of the data by that: mend the cause on ${host} (settings, memory, disk, connections), then: lifeboat decide retry`,
+    `Nothing is said of the data by that: fix the cause on ${host} (settings, memory, disk, connections), then: lifeboat decide retry`,
     { code: sqlstate(error) },
   );
 

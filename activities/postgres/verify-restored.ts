@@ -46,7 +46,7 @@ export interface Verification {
   differences: string[];
   /** Why it does not start with production's own configuration. */
   doesNotStart?: string;
-  /** What could not be checked, or was mended. */
+  /** What could not be checked, or was fixed. */
   warnings: string[];
   checks: string[];
   /** Transactions that the copy holds prepared: a person decides what becomes of them. */

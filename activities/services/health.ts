@@ -17,7 +17,7 @@ export const checkHealth = (plan: Plan) =>
       throw failure(
         'ServiceFailed',
         ill.map(({ says }) => says).join('; '),
-        'Look at the log of the service; mend it, then: lifeboat decide retry',
+        'Look at the log of the service; fix it, then: lifeboat decide retry',
       );
     return { summary: answers.length === 0 ? 'the plan names no service to ask' : answers.map(({ says }) => says).join('; ') };
   });

@@ -62,7 +62,7 @@ function figures({ state }: At, { host }: OnDatabase, others: Neighbours): strin
       ? `RPO not measured: ${measured.rpoNote ?? ''}`
       : `RPO reached ${formatDuration(measured.rpoSeconds)}, objective ${formatDuration(objectives.rpoSeconds)}`,
     ...state.rows.map((row) => `${row.table}: ${row.found ?? 'missing'} rows, ${row.expected ?? 'unknown'} last known`),
-    ...state.doubts.map((doubt) => `NOT AS IT SHOULD BE: ${doubt}`),
+    ...state.doubts.map((doubt) => `CHECK FAILED: ${doubt}`),
     ...preparedFacts(state),
     ...(state.differences ?? []).map((difference) => `not as in the backup: ${difference}`),
     ...(state.cautions ?? []).map((caution) => `to know: ${caution}`),

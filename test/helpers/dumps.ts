@@ -1,4 +1,3 @@
-
 import { Readable as Stream } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { logical } from '../../activities/backups/logical/provider.js';

@@ -267,7 +267,7 @@ it('prints two or three lines for each problem, and what to type next', () => {
       'lifeboat.yaml:19:7  databases.main.postgres.prot: unknown key "prot"',
       '  did you mean "port"?',
       '',
-      'lifeboat.yaml has 2 problems. Mend them, then type: lifeboat check',
+      'lifeboat.yaml has 2 problems. Fix them, then type: lifeboat check',
       '',
     ].join('\n'),
   );

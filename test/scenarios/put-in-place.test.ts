@@ -105,7 +105,7 @@ describe('putting the restored copy in place', { timeout: 900_000 }, () => {
       'it is asked again',
       ({ question, behindFence }) => question?.step === 'Approve' && behindFence === 7,
     );
-    expect(asked.question?.facts.join('\n')).toMatch(/NOT AS IT SHOULD BE: 7 transactions were committed in main after it was closed/);
+    expect(asked.question?.facts.join('\n')).toMatch(/CHECK FAILED: 7 transactions were committed in main after it was closed/);
     expect(isFenced(primary), 'closed again').toBe(true);
     await refused(lab, ['approve', '--as', 'asha'], 2, /needs a reason/);
     await ran(lab, ['approve', '--as', 'asha', '--reason', 'price lists, entered again by hand']);

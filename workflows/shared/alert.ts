@@ -6,7 +6,7 @@ import { raiseSignal, resolveSignal } from '../messages.js';
 /** Raises an alert, or renews it. Returns when it is handed over; where nobody keeps alerts (a plan without channels), nothing happens. */
 export const raise = (system: string, alert: Alert): Promise<void> => tell(system, raiseSignal, alert);
 
-/** An alert that was raised is over; of one that was not, nothing is said. `text`: what mended it. */
+/** An alert that was raised is over; of one that was not, nothing is said. `text`: what fixed it. */
 export const resolve = (system: string, key: string, text?: string): Promise<void> =>
   tell(system, resolveSignal, { key, ...(text === undefined ? {} : { text }) });
 

@@ -11,7 +11,7 @@ import { withLocation } from '../../locations/open.js';
 import { run } from '../../run.js';
 import type { BackupRecord } from '../../../vocabulary/backup.js';
 import type { BackupResult, TakeRequest } from '../../../vocabulary/backup-work.js';
-import { couldTake, listEverywhere, takeEverywhere } from '../everywhere.js';
+import { couldTake, listEverywhere, takeEverywhere } from '../all-locations.js';
 import { keepFile, type KeptFile } from '../kept-files.js';
 import type { BackupProvider } from '../provider.js';
 import { backupPrefix, recordName, writeRecord } from '../record.js';

@@ -8,7 +8,7 @@ import { inTurn } from '../../in-turn.js';
 import { withLocation } from '../../locations/open.js';
 import type { BackupRecord } from '../../../vocabulary/backup.js';
 import type { RestoreRequest, RestoreResult } from '../../../vocabulary/backup-work.js';
-import { fromFirstSound, listEverywhere, picks } from '../everywhere.js';
+import { fromFirstSound, listEverywhere, picks } from '../all-locations.js';
 import { fetchFile } from '../kept-files.js';
 import { intoDirectory, refuseUsed } from '../restore-into.js';
 import { git, refsOf } from './git.js';

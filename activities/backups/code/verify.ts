@@ -7,7 +7,7 @@ import { inTurn } from '../../in-turn.js';
 import type { Location } from '../../locations/location.js';
 import type { BackupRecord } from '../../../vocabulary/backup.js';
 import type { VerifyRequest, VerifyResult } from '../../../vocabulary/backup-work.js';
-import { verifyEverywhere } from '../everywhere.js';
+import { verifyEverywhere } from '../all-locations.js';
 import { fetchFile, flawOf } from '../kept-files.js';
 import { backupPrefix, recordName, writeRecord } from '../record.js';
 import { scratchDirectory } from '../test-restore.js';

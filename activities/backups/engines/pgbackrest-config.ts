@@ -4,7 +4,7 @@ import { secretOf } from '../../context.js';
 import { codeOf, failure } from '../../errors.js';
 import { makeDirectory, ownFor, writeWhole } from '../../files.js';
 import { type Cluster, dataOwner, passwordOf } from '../../postgres/cluster.js';
-import { readKnown } from '../../postgres/known.js';
+import { readKnown } from '../../postgres/known-configuration.js';
 import { inTurn } from '../../in-turn.js';
 import { whoHasOpen } from '../../processes.js';
 import { run, type RunOptions, type RunResult } from '../../run.js';

@@ -3,7 +3,7 @@ import type { Capability } from '../../capability.js';
 import type { HostContext } from '../../context.js';
 import { failure } from '../../errors.js';
 import type { BackupResult, TakeRequest } from '../../../vocabulary/backup-work.js';
-import { couldTake, listEverywhere, takeEverywhere } from '../everywhere.js';
+import { couldTake, listEverywhere, takeEverywhere } from '../all-locations.js';
 import type { BackupProvider } from '../provider.js';
 import { removeSnapshots } from '../restic/remove.js';
 import { repositoryOf } from '../restic/repository.js';

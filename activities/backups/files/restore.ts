@@ -4,12 +4,12 @@ import { failure } from '../../errors.js';
 import { inTurn } from '../../in-turn.js';
 import type { BackupRecord } from '../../../vocabulary/backup.js';
 import type { RestoreRequest, RestoreResult } from '../../../vocabulary/backup-work.js';
-import { fromFirstSound, listEverywhere, picks } from '../everywhere.js';
+import { fromFirstSound, listEverywhere, picks } from '../all-locations.js';
 import { repositoryOf } from '../restic/repository.js';
 import { restoreSnapshot } from '../restic/restore.js';
 import { intoDirectory, refuseUsed } from '../restore-into.js';
 import { filesOf } from './plan.js';
-import { swapPaths } from './swap.js';
+import { swapPaths } from './path-swap.js';
 
 /** Restores files for a person: below a directory of their own, or in the place of what is there, which is renamed aside. */
 export function restoreFiles(context: HostContext): Capability<RestoreRequest, RestoreResult> {

@@ -9,7 +9,7 @@ import type { Location } from '../../locations/location.js';
 import { writeRecord } from '../record.js';
 import { compressor, encodedName, encrypterFor } from './coding.js';
 import { meter } from './dump.js';
-import { fileName } from './places.js';
+import { fileName } from './dump-names.js';
 import { type KeptFile, readBack, readWhole } from './read-back.js';
 
 /**

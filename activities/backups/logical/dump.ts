@@ -10,7 +10,7 @@ import type { Location } from '../../locations/location.js';
 import { conninfo, type Source } from '../../postgres/source.js';
 import type { Programs } from '../../postgres/programs.js';
 import { compressor, encrypterFor, encodedName } from './coding.js';
-import { fileName } from './places.js';
+import { fileName } from './dump-names.js';
 import { stream, type Streaming } from './program.js';
 import type { KeptFile } from './read-back.js';
 import { type Branch, branch, stallMilliseconds, tee } from './tee.js';

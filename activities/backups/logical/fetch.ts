@@ -11,7 +11,7 @@ import { withLocation } from '../../locations/open.js';
 import type { Owner } from '../../run.js';
 import { recordName } from '../record.js';
 import { meter } from './dump.js';
-import { listLogical } from './places.js';
+import { listLogical } from './dump-names.js';
 import { both } from './program.js';
 import { isDump, readWhole } from './read-back.js';
 import { keepNote } from './notes.js';

@@ -13,11 +13,11 @@ import { ownFor } from '../../files.js';
 import { type Ledger, run, tail } from '../../run.js';
 import { contentsOf, type Entry, leftOutWith } from './contents.js';
 import type { Archive, Beside } from './fetch.js';
-import { countInTransaction, createStatement } from './made.js';
+import { countInTransaction, createStatement } from './database-properties.js';
 import { feed, stream } from './program.js';
 import { type Restorer, silenceUnknown, unknownTo } from './restorer.js';
 import { hasTablespaces, makeMissingRoles, readGlobals, rolesOf } from './roles.js';
-import { type Failed, inOneLine, listen, type Said } from './said.js';
+import { type Failed, inOneLine, listen, type Said } from './restore-errors.js';
 
 /** Loading a dump into a new, empty database of any server: the real one, under a temporary name, or a scratch one. */
 
@@ -154,7 +154,7 @@ function couldNotBring({ archive, goOn }: Loading, failed: Failed[]) {
   return failure(
     'CommandFailed',
     `${archive.what} cannot be restored whole: ${failed.map(inOneLine).join('; ')}`,
-    goOn?.(failed) ?? 'Read what it said; mend it where the dump was taken, and take another one.',
+    goOn?.(failed) ?? 'Read what it said; fix it where the dump was taken, and take another one.',
     { failed: failed.map(({ id, what }) => ({ id, what })) },
   );
 }

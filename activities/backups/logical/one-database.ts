@@ -16,10 +16,10 @@ import { conninfo, type Source, withSource } from '../../postgres/source.js';
 import { startCopy } from '../../postgres/verify-restored.js';
 import { endLeftoverOf, run } from '../../run.js';
 import { demandRestored } from '../restored-mark.js';
-import { bring } from './bring.js';
+import { bring } from './archive-load.js';
 import { type Archive, demandSpace, freshFolder, laidDownPrefix, layDown } from './fetch.js';
 import { judge } from './load.js';
-import { countInTransaction, dressStatements, readMade } from './made.js';
+import { countInTransaction, dressStatements, readMade } from './database-properties.js';
 import { databases, dropTemporary, earlierOf, marks, markStatement, temporaryName } from './marks.js';
 import { demandRenamable, openStatement, staysBehind, takePlace } from './replace.js';
 import { rolesOf } from './roles.js';
@@ -232,7 +232,7 @@ async function fill(
       clear: () => dropTemporary(admin, source),
       begun: async () => void (await admin.query(markStatement(temporary, marks.begun(component, by, 'begun')))),
       goOn: () =>
-        'Mend what it says in the server that takes it (a role, an extension), then: lifeboat decide retry. To put back the whole copy instead, restore again, to the same target or another: lifeboat decide restore --to TARGET; then approve all of it',
+        'Fix what it says in the server that takes it (a role, an extension), then: lifeboat decide retry. To put back the whole copy instead, restore again, to the same target or another: lifeboat decide restore --to TARGET; then approve all of it',
     },
     () => Promise.resolve(archive),
   );

@@ -71,7 +71,7 @@ export function stream(
         failure(
           'CommandFailed',
           `${what} ${how}: ${tail(said) || 'it said nothing'}`,
-          'Read what it said, mend the cause, then try again.',
+          'Read what it said, fix the cause, then try again.',
           {
             code,
           },

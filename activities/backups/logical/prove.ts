@@ -11,7 +11,7 @@ import type { Location } from '../../locations/location.js';
 import { type Archive, freshFolder } from './fetch.js';
 import { createEmpty, loadSchema } from './load.js';
 import { restorerFor } from './restorer.js';
-import { inOneLine } from './said.js';
+import { inOneLine } from './restore-errors.js';
 import { isDump, type KeptFile, readBack } from './read-back.js';
 import { removeScratch, scratchOwner, scratchServer, startScratch } from './scratch-server.js';
 

@@ -2,7 +2,7 @@ import type { HostContext } from '../../context.js';
 import { withLocation } from '../../locations/open.js';
 import type { BackupProvider } from '../provider.js';
 import { backupPrefix, recordName } from '../record.js';
-import { listLogical, logicalOf } from './places.js';
+import { listLogical, logicalOf } from './dump-names.js';
 import { restoreLogical } from './restore.js';
 import { takeLogical } from './take.js';
 import { testRestoreLogical } from './test-restore.js';

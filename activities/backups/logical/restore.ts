@@ -14,15 +14,15 @@ import { one } from '../../postgres/connect.js';
 import { demandNoIncident, type Source, sourceOf, withSource } from '../../postgres/source.js';
 import { endLeftoverOf, type Ledger } from '../../run.js';
 import { demandSpace, fetchArchive, freshFolder, laidDownPrefix, layDown, placesOf, sameFileSystem } from './fetch.js';
-import { bring } from './bring.js';
+import { bring } from './archive-load.js';
 import { openLocalFile } from './local-file.js';
 import { judge, type Loading } from './load.js';
-import { dressStatements, readMade } from './made.js';
+import { dressStatements, readMade } from './database-properties.js';
 import { databases, dropTemporary, earlierOf, marks, markStatement, temporaryName } from './marks.js';
 import { afresh, demandRenamable, givePlace, maintenance, openStatement, type Placed, staysBehind, takePlace } from './replace.js';
 import { restorerForRecord } from './restorer.js';
 import { rolesOf } from './roles.js';
-import type { Failed } from './said.js';
+import type { Failed } from './restore-errors.js';
 import { noteRestored } from './notes.js';
 
 /**

@@ -12,14 +12,14 @@ import type { Location } from '../../locations/location.js';
 import { one } from '../../postgres/connect.js';
 import type { Programs } from '../../postgres/programs.js';
 import { demandNoIncident, programsOf, type Source, sourceOf, withSource } from '../../postgres/source.js';
-import { clearLeft } from '../left.js';
+import { clearLeft } from '../abandoned-files.js';
 import { backupId, readRecords, writeRecord } from '../record.js';
 import { dumpFile, globalsFile } from './coding.js';
 import { copyTo } from './copy.js';
 import { laidDownPrefix, layDown } from './fetch.js';
 import { mayReadPasswords, meter, pgDump, pgDumpGlobals, send, type Sending, told } from './dump.js';
-import { countInTransaction, largestShare, readMade } from './made.js';
-import { listLogical, logicalOf, openAll } from './places.js';
+import { countInTransaction, largestShare, readMade } from './database-properties.js';
+import { listLogical, logicalOf, openAll } from './dump-names.js';
 import { isProven, keptFolder, type Proof, proofInWords, proofOf, prove, readBackAndKeep } from './prove.js';
 import type { KeptFile } from './read-back.js';
 

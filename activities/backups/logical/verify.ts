@@ -11,7 +11,7 @@ import { programsFor } from '../../postgres/programs.js';
 import { recordName } from '../record.js';
 import { meter } from './dump.js';
 import { keepNote } from './notes.js';
-import { listLogical } from './places.js';
+import { listLogical } from './dump-names.js';
 import { laidDownPrefix, layDown } from './fetch.js';
 import { isProven, keptFolder, type Proof, proofInWords, proofOf, prove, readBackAndKeep } from './prove.js';
 import { formatTooNew, readerOfRecord } from './restorer.js';

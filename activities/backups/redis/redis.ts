@@ -7,7 +7,7 @@ import { inTurn } from '../../in-turn.js';
 import { run } from '../../run.js';
 import type { BackupRecord } from '../../../vocabulary/backup.js';
 import type { BackupResult, RestoreRequest, RestoreResult, TakeRequest } from '../../../vocabulary/backup-work.js';
-import { couldTake, fromFirstSound, listEverywhere, picks, takeEverywhere } from '../everywhere.js';
+import { couldTake, fromFirstSound, listEverywhere, picks, takeEverywhere } from '../all-locations.js';
 import type { BackupProvider } from '../provider.js';
 import { removeSnapshots } from '../restic/remove.js';
 import { type Repository, repositoryOf } from '../restic/repository.js';
@@ -20,7 +20,7 @@ import { couldTestRestore, scratchDirectory, testRestoreOf } from '../test-resto
 import { type Ask, redisClient } from './client.js';
 import { redisOf } from './plan.js';
 import { checkRdb, loadRdb, onlyFile } from './rdb.js';
-import { keepAofOn, rdbFile, save } from './save.js';
+import { keepAofOn, rdbFile, save } from './rdb-save.js';
 
 /**
  * A Redis server: its RDB file, written by BGSAVE, in restic; its AOF is kept on, so that a restart of the server itself loses a second at most.

@@ -2,7 +2,7 @@ import type { HostContext } from '../../context.js';
 import type { Location } from '../../locations/location.js';
 import type { BackupKind, BackupRecord } from '../../../vocabulary/backup.js';
 import type { VerifyRequest, VerifyResult } from '../../../vocabulary/backup-work.js';
-import { verifyEverywhere } from '../everywhere.js';
+import { verifyEverywhere } from '../all-locations.js';
 import { backupPrefix, writeRecord } from '../record.js';
 import { flawsOf } from './check.js';
 import { hasRepository } from './init.js';

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { formatBytes } from '../../../vocabulary/units.js';
-import { orFailed } from '../../each.js';
+import { orFailed } from '../../failed-result.js';
 import { exitCodes, printJson, printLine } from '../../output.js';
 import { globals, withBackups } from '../../session.js';
-import { addWhich, named, type Which } from '../../which.js';
+import { addWhich, named, type Which } from '../../component-option.js';
 import type { CleanUpResult } from '../../../vocabulary/backup-work.js';
 
 export function register(backup: Command): void {

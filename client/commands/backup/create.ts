@@ -6,7 +6,7 @@ import { showProgress } from '../../backup-progress.js';
 import type { Lifeboat } from '../../lifeboat.js';
 import { Expected, exitCodes, printJson, printLine } from '../../output.js';
 import { globals, theDatabase, withBackups } from '../../session.js';
-import { addWhich, named, type Which } from '../../which.js';
+import { addWhich, named, type Which } from '../../component-option.js';
 import type { BackupResult } from '../../../vocabulary/backup-work.js';
 
 const typeFlags = ['full', 'differential', 'incremental', 'logical'] as const;

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { backupLines } from '../../backup-lines.js';
 import { exitCodes, printJson, printLine } from '../../output.js';
 import { globals, withBackups } from '../../session.js';
-import { addWhich, demandLocation, named, type Which } from '../../which.js';
+import { addWhich, demandLocation, named, type Which } from '../../component-option.js';
 
 export function register(backup: Command): void {
   addWhich(

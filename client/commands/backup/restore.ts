@@ -6,7 +6,7 @@ import { findBackup } from '../../find-backup.js';
 import type { Lifeboat } from '../../lifeboat.js';
 import { Expected, exitCodes, printJson, printLine } from '../../output.js';
 import { globals, theDatabase, withBackups } from '../../session.js';
-import { addWhich, demandLocation, type Which } from '../../which.js';
+import { addWhich, demandLocation, type Which } from '../../component-option.js';
 import type { RestoreInput } from '../../../vocabulary/backup-work.js';
 
 interface Options extends Which {

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { showProgress } from '../../backup-progress.js';
-import { orFailed } from '../../each.js';
+import { orFailed } from '../../failed-result.js';
 import { exitCodes, printJson, printLine } from '../../output.js';
 import { globals, withBackups } from '../../session.js';
-import { addWhich, demandLocation, named, type Which } from '../../which.js';
+import { addWhich, demandLocation, named, type Which } from '../../component-option.js';
 import { findBackup } from '../../find-backup.js';
 import type { VerifyResult } from '../../../vocabulary/backup-work.js';
 

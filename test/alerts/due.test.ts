@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { lastDue, lateBackups, unverified } from '../../activities/alerts/late.js';
+import { lastDue, lateBackups, unverified } from '../../activities/alerts/due.js';
 import type { Component } from '../../activities/alerts/components.js';
 import type { BackupRecord } from '../../vocabulary/backup.js';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { orFailed } from '../../client/each.js';
+import { orFailed } from '../../client/failed-result.js';
 import { Expected } from '../../client/output.js';
 
 it('one of several that fails says why and what to type, and the others are still worked on; alone, it is the end of the command', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listen } from '../../activities/backups/logical/said.js';
+import { listen } from '../../activities/backups/logical/restore-errors.js';
 
 test('messages of pg_restore that come mixed, since several connections write at once, are all told', () => {
   const { line, said } = listen();

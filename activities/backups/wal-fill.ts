@@ -5,7 +5,7 @@ import { copyFile, exists, makeDirectory, openRegular, ownFor, removeTree } from
 import { type Cluster, dataOwner } from '../postgres/cluster.js';
 import type { Scratch } from '../postgres/scratch.js';
 import { engineOf, locationsOf } from './engines.js';
-import { handedCopies } from './handed.js';
+import { handedCopies } from './handed-wal.js';
 import { lsnValue } from './lsn.js';
 import { fillFolder, type Waiting } from './replay.js';
 import { lastRecord } from './segment.js';

@@ -4,7 +4,7 @@ import { sentenceList } from '../../plan/words.js';
 import { formatDuration } from '../../vocabulary/units.js';
 import type { Alert } from '../../vocabulary/alert.js';
 import type { Component } from './components.js';
-import { unseen } from './look.js';
+import { unseen } from './check.js';
 
 /** A backup that is due may take this long before it is late; milliseconds. */
 const longestGrace = 3_600_000;
