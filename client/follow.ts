@@ -1,3 +1,4 @@
+import { formatClock } from '../activities/reports/times.js';
 import type { Incident } from './lifeboat.js';
 import { settled } from './lifeboat.js';
 import { exitCodes, Expected, printJson, printLine } from './output.js';
@@ -19,13 +20,22 @@ export async function follow(incident: Incident, { json, prefix }: Globals, { wa
   const draw = live ? (await import('log-update')).default : undefined;
   let last: IncidentState | undefined;
   let lastProgress: Progress[] = [];
+  let lastView: string[] = [];
   let silentSince = 0;
+  let told = false;
   for (;;) {
     const look = await Promise.all([incident.state(), incident.progress().catch(() => [])]).catch((error: unknown) => error as Error);
     if (look instanceof Error) {
       // Nobody waits for an answer of one that has not given any yet.
       if (!last || look.name === 'WorkflowNotFoundError' || look.name === 'QueryNotRegisteredError') throw look;
       silentSince ||= Date.now();
+      if (!told && Date.now() - silentSince > 3000) {
+        told = true;
+        const says = look instanceof Expected ? look.message : 'The incident does not answer.';
+        const notice = `${formatClock(new Date().toISOString())} UTC  ${says} Agents go on with what they do. Start one: lifeboat worker (or everything on this machine: lifeboat up)`;
+        if (draw) draw([...lastView, '', notice].join('\n'));
+        else if (!json) printLine(notice);
+      }
       if (Date.now() - silentSince > 120_000) {
         throw new Expected(
           'The incident has not answered for two minutes; it goes on by itself as soon as Temporal and a control worker run.',
@@ -35,10 +45,12 @@ export async function follow(incident: Incident, { json, prefix }: Globals, { wa
       }
     } else {
       silentSince = 0;
+      told = false;
       const [state, progress] = look;
       const view =
         draw &&
         renderView({ state, progress, now: new Date(), width: process.stdout.columns || 80, color: colors(), commandPrefix: prefix });
+      lastView = view ?? [];
       if (view) draw(view.join('\n'));
       else if (!json)
         for (const line of renderEvents(last, state, { before: lastProgress, now: progress }, { commandPrefix: prefix, now: new Date() }))

@@ -29,7 +29,7 @@ import type { DoctorResult } from '../vocabulary/check.js';
 import type { IncidentState, Mode, Phase, Progress } from '../vocabulary/incident.js';
 import { ask, progressOf } from './workflow-query.js';
 import { Backups } from './backups.js';
-import { noIncident } from './explain-temporal.js';
+import { explainTemporal, noIncident } from './explain-temporal.js';
 import { Expected, exitCodes } from './output.js';
 import { atOnce, nobody, onceBegun, wasWithdrawn, withdrawUnlessBegun } from './patience.js';
 
@@ -329,7 +329,9 @@ export class Incident {
   }
   async state(): Promise<IncidentState> {
     const handle = await this.handle();
-    const state = await atOnce(this.temporal, () => handle.query<IncidentState>('state'));
+    const state = await atOnce(this.temporal, () => handle.query<IncidentState>('state')).catch((error: unknown) =>
+      unanswered(handle, error),
+    );
     if (this.runId === undefined || state.leaving?.what !== 'escalate') return state;
     // It went over into another scenario, which is another run.
     delete this.runId;
@@ -374,6 +376,18 @@ export class Incident {
       (error: unknown) => error,
     );
   }
+}
+
+/** Temporal keeps how far an incident is, also while no control worker can be asked: that is said with why it does not answer. Throws. */
+async function unanswered(handle: WorkflowHandle, error: unknown): Promise<never> {
+  const why = explainTemporal(error);
+  if (why?.code !== exitCodes.noAnswer) throw error;
+  const step = await handle.describe().then(
+    ({ memo }) => stepIn(memo),
+    () => null,
+  );
+  if (step === null) throw error;
+  throw new Expected(`${why.message} By what Temporal keeps of it, it is at "${step}".`, why.hint ?? '', why.code);
 }
 
 /** Phases in which nothing more happens by itself. */

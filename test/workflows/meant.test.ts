@@ -54,6 +54,11 @@ describe('the incident that is meant', { timeout: 900_000 }, () => {
       );
       expect(open).toMatchObject({ id, phase: 'open', endedAt: null });
       expect(await ran('incidents')).toMatch(new RegExp(`${id} .* open .* at "Restore beside"`));
+      const looked = await all.now.cli(['watch', '--once']);
+      expect(looked.code).toBe(6);
+      expect(looked.stderr).toMatch(
+        /no control worker took up the question\. By what Temporal keeps of it, it is at "Restore beside"[^]*lifeboat worker/,
+      );
     } finally {
       resolve();
       await all.now.startControl();
