@@ -31,31 +31,48 @@ async function fieldsOf(pid: number | string): Promise<string[] | undefined> {
  */
 const isDead = (fields: string[]): boolean => fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
 
+/** Set in the environment of what is written down, to be known again by what it started. */
+export const markVariable = 'LIFEBOAT_MARK';
+
 /** What tells the group that a process leads from a later one of the same number: when it began, and the boot of the machine at which it did. */
 export const groupIdentity = async (leader: number): Promise<string> => `${await startOf(leader)} @${await boot()}`;
 
 /**
- * Whether anybody is left of the group that this process led, also when it is gone itself: a number is not given away while a group has it, and whoever
- * has been in it since began later. `identity`: what {@link groupIdentity} said of it.
+ * What is left of the group that this process led, also when it is gone itself: a number is not given away while a group has it, but it may have been
+ * since. `ours`: to be ended. `unknown`: nobody can tell whose it is, or it is ending already. `identity`: what {@link groupIdentity} said of it;
+ * `mark`: the value of its {@link markVariable}.
  */
-export async function isGroupLeft(leader: number, identity: string): Promise<boolean> {
+export async function leftOfGroup(leader: number, identity: string, mark: string): Promise<'ours' | 'unknown' | 'none'> {
   const [start = '', at] = identity.split(' @');
   // One that was written down by an older agent does not say the boot.
-  if (leader <= 1 || start === '' || (at !== undefined && at !== (await boot()))) return false;
+  if (leader <= 1 || start === '' || (at !== undefined && at !== (await boot()))) return 'none';
   const now = await startOf(leader);
-  if (now !== '') return now === start;
-  return at !== undefined && (await startsOfMembers(leader)).some((one) => one === undefined || one >= Number(start));
+  if (now !== '') return now === start ? 'ours' : 'none';
+  const members = await membersOf(leader);
+  if (members.length === 0) return 'none';
+  const marked = await Promise.all(members.map((pid) => hasMark(pid, mark)));
+  if (marked.includes(true)) return 'ours';
+  return marked.includes(undefined) ? 'unknown' : 'none';
 }
 
-/** When those began who live in this process group; undefined where nobody can tell. */
-async function startsOfMembers(group: number): Promise<(number | undefined)[]> {
+async function membersOf(group: number): Promise<number[]> {
   if (!existsSync('/proc/self/stat')) {
-    const { stdout } = await promisify(execFile)('ps', ['-axo', 'pgid=,stat=']).catch(() => ({ stdout: '' }));
-    return stdout.split('\n').flatMap((line) => (new RegExp(`^\\s*${group}\\s+[^Z]`).test(line) ? [undefined] : []));
+    const { stdout } = await promisify(execFile)('ps', ['-axo', 'pid=,pgid=,stat=']).catch(() => ({ stdout: '' }));
+    return stdout.split('\n').flatMap((line) => {
+      const [pid, of, state = ''] = line.trim().split(/\s+/);
+      return Number(of) === group && !state.startsWith('Z') ? [Number(pid)] : [];
+    });
   }
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const all = await Promise.all(pids.map(fieldsOf));
-  return all.flatMap((fields) => (Number(fields?.[2]) === group ? [Number(fields![19])] : []));
+  const all = await Promise.all(pids.map(async (pid) => ({ pid: Number(pid), fields: await fieldsOf(pid) })));
+  return all.flatMap(({ pid, fields }) => (Number(fields?.[2]) === group ? [pid] : []));
+}
+
+/** Undefined where that cannot be read, and of a process that is ending: it has no memory any more. Source: proc(5), /proc/PID/environ. */
+async function hasMark(pid: number, mark: string): Promise<boolean | undefined> {
+  const text = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
+  if (text === '') return undefined;
+  return mark !== '' && text.split('\0').includes(`${markVariable}=${mark}`);
 }
 
 /** Who has a file of this directory open, in words for the person on call; nobody, where there is no /proc. */

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -8,7 +9,7 @@ import { cancelled } from './capability.js';
 import { checkpoint } from './checkpoint.js';
 import { failure } from './errors.js';
 import { inTurn } from './in-turn.js';
-import { groupIdentity, isGroupLeft } from './processes.js';
+import { groupIdentity, leftOfGroup, markVariable } from './processes.js';
 
 export type { Owner };
 
@@ -83,6 +84,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   const what = basename(command);
   const point = `${what} ${options.ledger?.point ?? options.ledger?.name ?? ''}`.trim();
   if (options.ledger) await checkpoint(`before ${point}`);
+  const mark = randomUUID();
   const gated = options.ledger ? { command: '/bin/sh', args: ['-c', programGate, 'lifeboat', command, ...args] } : { command, args };
   const as = asOwner(options.owner, gated.command, gated.args);
   const child = spawn(as.command, as.args, {
@@ -90,7 +92,13 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
     detached: true,
     cwd: '/',
     // Programs must speak English to us, whatever the language of the host.
-    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: process.env['HOME'] ?? '/', LC_ALL: 'C', ...options.env },
+    env: {
+      PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+      HOME: process.env['HOME'] ?? '/',
+      LC_ALL: 'C',
+      [markVariable]: mark,
+      ...options.env,
+    },
     ...as.identity,
   });
   const lines: string[] = [];
@@ -134,7 +142,7 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   });
   try {
     if (options.ledger && child.pid) {
-      await writeLedger(options.ledger, child.pid);
+      await writeLedger(options.ledger, child.pid, mark);
       const begin = child.stdio[3] as Writable;
       // It may have been ended meanwhile; then that is what `closed` says.
       begin.on('error', () => undefined).end('begin\n');
@@ -175,9 +183,9 @@ export function tail(lines: string[], count = 4): string {
 
 const ledgerFile = (ledger: Ledger) => join(ledger.directory, `${ledger.name}.running`);
 
-async function writeLedger(ledger: Ledger, pid: number): Promise<void> {
+async function writeLedger(ledger: Ledger, pid: number, mark: string): Promise<void> {
   await mkdir(ledger.directory, { recursive: true });
-  await writeFile(ledgerFile(ledger), `${pid} ${await groupIdentity(pid)}`);
+  await writeFile(ledgerFile(ledger), `${pid} ${mark} ${await groupIdentity(pid)}`);
 }
 
 /** Ends everything that a killed agent left running. For the agent that comes next, before it does anything itself. */
@@ -199,17 +207,24 @@ export const endLeftoverOf = (ledger: Ledger): Promise<void> => endLeftover(ledg
 async function endLeftover(file: string): Promise<void> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) return;
-  const [pid, ...identity] = text.split(' ');
-  const left = () => isGroupLeft(Number(pid), identity.join(' '));
-  for (const end = Date.now() + graceMilliseconds; (await left()) && Date.now() < end;) {
-    endGroup(Number(pid));
+  const [pid, ...rest] = text.split(' ');
+  // An older agent wrote no mark.
+  const [mark = '', ...identity] = rest.length > 1 ? rest : ['', ...rest];
+  const left = () => leftOfGroup(Number(pid), identity.join(' '), mark);
+  const began = Date.now();
+  for (let now = await left(); now !== 'none'; now = await left()) {
+    if (now === 'ours') endGroup(Number(pid));
+    const waited = Date.now() - began;
+    // What cannot be told to be ours is not waited for as long: it may be somebody's who stays.
+    if (now === 'unknown' && waited > unknownMilliseconds) break;
+    // It stays written down: nothing may begin under its hands.
+    if (waited > graceMilliseconds) throw hanging(`what an earlier attempt left running (process group ${pid})`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  // It stays written down: nothing may begin under its hands.
-  if (await left()) throw hanging(`what an earlier attempt left running (process group ${pid})`);
   await rm(file, { force: true });
 }
 
+const unknownMilliseconds = 5000;
 /** Milliseconds after which what was killed is believed to hang. */
 const graceMilliseconds = 30_000;
 

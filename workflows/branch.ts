@@ -168,7 +168,8 @@ export class Branch implements Scene {
         const problem = (record.problem = problemOf(error));
         record.status = 'failed';
         record.endedAt = now();
-        if (step.refuses && refuses(problem)) this.incident.refuse(problem);
+        // What went over from another scenario has changed something already.
+        if (step.refuses && !this.request.carried && refuses(problem)) this.incident.refuse(problem);
         if ((step.handsBack as string[] | undefined)?.includes(problem.type ?? '')) throw new HandedBack(name, problem);
         const { decision, askedAt } = await this.askAbout(step, problem);
         const { by, choice, reason } = decision;

@@ -147,6 +147,8 @@ export abstract class Conversation {
   /** Runs a scenario so that a person can interrupt it at any moment. */
   async run(body: () => Promise<void>): Promise<void> {
     this.scope = new CancellationScope();
+    // What was said before there was anything to interrupt: in the moment in which it began.
+    if (this.interruption) throw new Interrupted(this.interruption.what);
     await this.scope.run(body);
   }
 

@@ -8,7 +8,11 @@ import { everyStepOf } from './taken.js';
 
 /** `stopped` also while it is being stopped: what of it was done is not undone by an end. */
 export function writes(state: IncidentState, scenario: Scenario): 'as before' | 'stopped' | 'resumed' {
-  const effects = new Map(everyStepOf(scenario).map(({ name, leaves }) => [name, leaves]));
+  const effects = new Map(
+    everyStepOf(scenario)
+      .reverse()
+      .map(({ name, leaves }) => [name, leaves]),
+  );
   const last = state.steps.findLast(({ name, status }) => {
     const leaves = effects.get(name);
     return leaves === 'writes stopped' || (leaves === 'service resumed' && (status === 'done' || status === 'by hand'));

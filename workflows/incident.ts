@@ -75,10 +75,12 @@ export class Incident extends Conversation {
   /** Goes over into another scenario under the same workflow ID: the lock of the system is not given up for a moment. */
   async goOver(scenario: string): Promise<never> {
     const { input, state } = this;
+    // Who declared it may be waiting for the answer still.
+    this.accept();
     this.warn(`it went over from ${input.scenario} into ${scenario}`);
     // What is said from here on would be said to a run that ends.
     state.leaving = { what: 'escalate', by: 'Lifeboat' };
-    await condition(allHandlersFinished);
+    await this.nonCancellable(() => condition(allHandlersFinished));
     const { leaving: _, ...known } = state;
     const next = { ...input, scenario: scenario as ScenarioName };
     const carried: Carried = { state: known, plan: this.plan, asked: this.asked, goesOn: true };
@@ -141,7 +143,9 @@ export class Incident extends Conversation {
   async undo(): Promise<string> {
     // Once is enough: a second one would end the first in its middle.
     this.state.canRollBack = false;
-    const { step, on } = takenSteps(this.scenario, this.state, this.plan).findLast((taken) => taken.step.undo)!;
+    const last = takenSteps(this.scenario, this.state, this.plan).findLast((taken) => taken.step.undo);
+    if (!last) throw ApplicationFailure.nonRetryable('nothing was put in place by a step that can be taken back', 'BadRequest');
+    const { step, on } = last;
     this.state.ahead = step.undo!.map(({ name }) => name);
     for (const one of step.undo!) await this.main.do(one, on);
     return step.undone ?? 'it was taken back';

@@ -81,6 +81,7 @@ async function attempt(incident: Incident, work: () => Promise<void>): Promise<O
   } catch (error) {
     if (incident.interrupted) return { how: incident.interrupted.what };
     if (isCancellation(error)) return { how: 'cancelled', error };
+    if (CancellationScope.current().consideredCancelled) return { how: 'cancelled', error: new CancelledFailure('cancelled') };
     if (error instanceof Escalated) return { how: 'escalated', into: error.scenario };
     throw error;
   }

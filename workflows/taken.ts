@@ -1,3 +1,4 @@
+import { scenarios } from '../scenarios/all.js';
 import type { Scenario } from '../scenarios/scenario.js';
 import { type AnyStep, isStep, type OnDatabase } from '../steps/step.js';
 import type { IncidentState } from '../vocabulary/incident.js';
@@ -11,7 +12,7 @@ export function takenSteps(
   state: IncidentState,
   { primary }: Pick<PlanFacts, 'primary'>,
 ): { step: AnyStep; lane: string | undefined; on: OnDatabase }[] {
-  const all = scenario.steps.filter(isStep);
+  const all = [scenario, ...Object.values(scenarios)].flatMap(({ steps }) => steps.filter(isStep));
   const taken = state.steps.flatMap(({ name, lane, host = primary }) => {
     const step = all.find((one) => one.name === name);
     return step ? [{ step, lane, on: { database: state.database, host } }] : [];
@@ -22,4 +23,5 @@ export function takenSteps(
 }
 
 /** Those of its roll-back, too. */
-export const everyStepOf = ({ steps }: Scenario): AnyStep[] => steps.filter(isStep).flatMap((step) => [step, ...(step.undo ?? [])]);
+export const everyStepOf = (scenario: Scenario): AnyStep[] =>
+  [scenario, ...Object.values(scenarios)].flatMap(({ steps }) => steps.filter(isStep).flatMap((step) => [step, ...(step.undo ?? [])]));

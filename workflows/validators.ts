@@ -69,7 +69,9 @@ function questionOf({ questions }: IncidentState, { question: id, choice }: Deci
   }
   const question = questions.find((one) => one.id === id);
   if (question) return question;
-  throw new Error(`Question ${id} ${id < questions.at(-1)!.id ? 'was answered already' : 'was not asked yet'}; ${open}`);
+  // Of several, a later one may have been answered before.
+  const why = id < first.id ? 'was answered already' : questions.length > 1 ? 'is not open' : 'was not asked yet';
+  throw new Error(`Question ${id} ${why}; ${open}`);
 }
 
 function demandReason({ choice, reason }: { choice: string; reason?: string | undefined }): void {

@@ -168,7 +168,7 @@ async function takeCopy(cluster: Cluster, fresh: string, owner: Owner | undefine
       ledger: ledger(cluster, 'pg_basebackup'),
       onLine: (line) => {
         const percent = /\((\d+)%\)/.exec(line)?.[1];
-        if (percent) progress({ what: 'copying from the primary', percent: Number(percent) });
+        if (percent) progress({ what: `copying from the primary to ${cluster.context.host}`, percent: Number(percent) });
       },
     },
   );

@@ -122,7 +122,7 @@ export function opening(state: IncidentState, options: ReportOptions): string[] 
 
 const asked = ({ questions, steps }: IncidentState): string =>
   questions.length === 0
-    ? `at the step “${steps.at(-1)?.name ?? ''}”.`
+    ? `at the step “${steps.length > 0 ? titleOf(steps.at(-1)!) : ''}”.`
     : questions.map((one) => `at the step “${titleOf({ ...one, name: one.step })}”: ${sentence(one.text)}`).join(' And ');
 
 function outcome(state: IncidentState, now: Date): string {

@@ -1,5 +1,5 @@
 import { formatBytes } from '../../vocabulary/units.js';
-import type { IncidentState, StepRecord } from '../../vocabulary/incident.js';
+import { type IncidentState, type StepRecord, titleOf } from '../../vocabulary/incident.js';
 import { formatStep, isOpen, kept, lossTitle, opening, phaseText, rehearsal, stepSeconds, verdicts, who } from './facts.js';
 import type { ReportOptions } from './options.js';
 import { formatCount, oneLine } from './text.js';
@@ -88,7 +88,7 @@ export function renderMarkdown(state: IncidentState, options: ReportOptions): st
 function row(step: StepRecord, state: IncidentState, now: Date): string[] {
   const seconds = stepSeconds(step, now);
   return [
-    text(step.name),
+    text(titleOf(step)),
     `${step.status === 'failed' ? '✖ **failed**' : step.status}${step.rehearsed ? ', **rehearsed**' : ''}`,
     formatClock(step.startedAt, state.declaredAt),
     seconds === undefined ? '' : formatStep(seconds),
@@ -104,7 +104,7 @@ const hasMore = (step: StepRecord): boolean => Boolean(step.details?.length || s
 function more(step: StepRecord, moment: (iso: string) => string): string {
   const { problem, decision } = step;
   return [
-    `### ${text(step.name)}`,
+    `### ${text(titleOf(step))}`,
     [
       ...(problem ? [`- **Problem${problem.type ? ` (${text(problem.type)})` : ''}:** ${text(problem.message)}`] : []),
       ...(problem?.hint ? [`- **Hint:** ${text(problem.hint)}`] : []),

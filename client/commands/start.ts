@@ -20,40 +20,37 @@ type Options = StartOptions & { wait?: boolean };
 export async function register(program: Command): Promise<void> {
   const start = program
     .command('start')
-    .description('declare an incident and follow it; nothing is changed before the request was checked');
-  await eachScenario(start, (command) =>
-    command
-      .option('--dry-run', 'prove that every step could be done, and change nothing')
-      .option('--detach', 'return as soon as the request was checked')
-      .addOption(new Option('--wait', 'go on following while a person is asked: the default in a terminal').hideHelp())
-      .addOption(new Option('--no-wait', 'return when a person is asked: the default elsewhere').hideHelp())
-      .action(async (options: Options, one: Command) =>
-        declare(one, one.name() as ScenarioName, options, options.dryRun ? 'dry-run' : 'real'),
-      ),
-  );
+    .description('declare an incident and follow it; nothing is changed before the request was checked')
+    .option('--dry-run', 'prove that every step could be done, and change nothing')
+    .option('--detach', 'return as soon as the request was checked')
+    .addOption(new Option('--wait', 'go on following while a person is asked: the default in a terminal').hideHelp())
+    .addOption(new Option('--no-wait', 'return when a person is asked: the default elsewhere').hideHelp())
+    .action(async (scenario: string, options: Options, command: Command) =>
+      declare(command, scenario, options, options.dryRun ? 'dry-run' : 'real'),
+    );
+  await takesScenario(start);
 }
 
 /**
- * A command for each scenario, with its own options and help. The scenarios are loaded when somebody starts one: the other commands start without
- * their weight. `drill`: without what changes production.
+ * The scenarios, with their options and their words. They are loaded when somebody starts one: the other commands start without their weight.
+ * `drill`: without what changes production.
  */
-export async function eachScenario(parent: Command, of: (command: Command) => Command, drill = false): Promise<void> {
-  parent.argument('[scenario]', 'the disaster').action((name: string | undefined) => {
-    const known = parent.commands.map((command) => command.name()).join(', ');
-    if (name === undefined) throw new Expected('Which scenario?', `There is: ${known}`);
-    throw new Expected(`There is no scenario "${name}".`, `There is: ${known}`);
-  });
-  if (!process.argv.includes('start')) return;
+export async function takesScenario(command: Command, drill = false): Promise<void> {
+  if (!process.argv.includes('start')) return void command.argument('<scenario>', 'the disaster');
   const { scenarios } = await import('../../scenarios/all.js');
-  for (const { name, title, options, steps } of Object.values(scenarios)) {
-    const command = parent.command(name).description(title);
-    for (const { flags, means, real } of options) if (!drill || !real) command.option(flags, means);
-    of(command).addHelpText('after', `\nSteps: ${steps.map((step) => step.name).join(', ')}`);
+  const all = Object.values(scenarios);
+  command.argument('<scenario>', `the disaster: ${all.map(({ name }) => name).join(', ')}`);
+  const offered = all.flatMap(({ options }) => options.filter(({ real }) => !drill || !real));
+  for (const { flags, means } of new Map(offered.map((option) => [option.flags, option])).values()) command.option(flags, means);
+  for (const { name, title, options, steps } of all) {
+    const own = options.filter(({ real }) => !drill || !real).map(({ flags }) => flags);
+    command.addHelpText('after', `\n${name}: ${title}\n  Takes: ${own.join(', ')}\n  Steps: ${steps.map((step) => step.name).join(', ')}`);
   }
 }
 
 /** Declares, says which incident it is, and follows it. Shared with `drill start`. */
-export async function declare(command: Command, scenario: ScenarioName, options: Options, mode: Mode): Promise<void> {
+export async function declare(command: Command, name: string, options: Options, mode: Mode): Promise<void> {
+  const scenario = await knownScenario(name, command);
   if (options.to !== undefined) {
     const { parseTarget } = await import('../../vocabulary/target.js');
     const target = parseTarget(options.to);
@@ -153,4 +150,21 @@ async function differences(of: Declared['of'], wanted: StartOptions & Pick<Decla
     ...(wanted.to === undefined || target(wanted.to) === target(of.target) ? [] : [said('target', of.target, wanted.to)]),
     ...(wanted.vacuumFull && !of.vacuumFull ? ['you asked for --vacuum-full, and it was declared without'] : []),
   ];
+}
+
+/** Throws {@link Expected} when there is no such scenario, or it does not take what was given. */
+async function knownScenario(name: string, command: Command): Promise<ScenarioName> {
+  const { scenarios } = await import('../../scenarios/all.js');
+  const all = Object.values(scenarios);
+  const known = all.find((one) => one.name === name);
+  if (!known) throw new Expected(`There is no scenario "${name}".`, `There is: ${all.map((one) => one.name).join(', ')}`);
+  const others = all
+    .flatMap(({ options }) => options.map(({ flags }) => flags))
+    .filter((flags) => !known.options.some((one) => one.flags === flags));
+  const given = command.options.find(
+    (option) => others.includes(option.flags) && command.getOptionValueSource(option.attributeName()) === 'cli',
+  );
+  if (given)
+    throw new Expected(`${name} takes no ${given.long ?? given.flags}.`, `It takes ${known.options.map(({ flags }) => flags).join(', ')}.`);
+  return name as ScenarioName;
 }

@@ -22,6 +22,7 @@ export const putCopyBack = step({
     state.lost = leftBehind(state.placed, state.putAside!, await figuresOf(at, on, true), `${back.quarantine} on ${host}`);
     // They were of the copy that is put aside.
     state.rows = [];
+    at.warn('the standbys followed the restored copy: rebuild them when you know which copy stays');
     return { summary: back.summary };
   },
 });

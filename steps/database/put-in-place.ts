@@ -7,7 +7,7 @@ import { mayTakeBack, noteFigures } from './copy-figures.js';
 import { putCopyBack } from './put-copy-back.js';
 import { damagedDirectory } from './quarantine.js';
 import { protectOldCopy } from './reprotect.js';
-import { releaseOldCopy } from './release.js';
+import { release } from './release.js';
 import { resumeOldCopy } from './resume-old-copy.js';
 import { stopAgain } from './stop-again.js';
 import { noteBehind, toldBehind } from './written-behind.js';
@@ -47,6 +47,6 @@ export const putInPlace = step({
     }
   },
   mayUndo: mayTakeBack,
-  undo: [stopAgain, putCopyBack, resumeOldCopy, protectOldCopy, releaseOldCopy],
+  undo: [stopAgain, putCopyBack, resumeOldCopy, protectOldCopy, release],
   undone: 'the quarantined copy is in place again, with what it held before the recovery, and the service resumed on it',
 });

@@ -4,7 +4,7 @@ import { mayTakeBack, noteFigures } from './copy-figures.js';
 import { putNameBack } from './put-name-back.js';
 import { setAsideDatabase } from './quarantine.js';
 import { protectOldCopy } from './reprotect.js';
-import { releaseOldCopy } from './release.js';
+import { release } from './release.js';
 import { resumeOldCopy } from './resume-old-copy.js';
 import { stopAgain } from './stop-again.js';
 import { noteBehind, toldBehind } from './written-behind.js';
@@ -48,6 +48,6 @@ export const putOneBack = step({
     ];
   },
   mayUndo: mayTakeBack,
-  undo: [stopAgain, putNameBack, resumeOldCopy, protectOldCopy, releaseOldCopy],
+  undo: [stopAgain, putNameBack, resumeOldCopy, protectOldCopy, release],
   undone: 'the old database has its name again, with what it held before the recovery, and the service resumed on it',
 });

@@ -139,7 +139,7 @@ describe('a command that was mistyped', { timeout: 900_000 }, () => {
   const mistyped: [string[], RegExp][] = [
     [[], /No command was given|Usage:/],
     [['strat', 'database-corruption'], /unknown command 'strat'/],
-    [['start'], /Which scenario\?/],
+    [['start'], /missing required argument 'scenario'/],
     [['start', 'database-corruption', '--datbase', 'main'], /unknown option '--datbase'/],
     [['agent'], /required option '--host <name>' not specified/],
     [['agent', '--host', 'db9', '--plan', 'good.yaml'], /The plan has no host \\?"db9\\?"/],

@@ -103,7 +103,7 @@ describe('a program that is written down', () => {
   test('left running by an agent that was killed, it is ended by the next; a reused PID is not touched', async () => {
     const sleep = () => startChild({ program: '/bin/sleep', args: ['600'], cwd: folder, env: process.env, log: join(folder, 'sleep') });
     const [left, other] = await Promise.all([sleep(), sleep()]);
-    await writeFile(join(folder, 'left.running'), `${left.pid} ${await groupIdentity(left.pid)}`);
+    await writeFile(join(folder, 'left.running'), `${left.pid} a-mark ${await groupIdentity(left.pid)}`);
     await writeFile(join(folder, 'other.running'), `${other.pid} 12345`);
     await writeFile(join(folder, 'half.running'), '');
     await endLeftovers(folder);
@@ -113,27 +113,34 @@ describe('a program that is written down', () => {
     await other.stop();
   });
 
-  test('whose own programs outlive it holds its locks as long: they are ended; a group of an earlier boot is not touched', async () => {
+  test('whose own programs outlive it holds its locks as long: they are ended; what is of an earlier boot, or not known again, is not touched', async () => {
     /** A program that is gone, and what it had started is not: in its group, with its files. */
-    const outlived = async (name: string, earlierBoot = false) => {
+    const outlived = async (name: string, { mark = 'a-mark', boot = '' } = {}) => {
       const [log, begin] = [join(folder, `${name}.log`), join(folder, `${name}.begin`)];
       const script = `while [ ! -e '${begin}' ]; do sleep 0.05; done; sleep 600 & echo $!`;
-      const program = await startChild({ program: '/bin/sh', args: ['-c', script], cwd: folder, env: process.env, log });
+      const program = await startChild({
+        program: '/bin/sh',
+        args: ['-c', script],
+        cwd: folder,
+        env: { ...process.env, LIFEBOAT_MARK: mark },
+        log,
+      });
       const identity = await groupIdentity(program.pid);
-      await writeFile(join(folder, `${name}.running`), `${program.pid} ${earlierBoot ? identity.replace(/@.*/, '@another') : identity}`);
+      await writeFile(join(folder, `${name}.running`), `${program.pid} a-mark ${boot ? identity.replace(/@.*/, `@${boot}`) : identity}`);
       await writeFile(begin, '');
       await until('it is gone', () => !program.isAlive(), 10, 5);
       return Number(program.tail());
     };
-    const [left, other] = [await outlived('outlived'), await outlived('rebooted', true)];
+    const left = await outlived('outlived');
+    const others = [await outlived('rebooted', { boot: 'another' }), await outlived('stranger', { mark: 'another' })];
     try {
-      expect([await startOf(left), await startOf(other)], 'what they had started is there').not.toContain('');
+      expect(await Promise.all([left, ...others].map(startOf)), 'what they had started is there').not.toContain('');
       await endLeftovers(folder);
       expect(await startOf(left)).toBe('');
-      expect(await startOf(other)).not.toBe('');
-      for (const name of ['outlived', 'rebooted']) expect(existsSync(join(folder, `${name}.running`))).toBe(false);
+      expect(await Promise.all(others.map(startOf))).not.toContain('');
+      for (const name of ['outlived', 'rebooted', 'stranger']) expect(existsSync(join(folder, `${name}.running`))).toBe(false);
     } finally {
-      process.kill(other, 'SIGKILL');
+      for (const pid of others) process.kill(pid, 'SIGKILL');
     }
   });
 

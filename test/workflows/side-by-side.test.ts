@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { Client, Connection, type WorkflowHandle, WithStartWorkflowOperation } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from 'vitest';
@@ -133,7 +133,10 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
 
   test('it goes over into another scenario with its name, timeline, clock and lock', async () => {
     await declare('firstLook', 'first-look');
+    // As lifeboat start does: it waits for the answer, and the incident must not wait for it.
+    const declared = incident.executeUpdate('declared');
     const over = await untilState('the other one asks', ({ questions }) => questions.length === 2);
+    expect(await declared).toMatchObject({ answer: 'accepted', id: over.id });
     const { startTime, memo } = await incident.describe();
     expect(over).toMatchObject({ scenario: 'several-parts', title: 'Several parts at once' });
     expect(over.steps.map(({ name }) => name).slice(0, 2), 'what was done before').toEqual(['Look around', 'Look around']);
@@ -147,5 +150,31 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
     for (const { id } of over.questions) await decide({ choice: 'take-it', question: id });
     const { measured } = await untilState('it is recovered', ({ phase }) => phase === 'recovered');
     expect(measured.rtoSeconds).toBeGreaterThan((startTime.getTime() - Date.parse(over.declaredAt)) / 1000);
+  });
+
+  test('what an earlier scenario stopped is settled by the one that it went over into', async () => {
+    await declare('stopsFirst', 'stops-first');
+    const { questions, scenario } = await untilState('it asks', (now) => now.questions.length > 0);
+    expect(scenario).toBe('closer-look');
+    const abort = questions[0]!.choices.find(({ name }) => name === 'abort')!;
+    expect(abort.meaning).toBe('end the incident; writes stay stopped unless you say --resume');
+    await incident.executeUpdate('abort', { args: [{ by: 'asha', reason: 'enough', resume: false }] });
+    const aborted = await untilState('it is aborted', ({ phase }) => phase === 'aborted');
+    expect(aborted.ending).toMatch(/services that were stopped stay stopped/);
+  });
+
+  test('an abort that is heard before it has begun ends it, and no step is taken', async () => {
+    const input = { system, scenario: 'several-parts', database: 'main', declaredBy: 'ben', mode: 'real', planDigest: 'as-declared' };
+    const { workflow } = new Client({ connection });
+    incident = workflow.getHandle(system);
+    const startWorkflowOperation = new WithStartWorkflowOperation('severalParts', {
+      ...{ workflowId: system, taskQueue: controlQueue(system), args: [input] },
+      workflowIdConflictPolicy: 'FAIL',
+    });
+    await workflow.executeUpdateWithStart('abort', { args: [{ by: 'asha', reason: 'a slip', resume: false }], startWorkflowOperation });
+    expect(await untilState('it is aborted', ({ phase }) => phase === 'aborted')).toMatchObject({
+      steps: [],
+      ending: 'Nothing was changed',
+    });
   });
 });

@@ -1,4 +1,4 @@
-import type { IncidentState, StepRecord } from '../../../vocabulary/incident.js';
+import { type IncidentState, type StepRecord, titleOf } from '../../../vocabulary/incident.js';
 import { formatDuration } from '../../../vocabulary/units.js';
 import { formatStep, stepSeconds, who } from '../facts.js';
 import { segments, type Segment, type SegmentKind } from '../segments.js';
@@ -101,10 +101,10 @@ function row(state: IncidentState, step: StepRecord, parts: Segment[], axis: Axi
   const status = `${step.status}${step.rehearsed ? ', rehearsed' : ''}`;
   const spent =
     parts.length > 1 ? `; ${parts.map((part) => `${words[part.kind]} ${formatStep((part.to - part.from) / 1000)}`).join(', ')}` : '';
-  const says = `${step.name}: ${status}, started ${formatClock(step.startedAt, state.declaredAt)} UTC${took === undefined ? '' : `, took ${formatStep(took)}`}${spent}, ${step.attempts} attempt${step.attempts === 1 ? '' : 's'}, ${who(step)}${step.summary ? `. ${step.summary}` : ''}`;
+  const says = `${titleOf(step)}: ${status}, started ${formatClock(step.startedAt, state.declaredAt)} UTC${took === undefined ? '' : `, took ${formatStep(took)}`}${spent}, ${step.attempts} attempt${step.attempts === 1 ? '' : 's'}, ${who(step)}${step.summary ? `. ${step.summary}` : ''}`;
   return html`<div class="row">
     <span class="name"
-      >${step.name}${step.rehearsed && html` <em class="tag">rehearsed</em>`}${step.attempts > 1 && html` <em class="tag bad">${step.attempts} attempts</em>`}</span
+      >${titleOf(step)}${step.rehearsed && html` <em class="tag">rehearsed</em>`}${step.attempts > 1 && html` <em class="tag bad">${step.attempts} attempts</em>`}</span
     >
     <svg class="track" width="100%" height="22" role="img" aria-label="${says}">
       <title>${says}</title>

@@ -1,5 +1,5 @@
 import { formatBytes } from '../../../vocabulary/units.js';
-import type { IncidentState, StepRecord } from '../../../vocabulary/incident.js';
+import { type IncidentState, type StepRecord, titleOf } from '../../../vocabulary/incident.js';
 import { formatStep, isOpen, kept, lossTitle, stepSeconds, who } from '../facts.js';
 import type { ReportOptions } from '../options.js';
 import { formatCount } from '../text.js';
@@ -112,7 +112,7 @@ function stepRow(step: StepRecord, state: IncidentState, { now, timezone }: Repo
   const zone = otherZone({ timezone });
   return html`<tr>
     <th scope="row">
-      ${step.name} ${step.summary && html`<div class="quiet text">${step.summary}</div>`}
+      ${titleOf(step)} ${step.summary && html`<div class="quiet text">${step.summary}</div>`}
       ${
         problem &&
         html`<div class="problem quiet">

@@ -1,5 +1,6 @@
 import { scenario } from '../../../scenarios/scenario.js';
 import { question, step } from '../../../steps/step.js';
+import { stopWrites } from '../../../steps/database/stop-writes.js';
 import { workflowOf } from '../../../workflows/scenario.js';
 
 /**
@@ -79,6 +80,42 @@ export const firstLook = workflowOf(
     async recover(incident) {
       await incident.do(lookAround, { host: incident.plan.primary });
       incident.escalate('several-parts');
+    },
+  }),
+);
+
+const failing = step({
+  name: 'Look closer',
+  does: 'It finds nothing.',
+  touches: 'nothing',
+  run: () => Promise.reject(new Error('there is nothing to see')),
+});
+
+/** Stops writes, and goes over into one that does not know that step. */
+export const stopsFirst = workflowOf(
+  scenario<typeof stopWrites>({
+    name: 'stops-first',
+    title: 'Writes are stopped first',
+    symptoms: [],
+    options: [],
+    steps: [stopWrites],
+    async recover(incident) {
+      const { database, primary: host } = incident.plan;
+      await incident.do(stopWrites, { database, host });
+      incident.escalate('closer-look');
+    },
+  }),
+);
+
+export const closerLook = workflowOf(
+  scenario<typeof failing>({
+    name: 'closer-look',
+    title: 'A closer look',
+    symptoms: [],
+    options: [],
+    steps: [failing],
+    async recover(incident) {
+      await incident.do(failing, {});
     },
   }),
 );
