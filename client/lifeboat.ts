@@ -18,9 +18,9 @@ import {
   incidentName,
   incidentWorkflowId,
   recoveredWorkflowId,
-  searchAttributeNames,
   workflowTypeOf,
 } from '../vocabulary/names.js';
+import { searchAttributeNames } from '../vocabulary/search-attributes.js';
 import type { ScenarioName } from '../vocabulary/scenario.js';
 import type { Abort, Decision } from '../vocabulary/question.js';
 import type { AlertsNow, TestedChannel } from '../vocabulary/alert.js';

@@ -1,6 +1,6 @@
 import { Connection } from '@temporalio/client';
 import { join } from 'node:path';
-import { searchAttributeNames } from '../vocabulary/names.js';
+import { searchAttributeNames, searchAttributeOptions } from '../vocabulary/search-attributes.js';
 import { startChild, type Child } from './child.js';
 import { freePort } from './ports.js';
 import { tool } from './tools.js';
@@ -12,6 +12,8 @@ export interface TemporalOptions {
   ui?: boolean;
   port?: number;
   env?: NodeJS.ProcessEnv;
+  /** Limits of the server that a test wants to come to: `limit.historyCount.suggestContinueAsNew`. */
+  limits?: Record<string, number>;
 }
 
 /** A Temporal development server whose histories are in a file: killed and restarted, it goes on where it was. */
@@ -25,13 +27,6 @@ export interface TemporalServer {
   /** On the same ports and the same file; kills the old one first, if it is there. */
   restart(): Promise<void>;
 }
-
-const searchAttributes = [
-  `${searchAttributeNames.system}=Keyword`,
-  `${searchAttributeNames.scenario}=Keyword`,
-  `${searchAttributeNames.phase}=Keyword`,
-  `${searchAttributeNames.drill}=Bool`,
-];
 
 export async function startTemporal(options: TemporalOptions): Promise<TemporalServer> {
   const port = options.port ?? (await freePort());
@@ -54,7 +49,8 @@ export async function startTemporal(options: TemporalOptions): Promise<TemporalS
     ...['--db-filename', join(options.directory, 'temporal.db'), '--log-level', 'error'],
     // Four times faster with a file, and still safe when the process (not the machine) is killed.
     ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=1'],
-    ...searchAttributes.flatMap((attribute) => ['--search-attribute', attribute]),
+    ...Object.entries(options.limits ?? {}).flatMap(([name, value]) => ['--dynamic-config-value', `${name}=${value}`]),
+    ...searchAttributeOptions,
   ];
   const start = async (): Promise<Child> => {
     const started = await startChild({

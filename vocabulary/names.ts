@@ -42,11 +42,3 @@ export function incidentName(system: string, declaredAt: Date, kind: 'incident' 
 /** Where the copy is restored to, and where the damaged data directory is moved: always its siblings, so that a rename puts them in place. */
 export const restoredDirectory = (dataDirectory: string, incident: string): string => `${dataDirectory}.restored-${incident}`;
 export const quarantineDirectory = (dataDirectory: string, incident: string): string => `${dataDirectory}.quarantine-${incident}`;
-
-/** Typed search attributes (never a secret: they are not encrypted). */
-export const searchAttributeNames = {
-  system: 'LifeboatSystem',
-  scenario: 'LifeboatScenario',
-  phase: 'LifeboatPhase',
-  drill: 'LifeboatDrill',
-} as const;

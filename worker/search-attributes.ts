@@ -1,18 +1,12 @@
 import type { NativeConnection } from '@temporalio/worker';
-import { searchAttributeNames } from '../vocabulary/names.js';
+import { searchAttributeTypes } from '../vocabulary/search-attributes.js';
 
-// temporal.api.enums.v1.IndexedValueType
-const keyword = 2;
-const bool = 5;
+/** temporal.api.enums.v1.IndexedValueType */
+const indexed = { Keyword: 2, Bool: 5, Datetime: 6 } as const;
 
 /** Registers Lifeboat's search attributes where they are missing. Throws when they are missing and may not be registered. */
 export async function ensureSearchAttributes(connection: NativeConnection, namespace: string): Promise<void> {
-  const wanted = {
-    [searchAttributeNames.system]: keyword,
-    [searchAttributeNames.scenario]: keyword,
-    [searchAttributeNames.phase]: keyword,
-    [searchAttributeNames.drill]: bool,
-  };
+  const wanted = Object.fromEntries(Object.entries(searchAttributeTypes).map(([name, type]) => [name, indexed[type]]));
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
   const missing = Object.fromEntries(Object.entries(wanted).filter(([name]) => !(name in customAttributes)));
   if (Object.keys(missing).length === 0) return;

@@ -4,7 +4,7 @@ import { networkInterfaces, hostname } from 'node:os';
 import { join } from 'node:path';
 import { createConnection } from 'node:net';
 import { hostAddress, hostsOf } from '../plan/access.js';
-import { searchAttributeNames } from '../vocabulary/names.js';
+import { searchAttributeOptions } from '../vocabulary/search-attributes.js';
 import type { LoadedPlan } from '../plan/load.js';
 import { stateRoot } from '../activities/context.js';
 import { connectionSettings } from './connect.js';
@@ -55,11 +55,7 @@ export async function runUp({ plan, path }: LoadedPlan, { host, listen, uiPort, 
         'never',
       ],
       ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=1'],
-      ...[searchAttributeNames.system, searchAttributeNames.scenario, searchAttributeNames.phase].flatMap((name) => [
-        '--search-attribute',
-        `${name}=Keyword`,
-      ]),
-      ...['--search-attribute', `${searchAttributeNames.drill}=Bool`],
+      ...searchAttributeOptions,
     ]);
     while (!signal.aborted && !(await connects(address))) await new Promise((resolve) => setTimeout(resolve, 200));
     say(`Temporal listens at ${address}, its own UI at http://127.0.0.1:${ui}, its data is in ${data}`);

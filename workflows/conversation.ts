@@ -182,7 +182,11 @@ export abstract class Conversation {
 
   /** Waits, with the service recovered, until a person closes the incident, or it went to be rolled back. */
   async untilClosed(): Promise<void> {
-    await condition(() => this.closing !== undefined || this.wentBack);
+    await condition(() => this.closing !== undefined || this.wentBack || this.isLong);
+  }
+  /** So long that Temporal suggests a new run; nobody waits for an answer at the moment. */
+  get isLong(): boolean {
+    return workflowInfo().continueAsNewSuggested && this.closing === undefined && !this.wentBack && allHandlersFinished();
   }
   /** It is rolled back in another run, under the lock. */
   wentBack = false;

@@ -6,7 +6,9 @@ import {
   isCancellation,
   makeContinueAsNewFunc,
   ParentClosePolicy,
+  patched,
   startChild,
+  upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control.js';
 import type { Ending, Patience } from '../steps/step.js';
@@ -19,7 +21,7 @@ import { onControl } from './activities.js';
 import { Branch } from './branch.js';
 import { Conversation } from './conversation.js';
 import { problemOf } from './problems.js';
-import { incidentAttributes } from './search-attributes.js';
+import { identityAttributes, incidentAttributes } from './search-attributes.js';
 import { takenSteps } from './taken.js';
 
 /** What every scenario shares: the plan, the timeline of steps, what a failed step asks, and the clock. */
@@ -38,6 +40,8 @@ export class Incident extends Conversation {
       .readPlan({ form: 'execute', database: input.database })
       .catch((error: unknown) => this.refuse(problemOf(error)));
     this.facts = plan;
+    // One that was declared before there was this goes on without.
+    if (patched('identity')) upsertSearchAttributes(identityAttributes(state, plan.primary));
     if (this.real) await this.endDrill();
     Object.assign(state, { objectives: plan.objectives, approvals: plan.approvals, planDigest: plan.planDigest });
     if (plan.planDigest !== input.planDigest)
@@ -64,12 +68,25 @@ export class Incident extends Conversation {
       workflowId: rollBack ? incidentWorkflowId(input.system) : recoveredWorkflowId(input.system, state.id),
       args: [{ ...input, carried } satisfies IncidentInput],
       parentClosePolicy: ParentClosePolicy.ABANDON,
-      typedSearchAttributes: incidentAttributes(input, rollBack ? 'open' : 'recovered'),
+      typedSearchAttributes: [
+        ...incidentAttributes(input, rollBack ? 'open' : 'recovered'),
+        ...identityAttributes(state, this.plan.primary),
+      ],
       // Neither start is the moment of its declaration, by which incidents are named.
       memo: { incident: state.id, declaredAt: state.declaredAt },
       staticSummary: `${input.scenario} of ${input.database}, declared by ${state.declaredBy}: ${rollBack ? 'rolled back' : 'its tasks'}`,
     });
     if (!rollBack) delete state.leaving;
+  }
+
+  /** Its history has become long while it waits for its tasks: it goes on in a new run, as Temporal suggests. */
+  async startAnew(): Promise<never> {
+    const { input, state } = this;
+    return makeContinueAsNewFunc<(input: IncidentInput) => Promise<unknown>>({
+      workflowType: workflowTypeOf(input.scenario),
+      memo: { incident: state.id, declaredAt: state.declaredAt },
+      typedSearchAttributes: [...incidentAttributes(input, 'recovered'), ...identityAttributes(state, this.plan.primary)],
+    })({ ...input, carried: { state, plan: this.plan, asked: this.asked } });
   }
 
   /** Goes over into another scenario under the same workflow ID: the lock of the system is not given up for a moment. */
@@ -87,7 +104,7 @@ export class Incident extends Conversation {
     return makeContinueAsNewFunc<(input: IncidentInput) => Promise<unknown>>({
       workflowType: workflowTypeOf(scenario),
       memo: { incident: state.id, declaredAt: state.declaredAt },
-      typedSearchAttributes: incidentAttributes(next, 'open'),
+      typedSearchAttributes: [...incidentAttributes(next, 'open'), ...identityAttributes(state, this.plan.primary)],
     })({ ...next, carried });
   }
 

@@ -52,6 +52,7 @@ async function begin(incident: Incident, recover: Scenario['recover']): Promise<
   if (carried && !carried.goesOn) {
     incident.show();
     const waited = await attempt(incident, () => incident.untilClosed());
+    if (waited.how === 'done' && incident.isLong) return incident.startAnew();
     return incident.wentBack ? 'elsewhere' : waited;
   }
   const outcome = await attempt(incident, () => recover(incident.main));

@@ -13,14 +13,14 @@ export interface Server {
 }
 
 /** For a file of tests, or a group: its own Temporal, there from the first hook on, and gone after the last. `log`: what the workers in this process print. */
-export function ownTemporal(log: LogLevel = 'ERROR'): Server {
+export function ownTemporal(log: LogLevel = 'ERROR', limits: Record<string, number> = {}): Server {
   let directory: string;
   let temporal: string;
   beforeAll(async () => {
     Runtime.install({ logger: new DefaultLogger(log) });
     directory = makeLabDirectory();
     mkdirSync(join(directory, 'temporal'));
-    temporal = (await startTemporal({ directory: join(directory, 'temporal') })).address;
+    temporal = (await startTemporal({ directory: join(directory, 'temporal'), limits })).address;
   });
   afterAll(() => destroyLab(directory));
   return {

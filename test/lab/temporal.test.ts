@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { searchAttributeNames } from '../../vocabulary/names.js';
+import { searchAttributeNames } from '../../vocabulary/search-attributes.js';
 import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
 import { labVariable } from '../../lab/processes.js';
 import { polled } from '../../lab/pollers.js';

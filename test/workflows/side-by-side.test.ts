@@ -6,14 +6,14 @@ import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } fr
 import { renderView } from '../../client/view.js';
 import { until } from '../../lab/wait.js';
 import { type IncidentState, titleOf } from '../../vocabulary/incident.js';
-import { controlQueue, hostQueue } from '../../vocabulary/names.js';
+import { controlQueue, hostQueue, recoveredWorkflowId } from '../../vocabulary/names.js';
 import type { Decision, Question } from '../../vocabulary/question.js';
 import { factsOf, going } from '../helpers/scripted.js';
 import { ownTemporal } from '../helpers/temporal.js';
 
 /** What a scenario of several components needs of an incident: branches side by side, several open questions, and to go over into another scenario. */
 describe('an incident of several parts', { timeout: 900_000 }, () => {
-  const server = ownTemporal();
+  const server = ownTemporal('ERROR', { 'limit.historyCount.suggestContinueAsNew': 60 });
   const services = ['web', 'mail'].map((name) => ({ name, hosts: ['db1'] }));
   let bundle: WorkflowBundleWithSourceMap;
   let connection: Connection;
@@ -176,5 +176,34 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
       steps: [],
       ending: 'Nothing was changed',
     });
+  });
+
+  test('one that waits for its tasks goes on in a new run when its history is long, and is found by its name', async () => {
+    await declare('severalParts', 'several-parts');
+    const { questions, id } = await untilState('both ask', (now) => now.questions.length === 2);
+    for (const one of questions) await decide({ choice: 'take-it', question: one.id });
+    await untilState('it is recovered', ({ phase }) => phase === 'recovered');
+    const { workflow } = new Client({ connection });
+    const waits = workflow.getHandle(recoveredWorkflowId(system, id));
+    const { runId } = await until('it waits for its tasks', () => waits.describe().catch(() => undefined));
+    const texts = Array.from({ length: 30 }, (_, n) => `note ${n}`);
+    for (const text of texts)
+      await until(`${text} is taken`, () => waits.executeUpdate('note', { args: [{ by: 'asha', text }] }).catch(() => ''));
+    const now = await waits.describe();
+    expect(now.runId).not.toBe(runId);
+    const { notes, phase, tasks } = await waits.query<IncidentState>('state');
+    expect([notes.map(({ text }) => text), phase]).toEqual([texts, 'recovered']);
+    const found = await until('both are found', async () => {
+      const all = [];
+      for await (const one of workflow.list({
+        query: `LifeboatIncident = '${id}' AND LifeboatComponent = 'main' AND LifeboatHost = 'db1'`,
+      }))
+        all.push(one.workflowId);
+      return all.length >= 2 ? all : undefined;
+    });
+    expect(new Set(found)).toEqual(new Set([system, recoveredWorkflowId(system, id)]));
+    expect(tasks.length).toBeGreaterThan(0);
+    await waits.executeUpdate('close', { args: [{ by: 'asha', leaveTasksOpen: 'a test' }] });
+    expect(await waits.result()).toMatchObject({ phase: 'closed' });
   });
 });
