@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { databaseHosts, locationsUsedOn } from './access.js';
-import type { Plan } from './schema.js';
+import type { z } from 'zod';
+import { type Plan, planSchema } from './schema.js';
+import { showPath } from './show.js';
+import { secretParts } from './values.js';
 
 /** Secrets by reference: `env:NAME`, `file:PATH`. They are read on the host that needs them, when it needs them, and travel nowhere. */
 
@@ -79,31 +82,39 @@ export interface SecretReference {
   usedBy: string;
 }
 
-/** Every reference to a secret in the plan, in its order. */
-export function allSecretReferences(plan: Plan): SecretReference[] {
-  const found: SecretReference[] = [];
-  const add = (usedBy: string, reference: string | undefined): void => {
-    if (reference !== undefined) found.push({ reference, usedBy });
-  };
-  for (const [name, { s3, azure, gcs, sftp, encryption }] of Object.entries(plan.locations)) {
-    add(`locations.${name}.s3.accessKeyId`, s3?.accessKeyId);
-    add(`locations.${name}.s3.secretAccessKey`, s3?.secretAccessKey);
-    add(`locations.${name}.azure.key`, azure?.key);
-    add(`locations.${name}.gcs.credentials`, gcs?.credentials);
-    add(`locations.${name}.sftp.privateKey`, sftp?.privateKey);
-    add(`locations.${name}.encryption`, encryption);
+/** Every reference to a secret in the plan, in the order of its schema: whatever the schema says to be one, none can be forgotten. */
+export const allSecretReferences = (plan: Plan): SecretReference[] => {
+  const found = secretsIn(planSchema, plan, []);
+  return found.filter(({ usedBy }, index) => found.findIndex((one) => one.usedBy === usedBy) === index);
+};
+
+/** Of a value that the schema has read, and of what lies in it. */
+function secretsIn(schema: z.core.$ZodType, value: unknown, path: readonly (string | number)[]): SecretReference[] {
+  if (typeof value === 'string')
+    return secretParts.get(schema) || holdsSecret(schema) ? [{ reference: value, usedBy: showPath(path) }] : [];
+  if (typeof value !== 'object' || value === null) return [];
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  const entries = Object.entries(value);
+  switch (def.type) {
+    case 'object':
+      return Object.entries(def.shape).flatMap(([key, part]) => secretsIn(part, (value as Record<string, unknown>)[key], [...path, key]));
+    case 'record':
+      return entries.flatMap(([key, part]) => secretsIn(def.valueType, part, [...path, key]));
+    case 'array':
+      return (value as unknown[]).flatMap((part, at) => secretsIn(def.element, part, [...path, at]));
+    default:
+      return within(schema).flatMap((inner) => secretsIn(inner, value, path));
   }
-  for (const [name, { postgres }] of Object.entries(plan.databases)) {
-    add(`databases.${name}.postgres.url`, postgres.url);
-    add(`databases.${name}.postgres.password`, postgres.password);
-    add(`databases.${name}.postgres.replication.password`, postgres.replication?.password);
-  }
-  for (const [name, { password }] of Object.entries(plan.redis)) add(`redis.${name}.password`, password);
-  const { slack, email, pagerduty } = plan.notifications;
-  add('notifications.slack.token', slack?.token);
-  add('notifications.email.password', email?.password);
-  add('notifications.pagerduty.routingKey', pagerduty?.routingKey);
-  return found;
+}
+
+const holdsSecret = (schema: z.core.$ZodType): boolean => within(schema).some((inner) => secretParts.get(inner) || holdsSecret(inner));
+
+/** What a schema is made of that has no parts of its own: the inside of an optional one, the ways of a union. */
+function within(schema: z.core.$ZodType): z.core.$ZodType[] {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  if (def.type === 'union') return [...def.options];
+  if (def.type === 'pipe') return [def.in, def.out];
+  return 'innerType' in def ? [def.innerType] : [];
 }
 
 /**

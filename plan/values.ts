@@ -57,11 +57,15 @@ export const name = z
   .string({ error: 'a name that starts with a letter and has only letters, digits, - and _ (63 at most)' })
   .regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/);
 
+/** Which parts of a plan are references to secrets: what is made of {@link secret}. */
+export const secretParts = z.registry<{ secret: true }>();
+
 /** A secret is only ever a reference; what it points to is read on the host that needs it. */
 export const secret = z
   .string({ error: 'a reference to a secret, never the secret itself: env:NAME or file:PATH' })
   .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/)
-  .meta({ description: 'A reference to a secret: env:NAME or file:PATH' });
+  .meta({ description: 'A reference to a secret: env:NAME or file:PATH' })
+  .register(secretParts, { secret: true });
 
 /** An IANA timezone. */
 export const timezone = z
