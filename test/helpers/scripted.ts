@@ -9,6 +9,7 @@ import type { PlanFacts } from '../../vocabulary/plan-facts.js';
 import { Lifeboat } from '../../client/lifeboat.js';
 import { capture, type CliResult } from '../../lab/capture.js';
 import { labVariable } from '../../lab/processes.js';
+import { type Child, startChild } from '../../lab/child.js';
 import { cliEntry } from '../../lab/root.js';
 import { until } from '../../lab/wait.js';
 import { type LabProcess, startWorker } from '../../lab/worker.js';
@@ -39,6 +40,8 @@ export interface Scripted {
   stopAgent(): Promise<void>;
   untilState(what: string, good: (state: IncidentState) => boolean): Promise<IncidentState>;
   cli(args: string[]): Promise<CliResult>;
+  /** The same, for who looks at what it prints while it runs. */
+  startCli(args: string[]): Promise<Child>;
   /** The command in a terminal, with this answer when it asks for a yes. */
   terminal(args: string[], answer: string): Promise<{ code: number; said: string }>;
   stop(): Promise<void>;
@@ -214,6 +217,8 @@ export async function scripted({ directory, temporal, service, realControl = fal
         50,
       ),
     cli: (args) => capture(process.execPath, [cliEntry, ...args], home, env),
+    startCli: (args) =>
+      startChild({ program: process.execPath, args: [cliEntry, ...args], cwd: home, env, log: join(home, 'logs', `cli-${args[0]}`) }),
     terminal: (args, answer) =>
       new Promise((resolve, reject) => {
         const command = [process.execPath, cliEntry, ...args].map((word) => `'${word}'`).join(' ');

@@ -47,6 +47,9 @@ describe('the incident that is meant', { timeout: 900_000 }, () => {
     all.now.script['restoreBeside'] = () => promise.then(() => ({ summary: 'restored' }));
     const { id } = (await declare()).declared;
     await until('it restores', () => all.now.began.includes('restoreBeside'));
+    const following = await all.now.startCli(['watch']);
+    const told = (what: RegExp) => until(`watch says ${String(what)}`, () => what.test(following.tail(500)));
+    await told(/Restore beside on db1/);
     await all.now.stopControl();
     try {
       const open = await until('it is listed', async () =>
@@ -64,6 +67,8 @@ describe('the incident that is meant', { timeout: 900_000 }, () => {
       await all.now.startControl();
     }
     await all.now.untilState('the approval', ({ question }) => question !== undefined);
+    await told(/approval needed at "Approve"/);
+    await until('it ends with the question', () => !following.isAlive());
   });
 
   test('what is printed of a recovered one works as it stands, also while another one is open', async () => {
