@@ -169,8 +169,8 @@ describe('an incident beside one that waits for its tasks', { timeout: 900_000 }
       /is open already: .* nothing new was started: its target is 2026-11-21T03:15:00Z, and you asked for 2026-11-21T03:20:00Z; you asked for --vacuum-full/,
     );
     // A drill that is still there when the command has come up.
-    let goOn = () => undefined as void;
-    all.now.script['assess'] = () => new Promise((resolve) => (goOn = () => resolve(going['assess']!(undefined as never))));
+    const { promise, resolve: goOn } = Promise.withResolvers<void>();
+    all.now.script['assess'] = () => promise.then(() => going['assess']!(undefined as never));
     expect((await declare({ mode: 'drill' })).attached).toBe(false);
     const dry = await all.now.cli(['start', 'database-corruption', '--dry-run', '--json']);
     expect(dry).toMatchObject({ code: 3 });
