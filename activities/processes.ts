@@ -55,6 +55,9 @@ export async function leftOfGroup(leader: number, identity: string, mark: string
   return marked.includes(undefined) ? 'unknown' : 'none';
 }
 
+/** Of the processes that there are now; none, where there is no /proc. */
+const allPids = async (): Promise<string[]> => (await readdir('/proc').catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
+
 async function membersOf(group: number): Promise<number[]> {
   if (!existsSync('/proc/self/stat')) {
     const { stdout } = await promisify(execFile)('ps', ['-axo', 'pid=,pgid=,stat=']).catch(() => ({ stdout: '' }));
@@ -63,8 +66,7 @@ async function membersOf(group: number): Promise<number[]> {
       return Number(of) === group && !state.startsWith('Z') ? [Number(pid)] : [];
     });
   }
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const all = await Promise.all(pids.map(async (pid) => ({ pid: Number(pid), fields: await fieldsOf(pid) })));
+  const all = await Promise.all((await allPids()).map(async (pid) => ({ pid: Number(pid), fields: await fieldsOf(pid) })));
   return all.flatMap(({ pid, fields }) => (Number(fields?.[2]) === group ? [pid] : []));
 }
 
@@ -77,9 +79,8 @@ async function hasMark(pid: number, mark: string): Promise<boolean | undefined> 
 
 /** Who has a file of this directory open, in words for the person on call; nobody, where there is no /proc. */
 export async function whoHasOpen(directory: string): Promise<string[]> {
-  const pids = (await readdir('/proc').catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
   const said = await Promise.all(
-    pids.map(async (pid) => {
+    (await allPids()).map(async (pid) => {
       const names = await readdir(`/proc/${pid}/fd`).catch((): string[] => []);
       const files = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => '')));
       if (!files.some((file) => file.startsWith(`${directory}/`))) return [];

@@ -22,9 +22,7 @@ export async function questionSeen(
   // What is not asked or not offered is refused by the incident, in its own words.
   if (!question) return state.question?.id;
   if (offering.length > 1) {
-    const asked = offering.map(
-      ({ id, step, lane, text }) => `  ${id}: ${titleOf({ name: step, ...(lane === undefined ? {} : { lane }) })}: ${text}`,
-    );
+    const asked = offering.map((one) => `  ${one.id}: ${titleOf({ ...one, name: one.step })}: ${one.text}`);
     throw new Expected(
       `Which question is answered? Nothing was. These are open:\n${asked.join('\n')}`,
       `See them with their figures: ${prefix} watch. Then say which: --question NUMBER`,

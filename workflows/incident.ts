@@ -13,6 +13,7 @@ import {
 import type { ControlActivities } from '../activities/control.js';
 import type { Ending, Patience } from '../steps/step.js';
 import type { Carried, IncidentInput } from '../vocabulary/declaration.js';
+import type { Phase } from '../vocabulary/incident.js';
 import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
 import type { ScenarioName } from '../vocabulary/scenario.js';
 import type { PlanFacts } from '../vocabulary/plan-facts.js';
@@ -68,25 +69,33 @@ export class Incident extends Conversation {
       workflowId: rollBack ? incidentWorkflowId(input.system) : recoveredWorkflowId(input.system, state.id),
       args: [{ ...input, carried } satisfies IncidentInput],
       parentClosePolicy: ParentClosePolicy.ABANDON,
-      typedSearchAttributes: [
-        ...incidentAttributes(input, rollBack ? 'open' : 'recovered'),
-        ...identityAttributes(state, this.plan.primary),
-      ],
-      // Neither start is the moment of its declaration, by which incidents are named.
-      memo: { incident: state.id, declaredAt: state.declaredAt },
+      ...this.knownBy(input, rollBack ? 'open' : 'recovered'),
       staticSummary: `${input.scenario} of ${input.database}, declared by ${state.declaredBy}: ${rollBack ? 'rolled back' : 'its tasks'}`,
     });
     if (!rollBack) delete state.leaving;
   }
 
   /** Its history has become long while it waits for its tasks: it goes on in a new run, as Temporal suggests. */
-  async startAnew(): Promise<never> {
-    const { input, state } = this;
+  startAnew(): Promise<never> {
+    const { input, state, plan, asked } = this;
+    return this.continueAs({ ...input, carried: { state, plan, asked } }, 'recovered');
+  }
+
+  /** In a new run under the same workflow ID. */
+  private continueAs(next: IncidentInput, phase: Phase): Promise<never> {
     return makeContinueAsNewFunc<(input: IncidentInput) => Promise<unknown>>({
-      workflowType: workflowTypeOf(input.scenario),
-      memo: { incident: state.id, declaredAt: state.declaredAt },
-      typedSearchAttributes: [...incidentAttributes(input, 'recovered'), ...identityAttributes(state, this.plan.primary)],
-    })({ ...input, carried: { state, plan: this.plan, asked: this.asked } });
+      workflowType: workflowTypeOf(next.scenario),
+      ...this.knownBy(next, phase),
+    })(next);
+  }
+
+  /** By what each of its runs is found and named: the start of a later one is not the moment of its declaration. */
+  private knownBy(input: IncidentInput, phase: Phase) {
+    const { id, declaredAt } = this.state;
+    return {
+      memo: { incident: id, declaredAt },
+      typedSearchAttributes: [...incidentAttributes(input, phase), ...identityAttributes(this.state, this.plan.primary)],
+    };
   }
 
   /** Goes over into another scenario under the same workflow ID: the lock of the system is not given up for a moment. */
@@ -99,13 +108,8 @@ export class Incident extends Conversation {
     state.leaving = { what: 'escalate', by: 'Lifeboat' };
     await this.nonCancellable(() => condition(allHandlersFinished));
     const { leaving: _, ...known } = state;
-    const next = { ...input, scenario: scenario as ScenarioName };
     const carried: Carried = { state: known, plan: this.plan, asked: this.asked, goesOn: true };
-    return makeContinueAsNewFunc<(input: IncidentInput) => Promise<unknown>>({
-      workflowType: workflowTypeOf(scenario),
-      memo: { incident: state.id, declaredAt: state.declaredAt },
-      typedSearchAttributes: [...incidentAttributes(next, 'open'), ...identityAttributes(state, this.plan.primary)],
-    })({ ...next, carried });
+    return this.continueAs({ ...input, scenario: scenario as ScenarioName, carried }, 'open');
   }
 
   /** What the plan says, in names and numbers. */
@@ -114,11 +118,6 @@ export class Incident extends Conversation {
     const facts = this.facts ?? this.input.carried?.plan;
     if (!facts) throw ApplicationFailure.nonRetryable('the plan was not read yet');
     return facts;
-  }
-
-  /** What a host is told of it: which database, and whose hold is on it. */
-  get names(): { database: string; incident: string } {
-    return { database: this.input.database, incident: this.state.id };
   }
 
   /** What was asked for can be done. */
@@ -150,9 +149,14 @@ export class Incident extends Conversation {
     return said;
   }
 
+  /** The last step that put something in place. */
+  private lastPlaced() {
+    return takenSteps(this.scenario, this.state, this.plan).findLast(({ step }) => step.undo);
+  }
+
   /** Throws, before anything is stopped, when what is in place is not what this incident put there. Changes nothing. */
   async mayUndo(): Promise<void> {
-    const last = takenSteps(this.scenario, this.state, this.plan).findLast(({ step }) => step.undo);
+    const last = this.lastPlaced();
     await last?.step.mayUndo?.(this.main.at('nothing'), last.on);
   }
 
@@ -160,7 +164,7 @@ export class Incident extends Conversation {
   async undo(): Promise<string> {
     // Once is enough: a second one would end the first in its middle.
     this.state.canRollBack = false;
-    const last = takenSteps(this.scenario, this.state, this.plan).findLast((taken) => taken.step.undo);
+    const last = this.lastPlaced();
     if (!last) throw ApplicationFailure.nonRetryable('nothing was put in place by a step that can be taken back', 'BadRequest');
     const { step, on } = last;
     this.state.ahead = step.undo!.map(({ name }) => name);

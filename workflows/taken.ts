@@ -12,7 +12,7 @@ export function takenSteps(
   state: IncidentState,
   { primary }: Pick<PlanFacts, 'primary'>,
 ): { step: AnyStep; lane: string | undefined; on: OnDatabase }[] {
-  const all = [scenario, ...Object.values(scenarios)].flatMap(({ steps }) => steps.filter(isStep));
+  const all = knownSteps(scenario);
   const taken = state.steps.flatMap(({ name, lane, host = primary }) => {
     const step = all.find((one) => one.name === name);
     return step ? [{ step, lane, on: { database: state.database, host } }] : [];
@@ -23,5 +23,7 @@ export function takenSteps(
 }
 
 /** Those of its roll-back, too. */
-export const everyStepOf = (scenario: Scenario): AnyStep[] =>
-  [scenario, ...Object.values(scenarios)].flatMap(({ steps }) => steps.filter(isStep).flatMap((step) => [step, ...(step.undo ?? [])]));
+export const everyStepOf = (scenario: Scenario): AnyStep[] => knownSteps(scenario).flatMap((step) => [step, ...(step.undo ?? [])]);
+
+/** Its own first: it may have gone over from another scenario. */
+const knownSteps = (scenario: Scenario): AnyStep[] => [scenario, ...Object.values(scenarios)].flatMap(({ steps }) => steps.filter(isStep));
