@@ -28,28 +28,32 @@ export function listen(): { line: (text: string) => void; said: () => Said } {
   const failed = new Map<string, Failed>();
   const refused: string[] = [];
   let errors = 0;
+  /** Those whose "error: " has come before the message of another connection, and their own not yet. */
+  let owed = 0;
   let ended = false;
   const hear = (part: string): void => {
-    const entry = /^from TOC entry (\d+); \d+ \d+ (.*)$/.exec(part);
+    const [labels] = /^(?: *error:)* */.exec(part)!;
+    const said = part.slice(labels.length);
+    const count = labels.split('error:').length - 1;
+    errors += count;
+    owed += count;
+    if (said === '') return;
+    const entry = /^from TOC entry (\d+); \d+ \d+ (.*)$/.exec(said);
     if (entry) {
       const [, id, what] = entry as unknown as [string, string, string];
       if (!failed.has(id)) failed.set(id, { id, what, why: '' });
-      return;
-    }
-    const error = /^error: (?:could not execute query: )?(.*)$/.exec(part);
-    if (error) {
-      errors += 1;
+    } else if (/^warning: errors ignored on restore: \d+$/.test(said)) ended = true;
+    else if (owed > 0 && !said.startsWith('Command was: ')) {
+      owed -= 1;
       // Several connections write in turn: of the objects that failed, the first one whose error is still to come.
       const waiting = [...failed.values()].find(({ why }) => why === '');
-      if (waiting) waiting.why = error[1]!.slice(0, 300);
-      return;
+      if (waiting) waiting.why = said.replace(/^could not execute query: /, '').slice(0, 300);
     }
-    if (/^warning: errors ignored on restore: \d+$/.test(part)) ended = true;
   };
   return {
     line(text) {
-      // pg_restore writes a message in parts, and with several connections those of two messages come mixed: on one line, or without their beginning.
-      for (const part of text.split('pg_restore: ')) hear(part);
+      // pg_restore writes a message in parts ("pg_restore:", " ", "error: ", the rest), and with several connections those of two come mixed.
+      for (const part of text.split('pg_restore:')) hear(part);
       const setting = /^Command was: SET (\w+) = [^;]*;$/.exec(text);
       if (setting) refused.push(setting[1]!);
     },
