@@ -19,6 +19,7 @@ import { lookAtNeighbours } from './postgres/neighbours.js';
 import { openDatabase, release } from './postgres/open.js';
 import { putBack, putInPlace, settlePlace } from './postgres/put-in-place.js';
 import { repair } from './postgres/repair.js';
+import { observeDatabase } from './postgres/role.js';
 import { rollBackPrepared } from './postgres/roll-back-prepared.js';
 import { rebuildStandby } from './postgres/standby.js';
 import { attestStopped, stopWrites } from './postgres/stop-writes.js';
@@ -29,6 +30,7 @@ import { watchDatabase } from './services/watch-database.js';
 /** Everything that the agent of a host can do: one line for each capability. Names and inputs are public; commands stay on the host. */
 export function createHostActivities(context: HostContext) {
   return {
+    observeDatabase: activity(observeDatabase(context)),
     checkRequest: activity(checkRequest(context)),
     stopService: activity(stopService(context)),
     startService: activity(startService(context)),

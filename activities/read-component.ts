@@ -5,8 +5,10 @@ import { failure } from './errors.js';
 
 /** What a workflow needs to know of a component: where its backups are made and kept. Names only. */
 export interface ComponentFacts {
-  /** The host that takes and restores its backups. */
+  /** The host that takes and restores its backups. Of a database: its primary, as the plan means it. */
   host: string;
+  /** Other hosts that it may have been promoted on. */
+  standbys?: string[];
   /** Hosts that can read its backups, the nearest first. */
   readers: string[];
   locations: string[];
@@ -44,6 +46,7 @@ function database(plan: Plan, kind: 'physical' | 'logical', component: string): 
     readers: [...new Set(readers)],
     locations: (kind === 'physical' ? physical : logical)!.locations,
     kinds,
+    ...(of.postgres.dataDirectory === undefined || standbys.length === 0 ? {} : { standbys }),
     ...(verification ? { verificationHost: verification.host } : {}),
     ...(restoreTest ? { restoreTestHost: restoreTest.host } : {}),
   };

@@ -2,8 +2,12 @@
 export interface PlanFacts {
   database: string;
   databaseName: string;
+  /** The host that it is a primary on: the plan's, until its hosts were asked. */
   primary: string;
+  /** The other hosts that follow it, or are meant to. */
   standbys: string[];
+  /** The primary by the plan, when another host is it. */
+  planned?: string;
   /** The services that write to the database, and the hosts of each. */
   services: { name: string; hosts: string[] }[];
   hosts: string[];

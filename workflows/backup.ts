@@ -1,8 +1,9 @@
 import { isCancellation, workflowInfo } from '@temporalio/workflow';
 import { kindOf } from '../vocabulary/backup.js';
-import { onControl, onHost } from './activities.js';
+import { onHost } from './activities.js';
 import type { BackupInput, BackupResult } from '../vocabulary/backup-work.js';
 import { problemOf } from './problems.js';
+import { readComponent } from './shared/topology.js';
 import { raise, resolve } from './shared/alert.js';
 
 /** One backup of one component at every location of its plan, read back there; then what is no longer kept goes. By its schedule, or by hand. */
@@ -11,7 +12,7 @@ export async function backup({ system, component, type }: BackupInput): Promise<
   const what = `${type} backup of ${component}`;
   const key = `backup/${kind}/${component}`;
   try {
-    const { host, locations } = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
+    const { host, locations } = await readComponent(system, kind, component, what);
     const result = await onHost(system, host, 'long', what).takeBackup({ form: 'execute', component, type, run: workflowInfo().runId });
     if (result.unrestorable) await raise(system, { key, severity: 'warning', ...lacks(what, result) });
     else await resolve(system, key, result.summary);

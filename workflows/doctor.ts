@@ -9,7 +9,11 @@ export async function doctor({ system, database, planDigest }: DoctorInput): Pro
   const plan = await onControl(system, 'look', 'doctor').readPlan({ form: 'execute', database });
   const checks: Check[] = [digest('control worker', plan.planDigest, planDigest)];
   const bytes: Record<string, number> = {};
-  const answers = await Promise.all(plan.hosts.map((host) => ask(system, host)));
+  const [answers, health, channels] = await Promise.all([
+    Promise.all(plan.hosts.map((host) => ask(system, host))),
+    askServices(system, plan.services),
+    onControl(system, 'look', 'doctor').checkChannels({ form: 'rehearse' }),
+  ]);
   for (const answer of answers) {
     const { host } = answer;
     if ('problem' in answer) {
@@ -21,8 +25,13 @@ export async function doctor({ system, database, planDigest }: DoctorInput): Pro
     checks.push({ ...digest('agent', facts.planDigest, planDigest), host }, clock(host, asked, answered, facts.now), ...facts.checks);
     Object.assign(bytes, facts.bytes);
   }
-  const health = await onControl(system, 'look', 'doctor')
-    .checkHealth({ form: 'execute', services: plan.services.map(({ name }) => name) })
+  return { checks: [...checks, health, ...channels.checks], bytes };
+}
+
+/** As they are now: nobody has just started them, as at the end of a recovery. */
+const askServices = (system: string, services: { name: string }[]): Promise<Check> =>
+  onControl(system, 'ask', 'doctor')
+    .checkHealth({ form: 'execute', services: services.map(({ name }) => name), patience: 2 })
     .then(
       ({ summary }): Check => ({ what: 'services', result: 'pass', says: summary }),
       (error: unknown): Check => ({
@@ -32,9 +41,6 @@ export async function doctor({ system, database, planDigest }: DoctorInput): Pro
         hint: 'Look at the log of the service.',
       }),
     );
-  const channels = await onControl(system, 'look', 'doctor').checkChannels({ form: 'rehearse' });
-  return { checks: [...checks, health, ...channels.checks], bytes };
-}
 
 type Answer = { host: string; asked: number; answered: number } & ({ facts: HostFacts } | { problem: Problem });
 

@@ -16,6 +16,7 @@ import type { Carried, IncidentInput } from '../vocabulary/declaration.js';
 import type { Phase } from '../vocabulary/incident.js';
 import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
 import type { ScenarioName } from '../vocabulary/scenario.js';
+import { inPlan } from '../vocabulary/topology.js';
 import type { PlanFacts } from '../vocabulary/plan-facts.js';
 import type { Problem } from '../vocabulary/question.js';
 import { onControl } from './activities.js';
@@ -23,6 +24,7 @@ import { Branch } from './branch.js';
 import { Conversation } from './conversation.js';
 import { problemOf } from './problems.js';
 import { identityAttributes, incidentAttributes } from './search-attributes.js';
+import { observeHosts, severalPrimaries } from './shared/topology.js';
 import { takenSteps } from './taken.js';
 
 /** What every scenario shares: the plan, the timeline of steps, what a failed step asks, and the clock. */
@@ -40,13 +42,30 @@ export class Incident extends Conversation {
     const plan = await onControl(input.system, 'look', `${input.scenario}: reading the plan`)
       .readPlan({ form: 'execute', database: input.database })
       .catch((error: unknown) => this.refuse(problemOf(error)));
-    this.facts = plan;
+    this.facts = await this.withPrimary(plan);
     // One that was declared before there was this goes on without.
-    if (patched('identity')) upsertSearchAttributes(identityAttributes(state, plan.primary));
+    if (patched('identity')) upsertSearchAttributes(identityAttributes(state, this.plan.primary));
     if (this.real) await this.endDrill();
     Object.assign(state, { objectives: plan.objectives, approvals: plan.approvals, planDigest: plan.planDigest });
     if (plan.planDigest !== input.planDigest)
       this.warn(`the control worker has plan ${plan.planDigest}, the incident was declared with ${input.planDigest}`);
+  }
+
+  /** Goes by what its hosts are now: after a promotion by hand the plan says where the database was. Two primaries are for a person to part first. */
+  private async withPrimary(plan: PlanFacts): Promise<PlanFacts> {
+    if (plan.standbys.length === 0 || !patched('observed')) return plan;
+    const { database, primary: planned } = plan;
+    const found = await observeHosts(this.input.system, database, plan, `${this.input.scenario}: who is the primary`);
+    if (found.primaries.length > 1) this.refuse(severalPrimaries(database, found));
+    if (found.primary === planned) return plan;
+    // What the plan's primary is now, it was left to be by whoever promoted the other one.
+    const follows = found.seen[planned]?.role === 'standby';
+    const standbys = found.others.filter((host) => host !== planned || follows);
+    this.warn(
+      `the plan is out of date: ${found.primary} is the primary of ${database}, and not ${planned}; this incident works on ${found.primary}. Correct the plan: ${inPlan(database, found)}`,
+      ...(follows ? [] : [`${planned} is no standby of ${database} now: nothing of it is touched`]),
+    );
+    return { ...plan, primary: found.primary, standbys, planned };
   }
 
   /** A drill that runs gives way: it would take disk, time and the databases' attention from a real incident. */
@@ -186,14 +205,15 @@ export class Incident extends Conversation {
         return undefined;
       });
     if (!now || now.planDigest === state.planDigest) return;
-    if (now.primary !== plan.primary) {
+    if (now.primary !== (plan.planned ?? plan.primary)) {
       this.warn(
         `plan ${now.planDigest} names ${now.primary} as the primary: this incident goes on on ${plan.primary}, as plan ${plan.planDigest} says`,
       );
       return;
     }
     this.warn(`the plan was changed in the middle of this incident: it was ${state.planDigest}, and goes on with ${now.planDigest}`);
-    this.facts = now;
+    const { primary, standbys, planned } = plan;
+    this.facts = planned === undefined ? now : { ...now, primary, standbys, planned };
     Object.assign(state, { objectives: now.objectives, planDigest: now.planDigest });
   }
 

@@ -3,6 +3,7 @@ import { onControl, onHost } from './activities.js';
 import type { BackupListing } from '../vocabulary/backup.js';
 import type { CleanUpInput, CleanUpResult, ComponentInput, VerifyInput, VerifyResult } from '../vocabulary/backup-work.js';
 import { problemOf } from './problems.js';
+import { readComponent } from './shared/topology.js';
 import { raise, resolve } from './shared/alert.js';
 
 /** What there is at every location. A host that is gone must not hide its backups: the next one that can read them is asked. */
@@ -25,7 +26,7 @@ export async function listBackups({ system, kind, component }: ComponentInput): 
 /** Backups are read whole, and every digest compared. What is damaged is an alert: a recovery would have to do without it. */
 export async function verifyBackups({ system, kind, component, ...which }: VerifyInput): Promise<VerifyResult> {
   const what = `verify the ${kind} backups of ${component}`;
-  const { host } = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
+  const { host } = await readComponent(system, kind, component, what);
   const result = await onHost(system, host, 'long', what).verifyBackups({ form: 'execute', kind, component, ...which });
   const key = `damaged/${kind}/${component}`;
   if (result.damaged.length > 0) {
@@ -45,6 +46,6 @@ export async function verifyBackups({ system, kind, component, ...which }: Verif
 /** Removes what the plan keeps no longer, or says what it would remove. */
 export async function cleanUpBackups({ system, kind, component, dryRun }: CleanUpInput): Promise<CleanUpResult> {
   const what = `clean up the ${kind} backups of ${component}`;
-  const { host } = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
+  const { host } = await readComponent(system, kind, component, what);
   return onHost(system, host, 'long', what).cleanUp({ form: dryRun ? 'rehearse' : 'execute', kind, component });
 }

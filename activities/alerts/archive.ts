@@ -63,8 +63,8 @@ async function archiveBehind(database: string, client: Client, rpo: number): Pro
 }
 
 /** Standbys that do not stream or are behind; a WAL sender that hears nothing of its standby still shows the last lag that it knew. */
-async function replicasBehind({ database, plan }: Cluster, client: Client, rpo: number): Promise<Alert[]> {
-  const { standbys } = plan.postgres;
+async function replicasBehind({ database, plan, context }: Cluster, client: Client, rpo: number): Promise<Alert[]> {
+  const standbys = [plan.postgres.primary, ...plan.postgres.standbys].filter((host) => host !== context.host);
   if (standbys.length === 0) return [];
   const { rows } = await client.query<{ name: string; state: string; lag: string | null }>(
     `select application_name as name, state,

@@ -19,12 +19,12 @@ interface Scheduled {
   schedule?: string | undefined;
 }
 
-/** The components that this host backs up, by the plan: databases by the host of their primary, the others by their own. */
-export function componentsOf({ plan, host }: HostContext): Component[] {
+/** The components that this host backs up: databases where their primary is (`ours`), the others by the plan. */
+export function componentsOf({ plan, host }: HostContext, ours: readonly string[]): Component[] {
   const found: Component[] = [];
   const scheduled = (type: BackupType, cron: string | undefined) => (cron === undefined ? [] : [{ type, cron }]);
-  for (const [name, { postgres, backups }] of Object.entries(plan.databases)) {
-    if (postgres.primary !== host) continue;
+  for (const [name, { backups }] of Object.entries(plan.databases)) {
+    if (!ours.includes(name)) continue;
     const { physical, logical, verification } = backups;
     const verified = verification?.schedule === undefined ? {} : { verification: verification.schedule };
     if (physical) {

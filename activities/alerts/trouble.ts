@@ -1,10 +1,9 @@
-import { databasesOn } from '../../plan/access.js';
 import type { Alert } from '../../vocabulary/alert.js';
 import type { BackupListing, BackupRecord } from '../../vocabulary/backup.js';
 import { providerOf } from '../backups/providers.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
-import { clusterOf } from '../postgres/cluster.js';
+import { databasesHere, type Here, ours, outOfDate } from '../postgres/here.js';
 import { archiveAndReplicas } from './archive.js';
 import { type Component, componentsOf } from './components.js';
 import { lateBackups, unverified } from './due.js';
@@ -17,13 +16,14 @@ import { nearFull } from './space.js';
  */
 export const lookForTrouble = (context: HostContext) =>
   looking<object, { found: Alert[] }>(async () => {
-    const components = componentsOf(context);
+    const here = await databasesHere(context);
+    const components = componentsOf(context, ours(context, here));
     const [ofBackups, ofServers] = await Promise.all([
       Promise.all(components.map((component) => lookAtBackups(context, component))),
       Promise.all(
-        databasesOn(context.plan, context.host)
-          .filter(({ database, role }) => role === 'primary' && context.plan.databases[database]!.backups.physical !== undefined)
-          .map(({ database }) => bounded(`database/${database}`, async () => archiveAndReplicas(clusterOf(context, database)))),
+        here
+          .filter(({ cluster, role }) => role === 'primary' && cluster.plan.backups.physical !== undefined)
+          .map(({ cluster, database }) => bounded(`database/${database}`, () => archiveAndReplicas(cluster))),
       ),
     ]);
     const backups = ofBackups.flatMap((one) => one.backups);
@@ -31,8 +31,16 @@ export const lookForTrouble = (context: HostContext) =>
     const ofLocations = await Promise.all(
       locations.map((location) => bounded(`location/${location}`, () => nearFull(context, location, backups))),
     );
-    return { found: [...ofBackups.flatMap(({ found }) => found), ...ofServers.flat(), ...ofLocations.flat()] };
+    return { found: [...here.flatMap(planIsOld), ...ofBackups.flatMap(({ found }) => found), ...ofServers.flat(), ...ofLocations.flat()] };
   });
+
+/** Told by the host that is the primary now; of one that is a standby only the plan's own can tell that nobody is. */
+function planIsOld(here: Here): Alert[] {
+  const found = outOfDate(here);
+  if (!found) return [];
+  const { database, role } = here;
+  return [{ key: `plan/${database}/${role}`, severity: 'warning', title: found.says, text: found.hint }];
+}
 
 async function lookAtBackups(context: HostContext, component: Component): Promise<{ found: Alert[]; backups: BackupRecord[] }> {
   let backups: BackupRecord[] = [];

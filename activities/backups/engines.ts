@@ -1,4 +1,4 @@
-import { onHost, physicalOf } from '../../plan/access.js';
+import { physicalOf } from '../../plan/access.js';
 import type { Cluster } from '../postgres/cluster.js';
 import type { BackupSet, Engine, RepositoryInfo } from './engine.js';
 import { pgBackRest } from './engines/pgbackrest.js';
@@ -32,6 +32,3 @@ export async function repositoryInfo(cluster: Cluster, locations = locationsOf(c
   info.backups.sort((a, b) => runs.get(runOf(b))! - runs.get(runOf(a))! || order(a) - order(b) || b.stoppedAt - a.stoppedAt);
   return info;
 }
-
-/** The port of the database on its primary. */
-export const primaryPort = (cluster: Cluster): number => onHost(cluster.plan.postgres.port, cluster.plan.postgres.primary);

@@ -121,7 +121,8 @@ async function standbysOf(
   return { has, asked, not: [...standbys.not, ...(handed.length > 0 ? await bringHanded(cluster, scratch, handed) : [])] };
 }
 
-const notAsked = ({ plan }: Cluster): string[] => plan.postgres.standbys.map((host) => `pg_wal of standby ${host}`);
+const notAsked = ({ plan, context }: Cluster): string[] =>
+  plan.postgres.standbys.filter((host) => host !== context.host).map((host) => `pg_wal of standby ${host}`);
 
 const asked = ({ incident, candidate: { label, location }, target }: RestoreInput) => ({ incident, label, location, target });
 const sourceOf = ({ label, location, target }: Omit<Mark, 'stage'>) => ({ label, location, target });

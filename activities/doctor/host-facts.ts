@@ -1,7 +1,6 @@
 import { drillCommand, recoverCommand } from '../../vocabulary/scenario.js';
 import { dirname } from 'node:path';
 import { readdir } from 'node:fs/promises';
-import { databasesOn } from '../../plan/access.js';
 import { componentsOf } from '../alerts/components.js';
 import { providerOf } from '../backups/providers.js';
 import { secretsOn } from '../../plan/secrets.js';
@@ -19,6 +18,7 @@ import { type Cluster, clusterOf, controlData, whatIsGone } from '../postgres/cl
 import { configurationProblem, missingConfiguration } from '../postgres/configuration.js';
 import { one, withClient } from '../postgres/connect.js';
 import { missingSince } from '../postgres/end-of-recovery.js';
+import { databasesHere, ours, outOfDate } from '../postgres/here.js';
 import { placeOf } from '../postgres/check-request.js';
 import { isClosed } from '../postgres/fence.js';
 import { readProof } from '../postgres/proof.js';
@@ -50,12 +50,12 @@ export const hostFacts = (context: HostContext) =>
         checks.push({ what, host: context.host, result: 'fail', says: (error as Error).message, hint: own ?? hint });
       }
     };
-    for (const { kind, name: component, locations } of componentsOf(context)) {
+    const mine = await databasesHere(context);
+    for (const { kind, name: component, locations } of componentsOf(context, ours(context, mine))) {
       await check(`${kind} backups of ${component}`, 'lifeboat backup list', async () =>
         backupCheck(await providerOf(kind).list(context, component), locations),
       );
     }
-    const mine = databasesOn(context.plan, context.host);
     const engines = new Map(mine.map(({ database }) => [context.plan.databases[database]!.backups.physical?.engine, database]));
     for (const [engine, database] of engines) {
       if (engine === undefined) continue;
@@ -63,11 +63,13 @@ export const hostFacts = (context: HostContext) =>
       await check(engine, `Install ${engine} on this host.`, async () => Object.values(await engineOf(cluster).tools(cluster)).join(', '));
     }
     await check('secrets', 'Give the agent what is missing and start it again.', () => readableSecrets(context));
-    for (const { database, role } of mine) {
-      const cluster = clusterOf(context, database);
+    for (const here of mine) {
+      const { cluster, database, role } = here;
       const name = (what: string) => `${database} ${role}: ${what}`;
       await check(name('data directory'), 'Correct dataDirectory in the plan.', () => directoryCheck(cluster));
       await check(name('configuration'), 'Fix it before the server is restarted.', () => configurationCheck(cluster));
+      const old = outOfDate(here);
+      if (old) checks.push({ what: name('plan'), host: context.host, result: 'warn', ...old });
       await check(name('server'), `Start it; or: ${recoverCommand}`, () => serverCheck(cluster));
       if (role !== 'primary') continue;
       await check(name('nothing was set back'), `${recoverCommand} --to latest`, () => setBackCheck(cluster));
@@ -255,8 +257,9 @@ async function backupAge(cluster: Cluster): Promise<string | Pick<Check, 'result
 
 async function replicaCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const states = await standbyStates(cluster);
-  const missing = cluster.plan.postgres.standbys.filter(
-    (standby) => !states.some(({ name, state }) => name === standby && state === 'streaming'),
+  const { primary, standbys } = cluster.plan.postgres;
+  const missing = [primary, ...standbys].filter(
+    (host) => host !== cluster.context.host && !states.some(({ name, state }) => name === host && state === 'streaming'),
   );
   if (missing.length > 0)
     return {

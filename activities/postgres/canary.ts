@@ -2,6 +2,7 @@ import { checkpoint } from '../checkpoint.js';
 import type { Cluster } from './cluster.js';
 import { type Client, connect, withClient } from './connect.js';
 import { noteBeat } from './last-known.js';
+import { type Answered, askRole } from './role.js';
 
 /**
  * The canary: one row, updated every two seconds by the agent of the primary. Its age in a restored copy is the RPO really reached, and its
@@ -68,41 +69,49 @@ export async function beatOnce(cluster: Cluster): Promise<CanaryRow | undefined>
   });
 }
 
+/** Asked anew after this many beats: a server that was promoted or demoted within one session. */
+const askedEvery = 15;
+
 /**
- * Keeps the canary alive until `signal` says stop. It holds one connection, opens a new one when that was cut, and never lets an error
- * out: a database that is down or closed simply gets no canary.
+ * Keeps the canary alive until `signal` says stop, wherever the database is a primary that may beat. It holds one connection, opens a new one when that was
+ * cut, and never lets an error out: a database that is down or closed simply gets no canary. `sees` is told what the server is, whenever it was asked, and
+ * says whether it may beat.
  */
-export async function keepCanary(cluster: Cluster, signal: AbortSignal, paused: () => Promise<boolean>): Promise<void> {
+export async function keepCanary(
+  cluster: Cluster,
+  signal: AbortSignal,
+  paused: () => Promise<boolean>,
+  sees: (now: Answered | undefined) => Promise<boolean>,
+): Promise<void> {
   let client: Client | undefined;
-  let ready = false;
+  let beats = 0;
+  const letGo = async () => {
+    await client?.end().catch(() => undefined);
+    client = undefined;
+    beats = 0;
+  };
   while (!signal.aborted) {
     try {
-      if (await paused()) {
-        await client?.end().catch(() => undefined);
-        client = undefined;
-      } else {
-        if (!client) {
-          client = await connect(cluster, { statementTimeout: 5000 });
-          ready = false;
+      if (await paused()) await letGo();
+      else {
+        client ??= await connect(cluster, { statementTimeout: 5000 });
+        if (beats % askedEvery === 0) {
+          const may = await sees(await askRole(client));
+          if (may && beats === 0) await client.query(setUp);
+          beats = may ? Math.max(beats, 1) : 0;
         }
-        if (!ready && !(await isReplica(client))) {
-          await client.query(setUp);
-          ready = true;
+        if (beats > 0) {
+          await beatAndNote(cluster, client);
+          beats += 1;
         }
-        if (ready) await beatAndNote(cluster, client);
       }
     } catch {
-      await client?.end().catch(() => undefined);
-      client = undefined;
+      await letGo();
+      await sees(undefined).catch(() => undefined);
     }
     await pause(canaryIntervalSeconds * 1000, signal);
   }
   await client?.end().catch(() => undefined);
-}
-
-async function isReplica(client: Client): Promise<boolean> {
-  const { rows } = await client.query<{ replica: boolean }>('select pg_is_in_recovery() as replica');
-  return rows[0]?.replica === true;
 }
 
 /** Waits, and is woken early by the signal. */

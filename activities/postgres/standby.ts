@@ -1,8 +1,8 @@
 import { appendFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hostAddress } from '../../plan/access.js';
+import { databaseHosts, hostAddress, onHost } from '../../plan/access.js';
 import { quarantineDirectory } from '../../vocabulary/names.js';
-import { engineOf, primaryPort } from '../backups/engines.js';
+import { engineOf } from '../backups/engines.js';
 import { type Capability, progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import { type HostContext, secretOf } from '../context.js';
@@ -17,6 +17,8 @@ import { launch, ledger, logTail, postmasterPid, stopServer, untilReady } from '
 export interface StandbyInput {
   database: string;
   incident: string;
+  /** The host that it is to follow; the plan's primary, when none is named. */
+  primary?: string;
 }
 export interface StandbyResult {
   summary: string;
@@ -37,16 +39,18 @@ export const rebuildStandby = (context: HostContext): Capability<StandbyInput, S
     return { summary: `could be rebuilt: pg_basebackup is here; ${room}`, host: context.host, quarantine: null, bytes: 0 };
   },
 
-  async execute({ database, incident }) {
+  async execute({ database, incident, primary: host }) {
     const cluster = clusterOf(context, database);
-    const primary = await identifyPrimary(cluster);
+    const conninfo = await replicationConninfo(cluster, host ?? cluster.plan.postgres.primary);
+    const primary = await identifyPrimary(cluster, conninfo);
     const quarantine = quarantineDirectory(cluster.dataDirectory, incident);
     const fresh = `${cluster.dataDirectory}.new-${incident}`;
     if (!(await follows(cluster, primary.timeline))) {
       await demandOurs(cluster, primary.systemIdentifier);
       // In its place already, the new one may only need to be started; one that does not follow then is worth nothing, and taken anew.
       const placed = (await exists(completeMark(fresh))) && !(await exists(fresh));
-      if (!placed || !(await startsToFollow(cluster, primary.timeline))) await replace(cluster, { fresh, quarantine, again: placed });
+      if (!placed || !(await startsToFollow(cluster, primary.timeline)))
+        await replace(cluster, { fresh, quarantine, conninfo, again: placed });
       if (!(await startsToFollow(cluster, primary.timeline))) {
         throw failure(
           'ServerFailed',
@@ -90,11 +94,11 @@ async function startsToFollow(cluster: Cluster, timeline: number): Promise<boole
 /** Takes a new copy, moves the old standby aside (a copy that did not follow is removed), and puts the new one in its place. */
 async function replace(
   cluster: Cluster,
-  { fresh, quarantine, again }: { fresh: string; quarantine: string; again: boolean },
+  { fresh, quarantine, conninfo, again }: { fresh: string; quarantine: string; conninfo: string; again: boolean },
 ): Promise<void> {
   if (again || !(await exists(completeMark(fresh)))) {
     await removeTree(completeMark(fresh));
-    await takeCopy(cluster, fresh, await dataOwner(cluster));
+    await takeCopy(cluster, { fresh, conninfo }, await dataOwner(cluster));
   }
   await stopServer(cluster);
   if (await exists(cluster.dataDirectory)) {
@@ -119,8 +123,7 @@ async function demandRoom(cluster: Cluster): Promise<string> {
 }
 
 /** The primary's cluster and timeline, asked over the replication protocol: that also proves that this host may replicate from it. */
-async function identifyPrimary(cluster: Cluster): Promise<{ systemIdentifier: string; timeline: number }> {
-  const conninfo = await replicationConninfo(cluster);
+async function identifyPrimary(cluster: Cluster, conninfo: string): Promise<{ systemIdentifier: string; timeline: number }> {
   const answer = await run(
     await bin(cluster, 'psql'),
     ['-X', '-A', '-t', '-w', '-d', `${conninfo} dbname=replication replication=true`, '-c', 'IDENTIFY_SYSTEM'],
@@ -144,22 +147,31 @@ async function follows(cluster: Cluster, timeline: number): Promise<boolean> {
 }
 
 /** How this host's standby reaches the primary. A password in primary_conninfo would lie in every backup: a passfile keeps it out. */
-async function replicationConninfo(cluster: Cluster): Promise<string> {
+async function replicationConninfo(cluster: Cluster, primary: string): Promise<string> {
   const { plan, context } = cluster;
+  if (!databaseHosts(context.plan, cluster.database).includes(primary))
+    throw failure(
+      'BadRequest',
+      `${primary} is no host of ${cluster.database}`,
+      'Its hosts stand in the plan: postgres.primary and standbys.',
+    );
   const replication = plan.postgres.replication ?? { user: plan.postgres.user, password: plan.postgres.password };
   const passfile = join(context.state, `passfile-${cluster.database}`);
   const password = replication.password ? await secretOf(context, replication.password) : '';
   const escaped = password.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
   await writeWhole(passfile, password ? `*:*:*:${replication.user}:${escaped}\n` : '', { owner: await dataOwner(cluster), mode: 0o600 });
-  return `host=${hostAddress(context.plan, plan.postgres.primary)} port=${primaryPort(cluster)} user=${replication.user} application_name=${context.host} passfile='${passfile}'`;
+  return `host=${hostAddress(context.plan, primary)} port=${onHost(plan.postgres.port, primary)} user=${replication.user} application_name=${context.host} passfile='${passfile}'`;
 }
 
-async function takeCopy(cluster: Cluster, fresh: string, owner: Owner | undefined): Promise<void> {
+async function takeCopy(
+  cluster: Cluster,
+  { fresh, conninfo }: { fresh: string; conninfo: string },
+  owner: Owner | undefined,
+): Promise<void> {
   await demandRoom(cluster);
   await removeTree(fresh);
   await makeDirectory(fresh, owner);
   await checkpoint('after making the directory of the new standby');
-  const conninfo = await replicationConninfo(cluster);
   await run(
     await bin(cluster, 'pg_basebackup', (await readdir(cluster.dataDirectory).catch(() => [])).length > 0 ? cluster.dataDirectory : fresh),
     ['-D', fresh, '-d', conninfo, '-R', '-X', 'stream', '--checkpoint=fast', '--no-password', '--progress'],

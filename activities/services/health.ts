@@ -6,12 +6,14 @@ import { failure } from '../errors.js';
 
 export interface HealthInput {
   services: string[];
+  /** How long one that does not answer is asked again, in seconds; a quarter of a minute by default: it may have been started just now. */
+  patience?: number;
 }
 
 /** Asks each service for its health from outside: over the network, from the control worker. Throws ServiceFailed with every one that is not well. */
 export const checkHealth = (plan: Plan) =>
-  looking<HealthInput, { summary: string }>(async ({ services }) => {
-    const answers = await Promise.all(targets(plan, services).map((target) => ask(target)));
+  looking<HealthInput, { summary: string }>(async ({ services, patience = 15 }) => {
+    const answers = await Promise.all(targets(plan, services).map((target) => ask(target, patience)));
     const ill = answers.filter((answer) => !answer.ok);
     if (ill.length > 0)
       throw failure(
@@ -75,10 +77,10 @@ interface Answer {
   says: string;
 }
 
-/** A service that was just started may need a moment: it is asked again for a quarter of a minute. */
-async function ask(target: Asked): Promise<Answer> {
+/** A service that was just started may need a moment: it is asked again for so many seconds. */
+async function ask(target: Asked, patience: number): Promise<Answer> {
   let answer = await askOnce(target);
-  for (const until = Date.now() + 15_000; !answer.ok && Date.now() < until; answer = await askOnce(target)) {
+  for (const until = Date.now() + patience * 1000; !answer.ok && Date.now() < until; answer = await askOnce(target)) {
     cancelled()?.throwIfAborted();
     await new Promise((resolve) => setTimeout(resolve, 500));
   }

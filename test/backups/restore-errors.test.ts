@@ -22,7 +22,10 @@ const greetings = told(
 
 /** Every order in which the pieces of two can come. */
 function* orders(one: string[], other: string[]): Generator<string[]> {
-  if (one.length === 0 || other.length === 0) return yield [...one, ...other];
+  if (one.length === 0 || other.length === 0) {
+    yield [...one, ...other];
+    return;
+  }
   for (const rest of orders(one.slice(1), other)) yield [one[0]!, ...rest];
   for (const rest of orders(one, other.slice(1))) yield [other[0]!, ...rest];
 }

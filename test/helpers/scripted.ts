@@ -80,6 +80,7 @@ export const going: Record<string, (input: never) => unknown> = {
   protect: () => ({ summary: 'archiving' }),
   takeBackup: () => ({ summary: 'a full backup', failed: [] }),
   release: () => ({ summary: 'the database is open', closed: false }),
+  observeDatabase: () => ({ server: 'up', role: 'primary', timeline: 1 }),
   lookAtWal: () => ({ summary: 'none', has: [] }),
   handOverWal: () => ({ summary: 'none', handed: [] }),
   rollBackPrepared: () => ({ summary: 'none' }),

@@ -1,0 +1,53 @@
+import { ApplicationFailure, isCancellation, patched } from '@temporalio/workflow';
+import type { ComponentFacts } from '../../activities/read-component.js';
+import type { BackupKind } from '../../vocabulary/backup.js';
+import { type Observation, type Topology, topologyOf } from '../../vocabulary/topology.js';
+import { onControl, onHost } from '../activities.js';
+import { problemOf } from '../problems.js';
+
+/** Asks all hosts of a database at once what it is there. A host that does not answer says nothing, and is not waited for. */
+export async function observeHosts(
+  system: string,
+  database: string,
+  planned: { primary: string; standbys: string[] },
+  what: string,
+): Promise<Topology & { seen: Record<string, Observation> }> {
+  const look = async (host: string): Promise<[string, Observation]> => {
+    try {
+      return [host, await onHost(system, host, 'ask', what).observeDatabase({ form: 'execute', database })];
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      return [host, { server: 'unclear', why: problemOf(error).message }];
+    }
+  };
+  const seen = Object.fromEntries(await Promise.all([planned.primary, ...planned.standbys].map(look)));
+  return { ...topologyOf(planned, seen), seen };
+}
+
+/** What happened, and what to do, when several hosts serve one database. */
+export function severalPrimaries(database: string, { primaries, seen }: { primaries: string[]; seen: Record<string, Observation> }) {
+  const each = primaries.map((host) => {
+    const { server, timeline, lsn } = seen[host]!;
+    return `${host} (timeline ${timeline}, ${server === 'up' ? `at ${lsn}` : 'its server does not answer'})`;
+  });
+  return {
+    message: `${primaries.length} hosts claim to be the primary of ${database}: ${each.join(' and ')}. Each may have what the other does not`,
+    hint: 'Find out which of them the services write to, stop the server on the other one (keep its data directory: it may have rows that are nowhere else), then try again.',
+  };
+}
+
+/**
+ * What a workflow needs to know of a component, with the host that its backups are made on now: where the database is a primary, which after a promotion is
+ * not where the plan means it to be. Throws WrongTarget when several are.
+ */
+export async function readComponent(system: string, kind: BackupKind, component: string, what: string): Promise<ComponentFacts> {
+  const facts = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
+  const { host, standbys = [] } = facts;
+  if (standbys.length === 0 || !patched('observed')) return facts;
+  const found = await observeHosts(system, component, { primary: host, standbys }, `${what}: who is the primary`);
+  if (found.primaries.length > 1) {
+    const { message, hint } = severalPrimaries(component, found);
+    throw ApplicationFailure.create({ type: 'WrongTarget', nonRetryable: true, message, details: [{ hint }] });
+  }
+  return { ...facts, host: found.primary };
+}
