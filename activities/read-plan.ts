@@ -1,4 +1,5 @@
 import { databaseObjectives, hostsOf, servicesOf } from '../plan/access.js';
+import type { ComponentFacts } from '../vocabulary/component.js';
 import type { PlanFacts } from '../vocabulary/plan-facts.js';
 import type { ControlContext } from './context.js';
 import { failure } from './errors.js';
@@ -16,14 +17,23 @@ export const readPlan =
       );
     }
     const { rto, rpo } = databaseObjectives(plan, database);
+    const services = servicesOf(plan, database);
     return Promise.resolve({
       database,
       databaseName: of.name,
       primary: of.postgres.primary,
       standbys: of.postgres.standbys,
-      services: servicesOf(plan, database).map((name) => ({ name, hosts: plan.services[name]!.hosts })),
+      services: services.map((name) => ({ name, hosts: plan.services[name]!.hosts })),
       hosts: hostsOf(plan),
       objectives: { rtoSeconds: rto, rpoSeconds: rpo },
+      components: [
+        { name: database, kind: 'database', objectives: { rtoSeconds: rto, rpoSeconds: rpo } },
+        ...services.map((name): ComponentFacts => ({
+          name,
+          kind: 'service',
+          objectives: { rtoSeconds: plan.services[name]!.objectives?.rto ?? rto },
+        })),
+      ],
       approvals: plan.approvals.people,
       planDigest,
       summary: `plan ${planDigest}`,

@@ -1,4 +1,4 @@
-import { databaseHosts, recoverable } from '../plan/access.js';
+import { databaseHosts, databaseObjectives, recoverable } from '../plan/access.js';
 import { planDigest } from '../plan/digest.js';
 import { breakGlass } from './break-glass.js';
 import { protectedThings } from './protected.js';
@@ -85,6 +85,11 @@ function objectives(plan: Plan): string[] {
         ...Object.entries(plan.databases).map(([name, database]) =>
           row(`database ${plain(name)}${database.objectives ? '' : ' (as the system)'}`, database.objectives ?? plan.objectives),
         ),
+        ...Object.entries(plan.services).map(([name, { objectives: own, database }]) => [
+          `service ${plain(name)}${own ? '' : database === undefined ? ' (as the system)' : ' (as its database)'}`,
+          planDuration(own?.rto ?? (database === undefined ? plan.objectives : databaseObjectives(plan, database)).rto),
+          'holds no data of its own',
+        ]),
       ],
     ),
   ];

@@ -209,6 +209,10 @@ const service = z.strictObject({
     within: duration.default(5).describe('It must answer within this; 5s by default'),
   }),
   watch: duration.default(60).describe('How long it is watched after it was resumed; 60s by default'),
+  objectives: z
+    .strictObject({ rto: objectives.shape.rto })
+    .optional()
+    .describe("How long it may be away; the RTO of its database by default. Its data is the database's, and so is its RPO"),
 });
 
 const person = z.strictObject({

@@ -70,7 +70,7 @@ export const databaseCorruption = scenario<(typeof steps)[number]>({
     await incident.do(saveEvidence, at);
     const damage = await incident.do(assess, at);
     if (!(await sound(incident, at, damage))) await restored(incident, at);
-    incident.serves(database, await incident.do(resumeService, at));
+    incident.serves([database, ...incident.plan.services.map(({ name }) => name)], await incident.do(resumeService, at));
     await incident.do(watch, at);
     await incident.do(reprotect, at);
     await incident.do(release, at);
@@ -88,13 +88,13 @@ async function sound(incident: Here, at: OnDatabase, found: Assessment): Promise
   if (damage.classification === 'not repairable' || damage.classification === 'repairable') return false;
   if (damage.classification === 'healthy' && found.classification === 'repairable') {
     incident.warn(...notChecked(damage));
-    Object.assign(incident.state.measured, { rpoSeconds: 0, rpoNote: 'repaired in place: no row was lost' });
+    Object.assign(incident.component(at.database).measured, { rpoSeconds: 0, rpoNote: 'repaired in place: no row was lost' });
     return true;
   }
   if (!incident.real) return false;
   const decision = await incident.ask(chooseTarget, damage);
   if (decision.choice === 'keep') {
-    incident.state.measured.rpoNote = 'nothing was restored: a person kept the database as it is';
+    incident.component(at.database).measured.rpoNote = 'nothing was restored: a person kept the database as it is';
     return true;
   }
   incident.state.target = decision.target!;

@@ -1,5 +1,6 @@
 import type { AnyQuestion, AnyStep, InputOf, OutputOf, Question } from '../steps/step.js';
 import type { IncidentInput } from '../vocabulary/declaration.js';
+import type { ComponentRecord } from '../vocabulary/component.js';
 import type { IncidentState, Mode } from '../vocabulary/incident.js';
 import type { PlanFacts } from '../vocabulary/plan-facts.js';
 import type { Decision, Problem } from '../vocabulary/question.js';
@@ -28,11 +29,20 @@ export interface Incident<Parts extends Part = Part> {
    * all have ended.
    */
   each<T, R>(over: readonly T[], named: (one: T) => string, work: (branch: Incident<Parts>, one: T) => Promise<R>): Promise<R[]>;
-  /** The moment from which a component serves again: its RTO. */
-  serves(component: string, how: { verified: boolean }): void;
+  component(name: string): ComponentRecord;
+  /** The moment from which components serve again: their RTO. */
+  serves(components: readonly string[], how: Serves): void;
   /** Goes over into another scenario, with its name, timeline, clock and lock. */
   escalate(scenario: string): never;
   warn(...lines: string[]): void;
+}
+
+/** How it is known that something serves. */
+export interface Serves {
+  /** Lifeboat has seen it. */
+  verified: boolean;
+  /** Since when, where that is known of a component by itself; ISO 8601. */
+  since?: Record<string, string>;
 }
 
 /** One option of `lifeboat start NAME`. */

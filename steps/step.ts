@@ -1,6 +1,7 @@
 import type { ControlActivities } from '../activities/control.js';
 import type { HostActivities } from '../activities/host.js';
 import type { Plan } from '../plan/schema.js';
+import type { ComponentRecord } from '../vocabulary/component.js';
 import type { IncidentInput } from '../vocabulary/declaration.js';
 import type { FailureKind } from '../vocabulary/failure.js';
 import type { IncidentState } from '../vocabulary/incident.js';
@@ -41,6 +42,8 @@ export interface At {
   readonly plan: PlanFacts;
   /** What the incident knows and says: a step adds what it found. */
   readonly state: IncidentState;
+  /** The record of a component: its own figures go there, and those of the incident follow. */
+  component(name: string): ComponentRecord;
   /** Something of production may be changed. */
   readonly real: boolean;
   /** Whether this step is done, or only proven possible. */

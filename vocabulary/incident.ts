@@ -1,3 +1,4 @@
+import type { ComponentRecord } from './component.js';
 import type { Problem, Question } from './question.js';
 
 /**
@@ -131,6 +132,8 @@ export interface IncidentState {
   /** The first of them. */
   question?: Question;
   notes: NoteRecord[];
+  /** What it recovers, each with its own objectives and figures; `lost`, `rows`, `doubts` and `measured` are what they come to together. */
+  components: ComponentRecord[];
   /** What was lost, in sentences. */
   lost: string[];
   rows: RowCheck[];

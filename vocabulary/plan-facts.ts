@@ -1,3 +1,5 @@
+import type { ComponentFacts } from './component.js';
+
 /** What a workflow needs to know of the plan: names and numbers. */
 export interface PlanFacts {
   database: string;
@@ -12,6 +14,8 @@ export interface PlanFacts {
   services: { name: string; hosts: string[] }[];
   hosts: string[];
   objectives: { rtoSeconds: number; rpoSeconds: number };
+  /** The database and its services; absent: the control worker is older than that. */
+  components?: ComponentFacts[];
   /** 2: who declared the incident may not approve it. */
   approvals: number;
   planDigest: string;

@@ -1,5 +1,5 @@
-import { CancellationScope, isCancellation, patched, workflowInfo } from '@temporalio/workflow';
-import { Chosen, HandedBack, type Incident as Scene, type Scenario } from '../scenarios/scenario.js';
+import { ApplicationFailure, CancellationScope, isCancellation, patched, workflowInfo } from '@temporalio/workflow';
+import { Chosen, HandedBack, type Incident as Scene, type Scenario, type Serves } from '../scenarios/scenario.js';
 import type {
   AnyQuestion,
   AnyStep,
@@ -14,6 +14,7 @@ import type {
   Said,
   Touches,
 } from '../steps/step.js';
+import type { ComponentRecord } from '../vocabulary/component.js';
 import type { IncidentInput } from '../vocabulary/declaration.js';
 import { type IncidentState, type Mode, type StepRecord, titleOf } from '../vocabulary/incident.js';
 import type { PlanFacts } from '../vocabulary/plan-facts.js';
@@ -43,7 +44,7 @@ export interface Trunk {
   question(asked: Omit<Asked, 'id' | 'askedAt'>): Promise<{ decision: Decision; askedAt: string }>;
   accept(): void;
   refuse(problem: Problem): never;
-  serves(component: string, how: { verified: boolean }): void;
+  serves(components: readonly string[], how: Serves): void;
   warn(...lines: string[]): void;
   noteProgress(): void;
   show(): void;
@@ -76,8 +77,13 @@ export class Branch implements Scene {
   warn(...lines: string[]): void {
     this.incident.warn(...lines);
   }
-  serves(component: string, how: { verified: boolean }): void {
-    this.incident.serves(component, how);
+  serves(components: readonly string[], how: Serves): void {
+    this.incident.serves(components, how);
+  }
+  component(name: string): ComponentRecord {
+    const found = this.state.components.find((one) => one.name === name);
+    if (!found) throw ApplicationFailure.nonRetryable(`the incident has no component ${name}`, 'BadRequest');
+    return found;
   }
 
   escalate(scenario: string): never {
@@ -108,6 +114,7 @@ export class Branch implements Scene {
       withFields(onHost(input.system, name, patience, called()), { form: how, incident: state.id }) as unknown as HostCalls;
     return {
       ...{ request: input, ...this.inLane, plan: this.plan, state, real: this.real, form, attempt, run: workflowInfo().runId },
+      component: (name) => this.component(name),
       on: (name, patience) => host(name, patience, form),
       looksOn: (name, patience = 'look') => host(name, patience, 'execute'),
       control: (patience) => withFields(onControl(input.system, patience, called()), { form }) as unknown as ControlCalls,

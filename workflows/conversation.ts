@@ -12,6 +12,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import { type ComponentRecord, totalsOf } from '../vocabulary/component.js';
 import { incidentName } from '../vocabulary/names.js';
 import type { Scenario } from '../scenarios/scenario.js';
 import { postRecoveryTasks } from '../scenarios/tasks.js';
@@ -78,6 +79,7 @@ export abstract class Conversation {
       steps: [],
       questions: [],
       notes: [],
+      components: [],
       lost: [],
       rows: [],
       doubts: [],
@@ -89,6 +91,7 @@ export abstract class Conversation {
       canRollBack: false,
       planDigest: input.planDigest,
     };
+    if (carried) this.state.components ??= asOne(this.state);
     if (carried?.goesOn)
       Object.assign(this.state, { scenario: scenario.name, title: scenario.title, ahead: scenario.steps.map(({ name }) => name) });
     if (carried) this.checked = this.declared('accepted');
@@ -212,6 +215,8 @@ export abstract class Conversation {
 
   /** Tells the story in Temporal's own UI. */
   show(): void {
+    const { components } = this.state;
+    if (components.length > 0) Object.assign(this.state, totalsOf(components));
     setCurrentDetails(describe(this.state));
   }
 
@@ -346,6 +351,11 @@ export abstract class Conversation {
     return open ? `noted, and "${open.text}" is done` : 'noted';
   }
 }
+
+/** Of an incident that was declared before there were components: all of its figures are its database's. */
+const asOne = ({ database: name, objectives, measured, rows, doubts, lost }: IncidentState): ComponentRecord[] => [
+  { name, kind: 'database', objectives, measured, rows, doubts, lost },
+];
 
 /** What a hint tells to type, for this question: an answer without its number is not taken. */
 function numbered(problem: Problem, question: number): Problem {

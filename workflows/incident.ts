@@ -11,7 +11,9 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control.js';
+import type { Serves } from '../scenarios/scenario.js';
 import type { Ending, Patience } from '../steps/step.js';
+import { type ComponentFacts, newComponent } from '../vocabulary/component.js';
 import type { Carried, IncidentInput } from '../vocabulary/declaration.js';
 import type { Phase } from '../vocabulary/incident.js';
 import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
@@ -47,6 +49,7 @@ export class Incident extends Conversation {
     if (patched('identity')) upsertSearchAttributes(identityAttributes(state, this.plan.primary));
     if (this.real) await this.endDrill();
     Object.assign(state, { objectives: plan.objectives, approvals: plan.approvals, planDigest: plan.planDigest });
+    state.components = componentsOf(plan).map(newComponent);
     if (plan.planDigest !== input.planDigest)
       this.warn(`the control worker has plan ${plan.planDigest}, the incident was declared with ${input.planDigest}`);
   }
@@ -215,16 +218,28 @@ export class Incident extends Conversation {
     const { primary, standbys, planned } = plan;
     this.facts = planned === undefined ? now : { ...now, primary, standbys, planned };
     Object.assign(state, { objectives: now.objectives, planDigest: now.planDigest });
-  }
-
-  /** The moment from which the service is verified: the RTO. Without a verification there is none to measure. */
-  serves(_component: string, { verified }: { verified: boolean }): void {
-    const { measured } = this.state;
-    if (this.input.mode === 'dry-run') measured.rtoNote = 'a dry run restores nothing';
-    else if (!verified) measured.rtoNote = 'the service was resumed by hand, and Lifeboat did not verify it';
-    else {
-      measured.rtoSeconds = (Date.now() - Date.parse(this.state.declaredAt)) / 1000;
-      delete measured.rtoNote;
+    for (const { name, objectives } of componentsOf(now)) {
+      const found = state.components.find((one) => one.name === name);
+      if (found) found.objectives = objectives;
     }
   }
+
+  /** The moment from which components are verified to serve: their RTO. Without a verification there is none to measure. */
+  serves(components: readonly string[], { verified, since = {} }: Serves): void {
+    for (const { name, measured } of this.state.components.filter((one) => components.includes(one.name))) {
+      if (this.input.mode === 'dry-run') measured.rtoNote = 'a dry run restores nothing';
+      else if (!verified) measured.rtoNote = 'the service was resumed by hand, and Lifeboat did not verify it';
+      else {
+        measured.rtoSeconds = ((since[name] ? Date.parse(since[name]) : Date.now()) - Date.parse(this.state.declaredAt)) / 1000;
+        delete measured.rtoNote;
+      }
+    }
+    this.show();
+  }
 }
+
+const componentsOf = ({ database, objectives, services, components }: PlanFacts): ComponentFacts[] =>
+  components ?? [
+    { name: database, kind: 'database', objectives },
+    ...services.map(({ name }): ComponentFacts => ({ name, kind: 'service', objectives: { rtoSeconds: objectives.rtoSeconds } })),
+  ];

@@ -1,3 +1,4 @@
+import type { ComponentRecord } from '../../vocabulary/component.js';
 import { formatDuration } from '../../vocabulary/units.js';
 import { type IncidentState, type Mode, type Phase, type StepRecord, titleOf } from '../../vocabulary/incident.js';
 import type { ReportOptions } from './options.js';
@@ -69,6 +70,25 @@ export function verdicts(state: IncidentState, now: Date): [Verdict, Verdict] {
       measured.rpoNote ?? whyNot(state, measured.rpoSeconds, 'no copy has been verified yet'),
     ),
   ];
+}
+
+export interface ComponentVerdicts {
+  name: string;
+  kind: ComponentRecord['kind'];
+  rto: Verdict;
+  /** A service has none: it holds no data of its own. */
+  rpo?: Verdict;
+}
+
+/** For each component, where there is more than one: otherwise its figures are the incident's. */
+export function componentVerdicts(state: IncidentState, now: Date): ComponentVerdicts[] {
+  if (state.components.length < 2) return [];
+  return state.components.map(({ name, kind, objectives, measured }) => {
+    const rpoSeconds = objectives.rpoSeconds ?? 0;
+    const of = { ...state, measured, objectives: { rtoSeconds: objectives.rtoSeconds, rpoSeconds } };
+    const [rto, rpo] = verdicts(of, now);
+    return { name, kind, rto, ...(objectives.rpoSeconds === undefined ? {} : { rpo }) };
+  });
 }
 
 function rolledBack({ measured, objectives }: IncidentState): [Verdict, Verdict] {

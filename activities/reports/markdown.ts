@@ -1,6 +1,18 @@
 import { formatBytes } from '../../vocabulary/units.js';
 import { type IncidentState, type StepRecord, titleOf } from '../../vocabulary/incident.js';
-import { formatStep, isOpen, kept, lossTitle, opening, phaseText, rehearsal, stepSeconds, verdicts, who } from './facts.js';
+import {
+  componentVerdicts,
+  formatStep,
+  isOpen,
+  kept,
+  lossTitle,
+  opening,
+  phaseText,
+  rehearsal,
+  stepSeconds,
+  verdicts,
+  who,
+} from './facts.js';
 import type { ReportOptions } from './options.js';
 import { formatCount, oneLine } from './text.js';
 import { formatClock, formatMoment } from './times.js';
@@ -29,6 +41,16 @@ export function renderMarkdown(state: IncidentState, options: ReportOptions): st
         ['Plan digest', code(state.planDigest)],
         ...(options.temporalUi ? [['Temporal UI', code(options.temporalUi)]] : []),
       ],
+    ),
+    ...section('Components', componentVerdicts(state, options.now), (components) =>
+      table(
+        ['Component', 'Recovery time', 'Data lost, in time'],
+        components.map(({ name, kind, rto, rpo }) => [
+          `${kind} ${text(name)}`,
+          `${mark(rto.met)}${text(rto.says)}`,
+          rpo ? `${mark(rpo.met)}${text(rpo.says)}` : 'holds no data of its own',
+        ]),
+      ),
     ),
     `## ${lossTitle(state.mode)}`,
     state.lost.length > 0 ? list(state.lost) : isOpen(state.phase) ? 'Not known yet.' : 'No loss was recorded.',

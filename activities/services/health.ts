@@ -12,7 +12,7 @@ export interface HealthInput {
 
 /** Asks each service for its health from outside: over the network, from the control worker. Throws ServiceFailed with every one that is not well. */
 export const checkHealth = (plan: Plan) =>
-  looking<HealthInput, { summary: string }>(async ({ services, patience = 15 }) => {
+  looking<HealthInput, Healthy>(async ({ services, patience = 15 }) => {
     const answers = await Promise.all(targets(plan, services).map((target) => ask(target, patience)));
     const ill = answers.filter((answer) => !answer.ok);
     if (ill.length > 0)
@@ -21,8 +21,16 @@ export const checkHealth = (plan: Plan) =>
         ill.map(({ says }) => says).join('; '),
         'Look at the log of the service; fix it, then: lifeboat decide retry',
       );
-    return { summary: answers.length === 0 ? 'the plan names no service to ask' : answers.map(({ says }) => says).join('; ') };
+    const since: Record<string, string> = {};
+    for (const { service, at } of answers) if ((since[service] ?? '') < at) since[service] = at;
+    return { summary: answers.length === 0 ? 'the plan names no service to ask' : answers.map(({ says }) => says).join('; '), since };
   });
+
+export interface Healthy {
+  summary: string;
+  /** Service: when it had answered on all of its hosts, ISO 8601. Absent from an older control worker. */
+  since?: Record<string, string>;
+}
 
 /** Watches the services for as long as the plan says. Throws ServiceFailed at the second failed answer in a row. */
 export const watchServices = (plan: Plan) => ({
@@ -73,8 +81,11 @@ function targets(plan: Plan, services: string[]): Asked[] {
 }
 
 interface Answer {
+  service: string;
   ok: boolean;
   says: string;
+  /** ISO 8601. */
+  at: string;
 }
 
 /** A service that was just started may need a moment: it is asked again for so many seconds. */
@@ -87,7 +98,12 @@ async function ask(target: Asked, patience: number): Promise<Answer> {
   return answer;
 }
 
-async function askOnce({ service, url, within }: Asked): Promise<Answer> {
+async function askOnce(asked: Asked): Promise<Answer> {
+  const answer = await answerOf(asked);
+  return { service: asked.service, at: new Date().toISOString(), ...answer };
+}
+
+async function answerOf({ service, url, within }: Asked): Promise<Pick<Answer, 'ok' | 'says'>> {
   const started = Date.now();
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(within * 1000), redirect: 'manual' });

@@ -1,4 +1,4 @@
-import { isOpen, rehearsal, verdicts } from '../../activities/reports/facts.js';
+import { componentVerdicts, isOpen, rehearsal, verdicts } from '../../activities/reports/facts.js';
 import { oneLine } from '../../activities/reports/text.js';
 import { formatClock, secondsBetween } from '../../activities/reports/times.js';
 import { formatDuration } from '../../vocabulary/units.js';
@@ -25,7 +25,25 @@ export function head(context: Context): string[] {
     '',
     ...rto(context, glyphs),
     ...rpo(context),
+    ...each(context),
   ];
+}
+
+/** A line for each component, where there are several: what is not back yet, and by when it is meant to be. */
+function each(context: Context): string[] {
+  const { state, now, paint, glyphs } = context;
+  const all = componentVerdicts(state, now);
+  const wide = Math.max(...all.map(({ name }) => name.length), 0);
+  return all.flatMap(({ name, kind, rto: one, rpo: other }) => {
+    const back = one.seconds !== null;
+    const color = one.met === null ? paint.dim : one.met ? paint.green : paint.red;
+    const served = back
+      ? `serves after ${formatDuration(one.seconds!)} of ${formatDuration(one.objectiveSeconds)}${one.met ? '' : ': MISSED'}`
+      : `${isOpen(state.phase) ? 'not back yet' : 'not measured'}, RTO ${formatDuration(one.objectiveSeconds)}${one.met === false ? ': EXCEEDED' : ''}`;
+    const lost =
+      other && other.seconds !== null ? `, RPO ${formatDuration(other.seconds)} of ${formatDuration(other.objectiveSeconds)}` : '';
+    return context.block(`${glyphs.dot} ${oneLine(name).padEnd(wide)}  ${kind} ${served}${lost}`, '     ', '   ').map(color);
+  });
 }
 
 function rto(context: Context, glyphs: Context['glyphs']): string[] {

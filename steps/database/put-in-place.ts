@@ -38,7 +38,7 @@ export const putInPlace = step({
       }
       return { summary: placed.summary };
     } catch (error) {
-      noteBehind(at, error);
+      noteBehind(at, database, error);
       const why = isFailureOf(error, 'VerificationFailed', 'ServerFailed', 'CommandFailed', 'FenceFailed');
       if (!why || at.form === 'rehearse') throw error;
       const back = await agent.putBack({ database });

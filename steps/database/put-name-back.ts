@@ -18,8 +18,8 @@ export const putNameBack = step({
       ...state.quarantine.filter(({ what }) => what !== setAsideDatabase),
       { host: back.host, path: back.aside, bytes: back.bytes, what: 'the database that was rolled back, renamed aside in the server' },
     ];
-    state.lost = leftBehind(state.placed, state.putAside!, await figuresOf(at, on, true), `the database ${back.aside} on ${host}`);
-    state.rows = [];
+    const lost = leftBehind(state.placed, state.putAside!, await figuresOf(at, on, true), `the database ${back.aside} on ${host}`);
+    Object.assign(at.component(on.database), { lost, rows: [] });
     return { summary: back.summary };
   },
 });

@@ -24,14 +24,15 @@ export const putOneBack = step({
       .on(host, 'long')
       .putOneBack({ database, behind: toldBehind(at) })
       .catch((error: unknown) => {
-        noteBehind(at, error);
+        noteBehind(at, database, error);
         throw error;
       });
     const { aside, bytes, copy } = placed;
     // A database that was dropped leaves none to be renamed aside, and nothing to go back to.
     if (aside !== '') state.quarantine.push({ host: placed.host, path: aside, bytes, what: setAsideDatabase });
     state.quarantine.push({ host: placed.host, path: copy, bytes: 0, what: 'the restored copy of the whole cluster, not in use' });
-    state.lost = state.lost.map((lost) => `${lost}, of ${state.database} alone`);
+    const component = at.component(database);
+    component.lost = component.lost.map((lost) => `${lost}, of ${database} alone`);
     state.canRollBack = aside !== '';
     await noteFigures(at, on);
     return { summary: placed.summary };

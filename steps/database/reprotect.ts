@@ -16,7 +16,7 @@ export const reprotect = step({
   host: ({ host }: OnDatabase) => host,
   async run(at, on: OnDatabase) {
     // It may have died since: what was open is opened again, since nothing else would start it.
-    if (at.attempt > 1 && wasResumed(at)) await at.on(on.host, 'change').openDatabase({ database: on.database });
+    if (at.attempt > 1 && wasResumed(at, on)) await at.on(on.host, 'change').openDatabase({ database: on.database });
     return protect(at, on, at.run);
   },
   without: () => ({ summary: 'the database is NOT protected until a backup is taken' }),

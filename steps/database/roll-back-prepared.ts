@@ -18,7 +18,7 @@ export const rollBackPrepared = step({
     const done = await at
       .on(host, 'change')
       .rollBackPrepared({ database, prepared: prepared.map((one) => ({ gid: one.gid, database: one.database })) });
-    at.state.lost.push(
+    at.component(database).lost.push(
       ...prepared.map(
         (one) =>
           `what prepared transaction "${one.gid}" of ${one.owner} in database ${one.database}, of ${one.preparedAt}, had written: rolled back in the copy, as ${by} chose`,

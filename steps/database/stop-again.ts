@@ -1,3 +1,5 @@
+import type { ComponentRecord } from '../../vocabulary/component.js';
+import type { Measured } from '../../vocabulary/incident.js';
 import { formatDuration } from '../../vocabulary/units.js';
 import { stopServices } from '../services/services.js';
 import { type At, type OnDatabase, step } from '../step.js';
@@ -25,12 +27,15 @@ export const stopAgain = step({
 
 /** What does not last was not achieved. */
 function notAchieved({ state }: At): void {
-  const { rtoSeconds } = state.measured;
+  for (const component of state.components) component.measured = taken(component);
+}
+
+function taken({ kind, measured: { rtoSeconds } }: ComponentRecord): Measured {
   const reached = rtoSeconds === null ? '' : `; the service had been verified after ${formatDuration(rtoSeconds)}`;
-  state.measured = {
+  return {
     rtoSeconds: null,
     rtoNote: `the recovery was rolled back${reached}`,
     rpoSeconds: null,
-    rpoNote: 'the recovery was rolled back; what stays behind in its copy stands under what was lost',
+    ...(kind === 'database' ? { rpoNote: 'the recovery was rolled back; what stays behind in its copy stands under what was lost' } : {}),
   };
 }

@@ -34,25 +34,29 @@ export const verifyCopy = step({
       await restoreWith(at, on, candidate, standbys);
       return at.on(host, 'long').verifyRestored({ database, target: state.target, declaredAt: state.declaredAt });
     });
-    note(at, verified);
+    note(at, database, verified);
     const { commits, marked } = await at.looksOn(host).behindFence({ database });
-    if (marked && commits !== 0) tellBehindFence(at, commits);
+    if (marked && commits !== 0) tellBehindFence(at, database, commits);
     return { summary: verified.summary };
   },
   choices: [anotherTarget],
 });
 
-function note(at: At, { rows, doubts, differences, warnings, prepared, files, rpoSeconds, missing = [] }: Verification): void {
+function note(at: At, database: string, verified: Verification): void {
+  const { rows, doubts, differences, warnings, prepared, files, rpoSeconds, missing = [] } = verified;
   const { state } = at;
-  Object.assign(state, { rows, doubts, differences, cautions: warnings });
+  const component = at.component(database);
+  const { measured } = component;
+  Object.assign(component, { rows, doubts });
+  Object.assign(state, { differences, cautions: warnings });
   if (prepared) state.prepared = prepared;
   else delete state.prepared;
   state.evidence.push(...files);
-  state.measured.rpoSeconds = rpoSeconds;
+  measured.rpoSeconds = rpoSeconds;
   if (rpoSeconds === null)
-    state.measured.rpoNote = at.form === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
-  else delete state.measured.rpoNote;
-  state.lost = [...missing, ...lost(at, rpoSeconds)];
+    measured.rpoNote = at.form === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
+  else delete measured.rpoNote;
+  component.lost = [...missing, ...lost(at, rpoSeconds)];
   at.warn(...warnings, ...differences, ...doubts);
 }
 

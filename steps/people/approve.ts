@@ -1,4 +1,5 @@
 import { code } from '../../plan/markdown.js';
+import type { ComponentRecord } from '../../vocabulary/component.js';
 import { formatDuration } from '../../vocabulary/units.js';
 import type { Choice } from '../../vocabulary/question.js';
 import { anotherTarget } from '../database/another-target.js';
@@ -17,11 +18,12 @@ export const approve = question({
   async asks(at, on: OnDatabase) {
     const { state } = at;
     const others = await neighbours(at, on);
-    const doubtful = state.doubts.length > 0;
+    const component = at.component(on.database);
+    const doubtful = component.doubts.length > 0;
     const prepared = (state.prepared ?? []).length > 0;
     return {
       text: 'Put the restored copy in place and resume the service on it?',
-      facts: figures(at, on, others),
+      facts: figures(at, component, on, others),
       choices: [
         {
           name: 'approve',
@@ -54,15 +56,20 @@ const neighbours = (at: At, { database, host }: OnDatabase): Promise<Neighbours>
     ({ message }) => ({ lines: at.state.neighbours ?? [], notAlone: message }),
   );
 
-function figures({ state }: At, { host }: OnDatabase, others: Neighbours): string[] {
-  const { backup, measured, objectives } = state;
+function figures(
+  { state }: At,
+  { measured, objectives, rows, doubts }: ComponentRecord,
+  { host }: OnDatabase,
+  others: Neighbours,
+): string[] {
+  const { backup } = state;
   return [
     `backup ${backup?.label ?? '?'} from ${backup?.location ?? '?'}, taken ${backup?.takenAt ?? '?'}; target ${state.target}`,
     measured.rpoSeconds === null
       ? `RPO not measured: ${measured.rpoNote ?? ''}`
-      : `RPO reached ${formatDuration(measured.rpoSeconds)}, objective ${formatDuration(objectives.rpoSeconds)}`,
-    ...state.rows.map((row) => `${row.table}: ${row.found ?? 'missing'} rows, ${row.expected ?? 'unknown'} last known`),
-    ...state.doubts.map((doubt) => `CHECK FAILED: ${doubt}`),
+      : `RPO reached ${formatDuration(measured.rpoSeconds)}, objective ${formatDuration(objectives.rpoSeconds ?? 0)}`,
+    ...rows.map((row) => `${row.table}: ${row.found ?? 'missing'} rows, ${row.expected ?? 'unknown'} last known`),
+    ...doubts.map((doubt) => `CHECK FAILED: ${doubt}`),
     ...preparedFacts(state),
     ...(state.differences ?? []).map((difference) => `not as in the backup: ${difference}`),
     ...(state.cautions ?? []).map((caution) => `to know: ${caution}`),

@@ -23,12 +23,19 @@ export const resumeService = step({
 });
 
 /** Opens the database, starts its services, and asks them from outside. */
-export async function resumed(at: At, { database, host }: OnDatabase): Promise<{ summary: string; verified: boolean }> {
+export async function resumed(
+  at: At,
+  { database, host }: OnDatabase,
+): Promise<{ summary: string; verified: boolean; since?: Record<string, string> }> {
   const opened = await at.on(host, 'change').openDatabase({ database });
   at.warn(...opened.warnings);
   const started = await startServices(at);
   const health = await at.control('look').checkHealth({ services: serviceNames(at) });
-  return { summary: [opened.summary, ...started, health.summary].join('; '), verified: true };
+  return {
+    summary: [opened.summary, ...started, health.summary].join('; '),
+    verified: true,
+    ...(health.since ? { since: health.since } : {}),
+  };
 }
 
 /** The same at an end of the incident, where nothing waits for it. Returns what is to be said. */
@@ -39,4 +46,4 @@ export const resumeEverything = (at: At, on: OnDatabase): Promise<string> =>
   );
 
 /** Opened and verified once by this incident: what does not run any more was not left so by a person. */
-export const wasResumed = ({ state }: At): boolean => state.measured.rtoSeconds !== null;
+export const wasResumed = (at: At, { database }: OnDatabase): boolean => at.component(database).measured.rtoSeconds !== null;

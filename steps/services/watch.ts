@@ -19,7 +19,7 @@ export const watch = step({
     const services = serviceNames(at);
     const look = (once: boolean) => at.on(host, once ? 'look' : 'long').watchDatabase({ database, services, once });
     // Watched again after something was down, what does not run is started first: nothing else would.
-    const started = at.attempt > 1 && wasResumed(at) ? [(await resumed(at, on)).summary] : [];
+    const started = at.attempt > 1 && wasResumed(at, on) ? [(await resumed(at, on)).summary] : [];
     try {
       const watched = await at.together(
         () => at.control('long').watchServices({ services }),

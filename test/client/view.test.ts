@@ -14,6 +14,7 @@ import {
   recovered,
   refused,
   running,
+  serviceLate,
   step,
   waitingForApproval,
 } from '../reports/fixtures.js';
@@ -33,6 +34,26 @@ describe('the view', () => {
       expect(wider).toEqual([]);
       expect(lines.join('')).not.toMatch(/NaN|undefined|\[object/);
     }
+  });
+
+  it('shows each component against its own objectives, where there is more than one', () => {
+    const lines = draw(serviceLate).split('\n');
+    expect(
+      lines.some((line) => /main +database serves after 6m 40s of 15m 00s, RPO 4.2s of 5m 00s$/.test(line)),
+      lines.slice(0, 12).join('\n'),
+    ).toBe(true);
+    expect(
+      lines.some((line) => /web +service serves after 7m 00s of 5m 00s: MISSED$/.test(line)),
+      lines.slice(0, 12).join('\n'),
+    ).toBe(true);
+    const waiting = {
+      ...running,
+      components: serviceLate.components.map((one) => ({ ...one, measured: { rtoSeconds: null, rpoSeconds: null } })),
+    };
+    const open = draw(waiting, { now: moment(350) });
+    expect(open).toMatch(/main +database not back yet, RTO 15m 00s\n/);
+    expect(open).toMatch(/web +service not back yet, RTO 5m 00s: EXCEEDED\n/);
+    expect(draw(recovered)).not.toContain('serves after');
   });
 
   it('runs the clock, and the steps with it', () => {

@@ -37,6 +37,7 @@ const base: IncidentState = {
   ahead: [],
   steps: [],
   notes: [],
+  components: [],
   lost: [],
   rows: [],
   doubts: [],
@@ -144,6 +145,29 @@ export const closed: IncidentState = {
   endedAt: at(93_600),
   canRollBack: false,
   tasks: tasks().map((task) => ({ ...task, doneAt: at(90_000), by: 'asha' })),
+};
+
+/** The service was back after its own objective, and its database within. */
+export const serviceLate: IncidentState = {
+  ...recovered,
+  measured: { rtoSeconds: 420, rpoSeconds: 4.2 },
+  components: [
+    {
+      ...{
+        name: 'main',
+        kind: 'database',
+        objectives: { rtoSeconds: 900, rpoSeconds: 300 },
+        rows: recovered.rows,
+        doubts: [],
+        lost: recovered.lost,
+      },
+      measured: { rtoSeconds: 400, rpoSeconds: 4.2 },
+    },
+    {
+      ...{ name: 'web', kind: 'service', objectives: { rtoSeconds: 300 }, rows: [], doubts: [], lost: [] },
+      measured: { rtoSeconds: 420, rpoSeconds: null },
+    },
+  ],
 };
 
 export const missed: IncidentState = {
@@ -292,4 +316,4 @@ export const dryRun: IncidentState = {
   ending: 'Nothing was changed',
 };
 
-export const all = { recovered, closed, missed, running, waitingForApproval, failedStep, refused, aborted, drill, dryRun };
+export const all = { recovered, serviceLate, closed, missed, running, waitingForApproval, failedStep, refused, aborted, drill, dryRun };

@@ -1,7 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { renderHtml } from '../../activities/reports/index.js';
 import type { IncidentState } from '../../vocabulary/incident.js';
-import { all, at, closed, drill, dryRun, failedStep, missed, moment, recovered, refused, step, waitingForApproval } from './fixtures.js';
+import {
+  all,
+  at,
+  closed,
+  drill,
+  dryRun,
+  failedStep,
+  missed,
+  moment,
+  recovered,
+  refused,
+  serviceLate,
+  step,
+  waitingForApproval,
+} from './fixtures.js';
 
 const now = moment(1100);
 const page = (state: IncidentState, more = {}) => renderHtml(state, { now, ...more });
@@ -22,6 +36,15 @@ describe('the HTML report', () => {
     expect(text).toContain('The service was recovered and verified 10m 40s after the declaration.');
     expect(text).toContain('class="card met"');
     expect(text).toContain('aria-label="RTO: 10m 40s (objective 15m 00s: met)"');
+  });
+
+  it('holds each component against its own objectives, where there is more than one', () => {
+    const text = page(serviceLate)
+      .replaceAll(/<[^>]*>/g, ' ')
+      .replaceAll(/\s+/g, ' ');
+    expect(text).toContain('database main ✔ 6m 40s (objective 15m 00s: met)');
+    expect(text).toContain('service web ✖ 7m 00s (objective 5m 00s: missed by 2m 00s) holds no data of its own');
+    expect(page(recovered)).not.toContain('<h2>Components</h2>');
   });
 
   it('says missed in words, and why a figure is missing', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { renderJson } from '../../activities/reports/index.js';
-import { drill, missed, recovered, refused } from './fixtures.js';
+import { drill, missed, recovered, refused, serviceLate } from './fixtures.js';
 
 const read = (text: string) => JSON.parse(text) as Record<string, unknown>;
 
@@ -11,10 +11,21 @@ describe('the JSON report', () => {
       rehearsal: null,
       rto: { objectiveSeconds: 900, seconds: 640, met: true, note: null },
       rpo: { objectiveSeconds: 300, seconds: 4.2, met: true, note: null },
+      components: [],
       rowsOk: true,
       tasksOpen: ['root-cause', 'document-update', 'debrief', 'improvement', 'customer-report'],
       incident: recovered,
     });
+  });
+
+  it('says of each component whether it met its own objectives', () => {
+    expect(read(renderJson(serviceLate))['components']).toEqual([
+      {
+        ...{ name: 'main', kind: 'database', rto: { objectiveSeconds: 900, seconds: 400, met: true, note: null } },
+        rpo: { objectiveSeconds: 300, seconds: 4.2, met: true, note: null },
+      },
+      { name: 'web', kind: 'service', rto: { objectiveSeconds: 300, seconds: 420, met: false, note: null }, rpo: null },
+    ]);
   });
 
   it('says of a recovery that was rolled back that nothing was achieved, whatever was measured', () => {

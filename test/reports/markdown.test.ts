@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderMarkdown } from '../../activities/reports/index.js';
 import type { IncidentState } from '../../vocabulary/incident.js';
-import { aborted, all, closed, drill, failedStep, missed, moment, recovered, refused } from './fixtures.js';
+import { aborted, all, closed, drill, failedStep, missed, moment, recovered, refused, serviceLate } from './fixtures.js';
 
 const page = (state: IncidentState, more = {}) => renderMarkdown(state, { now: moment(1100), ...more });
 
@@ -31,6 +31,13 @@ describe('the Markdown report', () => {
       '**ben**: The mount of onsite was stale.',
     ])
       expect(text).toContain(part);
+  });
+
+  it('holds each component against its own objectives, where there is more than one', () => {
+    const text = page(serviceLate);
+    expect(text).toContain('| database main | ✔ 6m 40s (objective 15m 00s: met) | ✔ 4.2s (objective 5m 00s: met) |');
+    expect(text).toContain('| service web | ✖ 7m 00s (objective 5m 00s: missed by 2m 00s) | holds no data of its own |');
+    expect(page(recovered)).not.toContain('## Components');
   });
 
   it('says missed, and why a figure is missing', () => {

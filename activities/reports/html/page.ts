@@ -5,7 +5,7 @@ import { formatMoment } from '../times.js';
 import { verdictCard } from './bars.js';
 import { html, Markup } from './escape.js';
 import { gantt } from './gantt.js';
-import { evidence, lost, notes, quarantine, rows, steps, tasks, warnings } from './sections.js';
+import { components, evidence, lost, notes, quarantine, rows, steps, tasks, warnings } from './sections.js';
 import { style } from './style.js';
 
 /** The report as one page that asks for nothing from anywhere: it can be mailed, archived and printed. */
@@ -38,7 +38,7 @@ export function renderHtml(state: IncidentState, options: ReportOptions): string
             <div class="opening">${opening(state, options).map((line) => html`<p>${line}</p>`)}</div>
           </header>
           <div class="cards">${verdicts(state, options.now).map(verdictCard)}</div>
-          ${warnings(state)} ${lost(state)}
+          ${warnings(state)} ${components(state, options.now)} ${lost(state)}
           ${
             chart &&
             html`<h2>Timeline</h2>

@@ -1,12 +1,42 @@
 import { formatBytes } from '../../../vocabulary/units.js';
 import { type IncidentState, type StepRecord, titleOf } from '../../../vocabulary/incident.js';
-import { formatStep, isOpen, kept, lossTitle, stepSeconds, who } from '../facts.js';
+import { componentVerdicts, formatStep, isOpen, kept, lossTitle, stepSeconds, type Verdict, who } from '../facts.js';
 import type { ReportOptions } from '../options.js';
 import { formatCount } from '../text.js';
 import { formatClock, formatMoment } from '../times.js';
 import { html, type Markup } from './escape.js';
 
 /** The parts of the page that are words and tables. One that has nothing to say is left out. */
+
+/** Each component against its own objectives. */
+export function components(state: IncidentState, now: Date): Markup | undefined {
+  const all = componentVerdicts(state, now);
+  if (all.length === 0) return undefined;
+  const said = (one: Verdict | undefined) =>
+    one === undefined
+      ? 'holds no data of its own'
+      : html`${one.met === null ? undefined : one.met ? html`<span class="good">✔ </span>` : html`<strong class="bad">✖ </strong>`}${one.says}`;
+  return html`<h2>Components</h2>
+    <table class="stack">
+      <thead>
+        <tr>
+          <th scope="col">Component</th>
+          <th scope="col">Recovery time</th>
+          <th scope="col">Data lost, in time</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${all.map(
+          ({ name, kind, rto, rpo }) =>
+            html`<tr>
+              <th scope="row">${kind} ${name}</th>
+              <td class="text">${said(rto)}</td>
+              <td class="text">${said(rpo)}</td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>`;
+}
 
 export function lost(state: IncidentState): Markup {
   const nothing = isOpen(state.phase) ? 'Not known yet.' : 'No loss was recorded.';

@@ -64,7 +64,7 @@ export const severalParts = workflowOf(
           await branch.ask(goOn, part);
         },
       );
-      incident.serves(incident.plan.database, { verified: true });
+      incident.serves([incident.plan.database, ...services.map(({ name }) => name)], { verified: true });
     },
   }),
 );
