@@ -90,6 +90,11 @@ function objectives(plan: Plan): string[] {
           planDuration(own?.rto ?? (database === undefined ? plan.objectives : databaseObjectives(plan, database)).rto),
           'holds no data of its own',
         ]),
+        ...(['files', 'redis'] as const).flatMap((kind) =>
+          Object.entries<{ objectives?: Plan['objectives'] | undefined }>(plan[kind]).map(([name, { objectives: own }]) =>
+            row(`${kind} ${plain(name)}${own ? '' : ' (as the system)'}`, own ?? plan.objectives),
+          ),
+        ),
       ],
     ),
   ];

@@ -238,6 +238,7 @@ const files = z.strictObject({
   host: name.describe('The host that they are on'),
   paths: z.array(absolutePath).min(1).describe('Directories and files: uploads, configuration, .env, certificates'),
   exclude: z.array(z.string().min(1)).default([]).describe('Patterns that are left out, as restic reads them'),
+  objectives: objectives.optional(),
   ...kept,
 });
 
@@ -245,6 +246,7 @@ const redis = z.strictObject({
   host: name.describe('The host that it runs on'),
   port: z.int().min(1).max(65_535).default(6379).describe('Its port; 6379 by default'),
   password: secret.optional().describe('Its password'),
+  objectives: objectives.optional(),
   ...kept,
 });
 

@@ -1,6 +1,20 @@
-import type { Measured, RowCheck } from './incident.js';
-
 /** What an incident recovers has its own objectives and figures; those of the incident are what they come to together. */
+
+export interface RowCheck {
+  table: string;
+  expected: number | null;
+  found: number | null;
+  ok: boolean;
+}
+
+export interface Measured {
+  /** From the declaration to the verified service; null: not measured, and `rtoNote` says why. */
+  rtoSeconds: number | null;
+  rtoNote?: string;
+  /** Declared moment less the restored canary. */
+  rpoSeconds: number | null;
+  rpoNote?: string;
+}
 
 export interface ComponentRecord {
   name: string;

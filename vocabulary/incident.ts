@@ -1,4 +1,4 @@
-import type { ComponentRecord } from './component.js';
+import type { ComponentRecord, Measured, RowCheck } from './component.js';
 import type { Problem, Question } from './question.js';
 
 /**
@@ -59,13 +59,6 @@ export interface PostRecoveryTask {
   by?: string;
 }
 
-export interface RowCheck {
-  table: string;
-  expected: number | null;
-  found: number | null;
-  ok: boolean;
-}
-
 /** A transaction that the restored copy holds prepared, for a commit in two phases. */
 export interface PreparedInCopy {
   gid: string;
@@ -75,15 +68,6 @@ export interface PreparedInCopy {
   preparedAt: string;
   /** In words, with the commands that end it. */
   says: string;
-}
-
-export interface Measured {
-  /** From the declaration to the verified service; null: not measured, and `rtoNote` says why. */
-  rtoSeconds: number | null;
-  rtoNote?: string;
-  /** Declared moment less the restored canary. */
-  rpoSeconds: number | null;
-  rpoNote?: string;
 }
 
 /** What the copy that is in place holds now: compared with an earlier look, what was written to it since. */

@@ -62,7 +62,7 @@ export abstract class Conversation {
     const declaredAt = workflowInfo().startTime;
     const { carried } = input;
     this.asked = carried?.asked ?? 0;
-    this.state = (carried && { ...carried.state, questions: [] }) ?? {
+    this.state = (carried && { ...carried.state, questions: [], components: componentsOf(carried.state) }) ?? {
       id: incidentName(input.system, declaredAt, input.mode === 'real' ? 'incident' : 'drill'),
       system: input.system,
       scenario: input.scenario,
@@ -91,7 +91,6 @@ export abstract class Conversation {
       canRollBack: false,
       planDigest: input.planDigest,
     };
-    if (carried) this.state.components ??= asOne(this.state);
     if (carried?.goesOn)
       Object.assign(this.state, { scenario: scenario.name, title: scenario.title, ahead: scenario.steps.map(({ name }) => name) });
     if (carried) this.checked = this.declared('accepted');
@@ -352,10 +351,11 @@ export abstract class Conversation {
   }
 }
 
-/** Of an incident that was declared before there were components: all of its figures are its database's. */
-const asOne = ({ database: name, objectives, measured, rows, doubts, lost }: IncidentState): ComponentRecord[] => [
-  { name, kind: 'database', objectives, measured, rows, doubts, lost },
-];
+/** Of an incident that was declared before there were components all figures are its database's. */
+function componentsOf(state: Omit<IncidentState, 'components'> & { components?: ComponentRecord[] }): ComponentRecord[] {
+  const { database: name, objectives, measured, rows, doubts, lost } = state;
+  return state.components ?? [{ name, kind: 'database', objectives, measured, rows, doubts, lost }];
+}
 
 /** What a hint tells to type, for this question: an answer without its number is not taken. */
 function numbered(problem: Problem, question: number): Problem {

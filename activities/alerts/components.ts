@@ -1,4 +1,5 @@
 import { type BackupKind, type BackupType, physicalTypes } from '../../vocabulary/backup.js';
+import type { Plan } from '../../plan/schema.js';
 import type { HostContext } from '../context.js';
 
 /** What is backed up by this host, and when. */
@@ -10,6 +11,8 @@ export interface Component {
   schedules: { type: BackupType; cron: string }[];
   /** When the newest one is proven restorable. */
   verification?: string;
+  /** How old the newest one may be, in seconds, where backups are all that there is of it. */
+  rpo?: number;
 }
 
 /** What files, Redis servers and code have in common in the plan. */
@@ -17,6 +20,7 @@ interface Scheduled {
   host: string;
   locations: string[];
   schedule?: string | undefined;
+  objectives?: Plan['objectives'] | undefined;
 }
 
 /** The components that this host backs up: databases where their primary is (`ours`), the others by the plan. */
@@ -43,7 +47,8 @@ export function componentsOf({ plan, host }: HostContext, ours: readonly string[
   }
   for (const kind of ['files', 'redis', 'code'] as const) {
     for (const [name, of] of Object.entries<Scheduled>(plan[kind])) {
-      if (of.host === host) found.push({ kind, name, locations: of.locations, schedules: scheduled(kind, of.schedule) });
+      const rpo = of.objectives ? { rpo: of.objectives.rpo } : {};
+      if (of.host === host) found.push({ kind, name, locations: of.locations, schedules: scheduled(kind, of.schedule), ...rpo });
     }
   }
   return found;

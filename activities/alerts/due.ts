@@ -60,6 +60,27 @@ export function lateBackups(component: Component, { backups, unreadable }: Backu
   return found;
 }
 
+/** Of files and Redis all that came since the newest backup is lost with their host: older than the RPO, that is missed already. */
+export function behindRpo({ kind, name, rpo }: Component, { backups, unreadable }: BackupListing, now: Date): Alert[] {
+  const newest = backups
+    .filter(({ damaged }) => !damaged)
+    .map(({ timestamp }) => timestamp)
+    .sort()
+    .at(-1);
+  const age = newest === undefined ? Infinity : (now.getTime() - Date.parse(newest)) / 1000;
+  // What cannot be read is told by itself: there may be a newer one.
+  if (rpo === undefined || age <= rpo || Object.keys(unreadable).length > 0) return [];
+  const is = newest === undefined ? 'there is no sound backup' : `the newest backup is ${formatDuration(age)} old`;
+  return [
+    {
+      key: `rpo/${kind}/${name}`,
+      severity: 'critical',
+      title: `${kind} ${name}: ${is}, and its RPO is ${formatDuration(rpo)}`,
+      text: `If its host were lost now, that much would be lost with it. Take one: lifeboat backup create --${kind} ${name}. If none failed, its schedule is too slow for its RPO: correct one of them in the plan, then: lifeboat schedules apply`,
+    },
+  ];
+}
+
 /** The newest proof that a backup can be restored is older than the schedule of its verification allows. */
 export function unverified(component: Component, { backups }: BackupListing, timezone: string, now: Date): Alert[] {
   const due = component.verification === undefined ? undefined : lastDue(component.verification, timezone, now);

@@ -6,7 +6,7 @@ import type { HostContext } from '../context.js';
 import { databasesHere, type Here, ours, outOfDate } from '../postgres/here.js';
 import { archiveAndReplicas } from './archive.js';
 import { type Component, componentsOf } from './components.js';
-import { lateBackups, unverified } from './due.js';
+import { behindRpo, lateBackups, unverified } from './due.js';
 import { bounded } from './check.js';
 import { nearFull } from './space.js';
 
@@ -50,7 +50,11 @@ async function lookAtBackups(context: HostContext, component: Component): Promis
     backups = listing.backups;
     const { timezone } = context.plan;
     const now = new Date();
-    return [...lateBackups(component, listing, timezone, now), ...unverified(component, listing, timezone, now)];
+    return [
+      ...lateBackups(component, listing, timezone, now),
+      ...behindRpo(component, listing, now),
+      ...unverified(component, listing, timezone, now),
+    ];
   });
   return { found, backups };
 }

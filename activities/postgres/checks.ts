@@ -1,4 +1,4 @@
-import type { RowCheck } from '../../vocabulary/incident.js';
+import type { RowCheck } from '../../vocabulary/component.js';
 import type { DatabasePlan } from '../../plan/schema.js';
 import { type Client, one, quoteTable } from './connect.js';
 import { withTheirPath } from './session.js';

@@ -1,5 +1,4 @@
-import type { ComponentRecord } from '../../vocabulary/component.js';
-import type { Measured } from '../../vocabulary/incident.js';
+import type { ComponentRecord, Measured } from '../../vocabulary/component.js';
 import { formatDuration } from '../../vocabulary/units.js';
 import { stopServices } from '../services/services.js';
 import { type At, type OnDatabase, step } from '../step.js';

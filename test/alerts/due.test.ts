@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { lastDue, lateBackups, unverified } from '../../activities/alerts/due.js';
+import { behindRpo, lastDue, lateBackups, unverified } from '../../activities/alerts/due.js';
 import type { Component } from '../../activities/alerts/components.js';
 import type { BackupRecord } from '../../vocabulary/backup.js';
 
@@ -42,6 +42,23 @@ describe('late', () => {
     expect(late('full', [record('full', today, 'onsite', damaged), record('full', today, 'offsite', damaged)])).toEqual([
       'critical late/physical/main/full: the full backup of main is late at onsite and offsite',
     ]);
+  });
+
+  test('files whose newest sound backup is older than their RPO are told of, at once; what cannot be read is told otherwise', () => {
+    const files = (rpo?: number): Component => ({
+      ...{ kind: 'files', name: 'uploads', locations: ['onsite'], schedules: [] },
+      ...(rpo === undefined ? {} : { rpo }),
+    });
+    const behind = (rpo: number | undefined, backups: BackupRecord[], unreadable: Record<string, string> = {}) =>
+      behindRpo(files(rpo), { backups, unreadable }, now).map(({ severity, title }) => `${severity}: ${title}`);
+    const hourOld = record('files', '2026-11-21T11:00:00Z', 'onsite');
+    expect(behind(3600, [hourOld])).toEqual([]);
+    expect(behind(900, [hourOld])).toEqual(['critical: files uploads: the newest backup is 1h 00m old, and its RPO is 15m 00s']);
+    const damaged = record('files', '2026-11-21T11:59:00Z', 'onsite', { damaged: { at: today, why: 'a digest' } });
+    expect(behind(900, [hourOld, damaged])).toHaveLength(1);
+    expect(behind(900, [])).toEqual(['critical: files uploads: there is no sound backup, and its RPO is 15m 00s']);
+    expect(behind(900, [hourOld], { offsite: 'refused' })).toEqual([]);
+    expect(behind(undefined, [hourOld]), 'the plan says none').toEqual([]);
   });
 
   test('one that takes hours is not late while it runs, and is when it should have ended', () => {

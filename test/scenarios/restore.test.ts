@@ -88,6 +88,13 @@ describe('a database that cannot be repaired is restored beside, verified and pu
       sinceTarget - 0.001,
     );
     expect(state.measured.rpoSeconds).toBeLessThan(sinceTarget + 30);
+    const [database, service] = state.components;
+    expect(database, 'its figures are those of the incident').toMatchObject({
+      ...{ name: 'main', kind: 'database', rows: state.rows, lost: state.lost },
+      measured: { rpoSeconds: state.measured.rpoSeconds },
+    });
+    expect(service).toMatchObject({ name: 'web', kind: 'service', measured: { rtoSeconds: expect.any(Number) as number } });
+    expect(service!.measured.rtoSeconds, 'it answered before the step had ended').toBeLessThanOrEqual(database!.measured.rtoSeconds! + 0.5);
     expect(state.rows).toContainEqual({ table: 'orders', expected: expect.any(Number), found: 1050, ok: true });
     expect(state.canRollBack).toBe(true);
     const quarantine = expectQuarantined(lab, state);
