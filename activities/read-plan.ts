@@ -34,6 +34,7 @@ export const readPlan =
           objectives: { rtoSeconds: plan.services[name]!.objectives?.rto ?? rto },
         })),
       ],
+      tells: Object.values(plan.notifications).some((channel) => channel !== undefined),
       approvals: plan.approvals.people,
       planDigest,
       summary: `plan ${planDigest}`,

@@ -24,6 +24,8 @@ export interface Notice extends Alert {
   thread?: string;
   /** It was told before, and is still so. */
   reminder?: boolean;
+  /** Of an incident: its title says by itself what has happened. */
+  news?: boolean;
 }
 
 export interface SendRequest {

@@ -26,6 +26,8 @@ export const backupWorkId = (system: string, kind: BackupKind, component: string
 export const doctorWorkflowId = (system: string, unique: string): string => `lifeboat/${system}/doctor/${unique}`;
 /** The one workflow of a system that keeps its open alerts and tells the channels of the plan. */
 export const alertsWorkflowId = (system: string): string => `lifeboat/${system}/alerts`;
+/** Beside an incident: what people are told of it. */
+export const communicationsWorkflowId = (system: string, incident: string): string => `lifeboat/${system}/communications/${incident}`;
 export const scheduleId = (system: string, what: string): string => `lifeboat/${system}/${what}`;
 
 /** The queue that every control worker of the system polls. */

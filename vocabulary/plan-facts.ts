@@ -16,6 +16,8 @@ export interface PlanFacts {
   objectives: { rtoSeconds: number; rpoSeconds: number };
   /** The database and its services; absent: the control worker is older than that. */
   components?: ComponentFacts[];
+  /** The plan has channels, over which people are told. */
+  tells?: boolean;
   /** 2: who declared the incident may not approve it. */
   approvals: number;
   planDigest: string;

@@ -126,7 +126,11 @@ export abstract class Conversation {
     this.state.questions = questions;
     if (questions[0]) this.state.question = questions[0];
     else delete this.state.question;
+    this.tellPeople();
   }
+
+  /** How people are told of what has changed: nothing here waits for it. */
+  protected abstract tellPeople(): void;
 
   protected asked: number;
 
@@ -210,6 +214,7 @@ export abstract class Conversation {
     this.state.phase = phase;
     upsertSearchAttributes([{ key: phaseKey, value: phase }]);
     this.show();
+    this.tellPeople();
   }
 
   /** Tells the story in Temporal's own UI. */

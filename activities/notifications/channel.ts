@@ -28,7 +28,8 @@ export interface Channel {
 export const answersWithin = 15_000;
 
 /** `[shop] CRITICAL: ...`, `[shop] resolved: ...`: the one line that is read on a telephone. */
-export function headline({ system, state, severity, title, reminder }: Notice): string {
+export function headline({ system, state, severity, title, reminder, news }: Notice): string {
+  if (news) return `[${system}] ${title}`;
   const word = state === 'resolved' ? 'resolved' : `${severity === 'critical' ? 'CRITICAL' : 'warning'}${reminder ? ', still' : ''}`;
   return `[${system}] ${word}: ${title}`;
 }

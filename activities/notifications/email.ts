@@ -51,7 +51,7 @@ export function email({ plan, secret }: ChannelContext): Channel | undefined {
           from,
           to,
           subject: headline(notice),
-          text: `${notice.text}\n\n${notice.state === 'raised' ? 'Raised' : 'Resolved'} at ${notice.at} · ${notice.key}\nEverything that is open: lifeboat alerts\n`,
+          text: `${notice.text}\n\n${footer(notice)}\n`,
           messageId,
           ...(notice.thread ? { inReplyTo: notice.thread, references: notice.thread } : {}),
           date: new Date(notice.at),
@@ -61,6 +61,9 @@ export function email({ plan, secret }: ChannelContext): Channel | undefined {
       }),
   };
 }
+
+const footer = ({ state, at, key, news }: Notice): string =>
+  news ? `At ${at} · ${key}` : `${state === 'raised' ? 'Raised' : 'Resolved'} at ${at} · ${key}\nEverything that is open: lifeboat alerts`;
 
 type Transport = Transporter<SMTPSentMessageInfo, SMTPTransportOptions>;
 

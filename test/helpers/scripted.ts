@@ -16,6 +16,7 @@ import { type LabProcess, startWorker } from '../../lab/worker.js';
 import { loadPlan } from '../../plan/load.js';
 import { controlQueue, hostQueue, protocol } from '../../vocabulary/names.js';
 import type { PlanFile } from '../../plan/schema.js';
+import { alertingSecrets } from './alerting.js';
 import { workflowBundle } from '../../worker/run-worker.js';
 import type { IncidentState } from '../../vocabulary/incident.js';
 
@@ -80,6 +81,7 @@ export const going: Record<string, (input: never) => unknown> = {
   protect: () => ({ summary: 'archiving' }),
   takeBackup: () => ({ summary: 'a full backup', failed: [] }),
   release: () => ({ summary: 'the database is open', closed: false }),
+  lookForTrouble: () => ({ found: [] }),
   observeDatabase: () => ({ server: 'up', role: 'primary', timeline: 1 }),
   lookAtWal: () => ({ summary: 'none', has: [] }),
   handOverWal: () => ({ summary: 'none', handed: [] }),
@@ -108,9 +110,10 @@ export interface Ground {
   service?: string;
   /** The control worker is the one that users start, and what it does is real. */
   realControl?: boolean;
+  notifications?: PlanFile['notifications'];
 }
 
-export async function scripted({ directory, temporal, service, realControl = false }: Ground): Promise<Scripted> {
+export async function scripted({ directory, temporal, service, realControl = false, notifications }: Ground): Promise<Scripted> {
   const system = `people-${randomBytes(4).toString('hex')}`;
   const home = join(directory, system);
   for (const name of ['logs', 'state']) mkdirSync(join(home, name), { recursive: true });
@@ -127,6 +130,7 @@ export async function scripted({ directory, temporal, service, realControl = fal
         backups: { physical: { locations: ['onsite'] } },
       },
     },
+    ...(notifications ? { notifications } : {}),
     ...(service
       ? { services: { web: { database: 'main', hosts: ['db1'], control: { systemd: 'web' }, health: { url: service }, watch: '1s' } } }
       : {}),
@@ -134,6 +138,7 @@ export async function scripted({ directory, temporal, service, realControl = fal
   writeFileSync(planPath, stringify(plan));
   const loaded = await loadPlan(planPath);
   const env = {
+    ...alertingSecrets,
     PATH: process.env['PATH']!,
     HOME: process.env['HOME'] ?? '/',
     LIFEBOAT_STATE_DIR: join(home, 'state'),

@@ -45,7 +45,17 @@ const branches: Record<string, Script> = {
 const plan = { standbys: ['db1'], services: [{ name: 'web', hosts: ['db1'] }] };
 
 /** In a drill nothing but these is done, in a dry run nothing but the first. The rest is proven to be possible. */
-const looks = ['readPlan', 'checkRequest', 'listCandidates', 'behindFence', 'lookAtNeighbours', 'lookAtWal', 'writeReport', 'copyFigures'];
+const looks = [
+  'readPlan',
+  'observeDatabase',
+  'checkRequest',
+  'listCandidates',
+  'behindFence',
+  'lookAtNeighbours',
+  'lookAtWal',
+  'writeReport',
+  'copyFigures',
+];
 const onScratch = ['restoreBeside', 'verifyRestored', 'handOverWal', 'rollBackPrepared', 'discardCopy'];
 
 const fails = () => {
