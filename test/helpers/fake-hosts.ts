@@ -56,7 +56,8 @@ export interface FakeHosts {
 const names = { database: 'main', declaredBy: 'ben' };
 
 export async function fakeHosts(address: string): Promise<FakeHosts> {
-  const system = `staged-${randomBytes(4).toString('hex')}`;
+  // An incident is named by its second: several systems have as many a second.
+  const systems = Array.from({ length: 5 }, () => ({ name: `staged-${randomBytes(4).toString('hex')}`, turn: Promise.resolve() }));
   const [connection, native] = await Promise.all([Connection.connect({ address }), NativeConnection.connect({ address })]);
   const client = new Client({ connection });
   const staged = new Map<string, Staged & { plan: PlanFacts }>();
@@ -72,25 +73,30 @@ export async function fakeHosts(address: string): Promise<FakeHosts> {
   };
   const made = (all: string[]) => Object.fromEntries(all.map((name) => [name, activity(name)]));
   const common = { connection: native, namespace: 'default', shutdownGraceTime: 0, maxConcurrentActivityTaskExecutions: 200 };
-  const workers = await Promise.all([
-    Worker.create({ ...common, taskQueue: controlQueue(system), workflowBundle: workflowBundle(), activities: made(onControl) }),
-    Worker.create({
-      ...common,
-      taskQueue: hostQueue(system, 'db1'),
-      activities: made(Object.keys(going).filter((name) => !onControl.includes(name))),
-    }),
-  ]);
+  const workers = await Promise.all(
+    systems.flatMap(({ name: system }) => [
+      Worker.create({ ...common, taskQueue: controlQueue(system), workflowBundle: workflowBundle(), activities: made(onControl) }),
+      Worker.create({
+        ...common,
+        taskQueue: hostQueue(system, 'db1'),
+        activities: made(Object.keys(going).filter((name) => !onControl.includes(name))),
+      }),
+    ]),
+  );
   const running = workers.map((worker) => worker.run());
   let count = 0;
-  let turn = Promise.resolve();
-  /** An incident is named by its second, and what is recovered waits under that name. */
-  const ownSecond = (): Promise<void> => (turn = turn.then(() => new Promise((resolve) => setTimeout(resolve, 1010))));
+  /** What is recovered waits under its name. */
+  const ownSecond = (system: { turn: Promise<void> }): Promise<void> =>
+    (system.turn = system.turn.then(() => new Promise((resolve) => setTimeout(resolve, 1010))));
 
   const over: IncidentState['phase'][] = ['recovered', 'closed', 'refused', 'aborted', 'rolled back'];
   return {
     async stage({ mode, script = {}, plan = {}, input = {} }) {
-      if (mode === 'real') await ownSecond();
-      const workflowId = `${system}/${(count += 1)}`;
+      count += 1;
+      const of = systems[count % systems.length]!;
+      const { name: system } = of;
+      const workflowId = `${system}/${count}`;
+      if (mode === 'real') await ownSecond(of);
       const handle = client.workflow.getHandle(workflowId);
       const state = () => handle.query<IncidentState>('state');
       let answered = 0;

@@ -145,7 +145,7 @@ describe.each(Object.entries(branches))('%s', (branch, script) => {
         }
         return choices.map((choice) => `${step}: ${choice}`);
       });
-      const cases = (await atOnce(table, 6)).flat();
+      const cases = (await atOnce(table, 12)).flat();
       // A branch that is no other for what it does adds questions alone; the one database is put back for real alone.
       expect(cases.length > 0, `new steps of ${branch}: ${[...steps.keys()].join(', ')}`).toBe(
         steps.size > 0 && (mode === 'real' || !only),
@@ -161,8 +161,8 @@ describe.each(Object.entries(branches))('%s', (branch, script) => {
     const { question, incident: first } = await asked(1);
     if (!question) return;
     await first.answer({ choice: 'abort', reason: 'the next one is asked' });
-    for (const approvals of [1, 2])
-      for (const { name: choice, needs } of question.choices) {
+    const each = [1, 2].flatMap((approvals) =>
+      question.choices.map(({ name: choice, needs }) => async () => {
         const { incident } = await asked(approvals);
         const reason = needs.includes('reason') ? { reason: 'a test' } : {};
         const says = { choice, ...reason, ...(needs.includes('target') ? { target: 'latest' } : {}) };
@@ -173,7 +173,9 @@ describe.each(Object.entries(branches))('%s', (branch, script) => {
         expect(state.phase, `${choice}, ${approvals} people`).toBe(choice === 'abort' ? 'aborted' : 'recovered');
         if (choice !== 'abort')
           expect(state.steps.find(({ decision }) => decision)?.decision).toMatchObject({ by: counts ? 'asha' : 'ben', choice });
-      }
+      }),
+    );
+    await atOnce(each, 12);
   });
 });
 
