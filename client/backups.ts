@@ -9,7 +9,7 @@ import type {
   BackupResult,
   CleanUpInput,
   CleanUpResult,
-  ComponentInput,
+  ListInput,
   RestoreInput,
   RestoreResult,
   TestedResult,
@@ -18,6 +18,7 @@ import type {
   VerifyResult,
 } from '../vocabulary/backup-work.js';
 import type { Progress } from '../vocabulary/incident.js';
+import { priority } from '../vocabulary/priority.js';
 import { ask, progressOf } from './workflow-query.js';
 import { Expected, exitCodes } from './output.js';
 import { onceBegun } from './patience.js';
@@ -65,9 +66,19 @@ export class Backups {
     return this.work(workflow, 'physical', component, input, `${workflow} of ${component}`);
   }
 
-  list(component: string, kind: BackupKind = 'physical'): Promise<BackupListing> {
-    const input: Omit<ComponentInput, 'system'> = { kind, component };
-    return ask(this.temporal, this.system, 'listBackups', input);
+  /** All of them, however many pages that takes. */
+  async list(component: string, kind: BackupKind = 'physical'): Promise<BackupListing> {
+    const page = (from?: number): Promise<BackupListing> => {
+      const input: Omit<ListInput, 'system'> = { kind, component, ...(from === undefined ? {} : { from }) };
+      return ask(this.temporal, this.system, 'listBackups', input);
+    };
+    const { backups, unreadable, next: first } = await page();
+    for (let next = first; next !== undefined;) {
+      const more = await page(next);
+      backups.push(...more.backups);
+      next = more.next;
+    }
+    return { backups, unreadable };
   }
 
   /** Of everything that the plan backs up, or of what is given. What cannot be listed is named, and the others still listed. */
@@ -99,7 +110,10 @@ export class Backups {
     const { workflow: client } = this.temporal;
     try {
       const taskQueue = controlQueue(this.system);
-      return await onceBegun(await client.start(workflow, { workflowId, taskQueue, args: [input], staticSummary: summary }));
+      const first = workflow === 'restoreBackup' ? priority.asked : priority.backup;
+      return await onceBegun(
+        await client.start(workflow, { workflowId, taskQueue, args: [input], staticSummary: summary, priority: first }),
+      );
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       const handle = client.getHandle(workflowId);

@@ -27,6 +27,7 @@ import type { AlertsNow, TestedChannel } from '../vocabulary/alert.js';
 import type { Declared, IncidentInput } from '../vocabulary/declaration.js';
 import type { DoctorResult } from '../vocabulary/check.js';
 import type { IncidentState, Mode, Phase, Progress } from '../vocabulary/incident.js';
+import { priority } from '../vocabulary/priority.js';
 import { ask, progressOf } from './workflow-query.js';
 import { Backups } from './backups.js';
 import { explainTemporal, noIncident } from './explain-temporal.js';
@@ -109,6 +110,7 @@ export class Lifeboat {
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       staticSummary: `${scenario} of ${input.database}${input.mode === 'real' ? '' : ` (${input.mode})`}, declared by ${input.declaredBy}`,
       typedSearchAttributes: searchAttributes(this.system, scenario, input.mode !== 'real'),
+      priority: input.mode === 'real' ? priority.incident : priority.drill,
     });
     start.workflowHandle().catch(() => undefined);
     // Started and asked in one call: an incident that is refused at once could be over before a second call came.

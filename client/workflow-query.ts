@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { tsToMs } from '@temporalio/common/lib/time.js';
 import { controlQueue, doctorWorkflowId } from '../vocabulary/names.js';
+import { priority } from '../vocabulary/priority.js';
 import type { Progress } from '../vocabulary/incident.js';
 import { onceBegun } from './patience.js';
 
@@ -13,6 +14,7 @@ export async function ask<T>(temporal: Client, system: string, workflow: string,
       workflowId: doctorWorkflowId(system, `${workflow}-${randomUUID()}`),
       taskQueue: controlQueue(system),
       args: [{ system, ...input }],
+      priority: priority.asked,
     }),
   );
 }

@@ -82,4 +82,6 @@ export interface BackupListing {
   backups: BackupRecord[];
   /** Locations that could not be read, with why. */
   unreadable: Record<string, string>;
+  /** There are more, from this one on. */
+  next?: number;
 }

@@ -53,9 +53,7 @@ function waiting(news: IncidentNews, question: IncidentNews['questions'][number]
       `Step: ${titleOf({ ...question, name: question.step })}. Nothing goes on until somebody answers. See it with its figures: lifeboat watch`,
       ...choices.map(({ name, meaning, needs }) => {
         const command = name === 'approve' ? 'approve' : `decide ${name}`;
-        const more = needs
-          .map((need) => (need === 'reason' ? ' --reason "..."' : need === 'target' ? ' --to TARGET' : ` --${need} ...`))
-          .join('');
+        const more = needs.map((need) => (need === 'reason' ? ' --reason "..."' : ' --to TARGET')).join('');
         return `lifeboat ${command} --question ${id}${more}   (${meaning})`;
       }),
     ].join('\n'),

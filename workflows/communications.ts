@@ -57,9 +57,9 @@ async function tell(system: string, incident: string, channel: Watched['channels
     summary: `${incident} · ${channel.name}`,
   });
   const alert = `communications/${channel.name}`;
-  let raised = false;
+  const told = { raised: false };
   const fails = async (notice: Notice, why: string) => {
-    raised = true;
+    told.raised = true;
     await raise(system, notTold(alert, channel.name, notice, why));
   };
   for (let at = 0; ; at += 1) {
@@ -77,8 +77,8 @@ async function tell(system: string, incident: string, channel: Watched['channels
       });
       if (sent.thread !== undefined) threads[notice.key] ??= sent.thread;
       if (sent.refused && sent.refused.length > 0) await fails(notice, `not to ${sent.refused.join(', ')}: refused`);
-      else if (raised) {
-        raised = false;
+      else if (told.raised) {
+        told.raised = false;
         await resolve(system, alert, `${channel.name} takes notices again`);
       }
     } catch (error) {

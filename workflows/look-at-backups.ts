@@ -1,19 +1,24 @@
 import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
 import { onControl, onHost } from './activities.js';
 import type { BackupListing } from '../vocabulary/backup.js';
-import type { CleanUpInput, CleanUpResult, ComponentInput, VerifyInput, VerifyResult } from '../vocabulary/backup-work.js';
+import type { CleanUpInput, CleanUpResult, ListInput, VerifyInput, VerifyResult } from '../vocabulary/backup-work.js';
 import { problemOf } from './problems.js';
 import { readComponent } from './shared/topology.js';
 import { raise, resolve } from './shared/alert.js';
 
 /** What there is at every location. A host that is gone must not hide its backups: the next one that can read them is asked. */
-export async function listBackups({ system, kind, component }: ComponentInput): Promise<BackupListing> {
+export async function listBackups({ system, kind, component, from }: ListInput): Promise<BackupListing> {
   const what = `list the ${kind} backups of ${component}`;
   const { readers } = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
   let last: unknown;
   for (const host of readers) {
     try {
-      return await onHost(system, host, 'look', what).listBackups({ form: 'execute', kind, component });
+      return await onHost(system, host, 'look', what).listBackups({
+        form: 'execute',
+        kind,
+        component,
+        ...(from === undefined ? {} : { from }),
+      });
     } catch (error) {
       if (isCancellation(error)) throw error;
       last = error;

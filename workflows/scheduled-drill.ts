@@ -1,6 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { ParentClosePolicy, startChild } from '@temporalio/workflow';
 import { drillWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
+import { priority } from '../vocabulary/priority.js';
 import type { IncidentInput } from '../vocabulary/declaration.js';
 import { incidentAttributes } from './search-attributes.js';
 
@@ -15,6 +16,7 @@ export async function scheduledDrill(input: IncidentInput): Promise<string> {
       args: [input],
       parentClosePolicy: ParentClosePolicy.ABANDON,
       typedSearchAttributes: incidentAttributes(input),
+      priority: priority.drill,
       staticSummary: `${input.scenario} of ${input.database} (drill), by its schedule`,
     });
     return 'the drill has begun';

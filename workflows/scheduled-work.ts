@@ -3,11 +3,11 @@ import { ApplicationFailure, ParentClosePolicy, sleep, startChild } from '@tempo
 import { kindOf } from '../vocabulary/backup.js';
 import { backupWorkId } from '../vocabulary/names.js';
 import type { ScheduledWork } from '../vocabulary/backup-work.js';
+import { priority } from '../vocabulary/priority.js';
+import { pauseBefore } from '../vocabulary/turn.js';
 import { raise } from './shared/alert.js';
 
 const mostHours = 12;
-/** Seconds between two looks: soon at first, since most work is short. */
-const pauses = [1, 2, 5, 10, 20, 30];
 
 /**
  * What a schedule starts. Temporal adds the time to the workflow ID of whatever a schedule starts; the work itself must have the one ID that keeps
@@ -23,12 +23,13 @@ export async function scheduledWork({ workflow, input }: ScheduledWork): Promise
         workflowId,
         args: [input],
         parentClosePolicy: ParentClosePolicy.ABANDON,
+        priority: priority.backup,
         staticSummary: `${what}, by its schedule`,
       });
       return await child.result();
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      const pause = pauses[turn] ?? pauses.at(-1)!;
+      const pause = pauseBefore(turn);
       await sleep(`${pause} seconds`);
       waited += pause;
     }

@@ -5,6 +5,7 @@ import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
 import type { BackupResult, TakeRequest } from '../../vocabulary/backup-work.js';
 import { code } from './code/code.js';
+import { pageOf } from './listing-page.js';
 import { files } from './files/files.js';
 import { redis } from './redis/redis.js';
 import { logical } from './logical/provider.js';
@@ -26,8 +27,8 @@ export const takeBackup = (context: HostContext): Capability<TakeRequest, Backup
 });
 
 export const listBackups = (context: HostContext) =>
-  looking(({ kind, component }: { kind: BackupKind; component: string }): Promise<BackupListing> =>
-    providerOf(kind).list(context, component),
+  looking(async ({ kind, component, from }: { kind: BackupKind; component: string; from?: number }): Promise<BackupListing> =>
+    pageOf(await providerOf(kind).list(context, component), from),
   );
 
 type OfKind<Input> = Input & { kind: BackupKind };

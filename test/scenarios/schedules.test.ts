@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { until } from '../../lab/wait.js';
-import { scheduleId } from '../../vocabulary/names.js';
+import { backupWorkId, drillWorkflowId, scheduleId } from '../../vocabulary/names.js';
 import { expectInService } from '../helpers/end-state.js';
 import { expectNoSecrets } from '../helpers/histories.js';
 import { declare, endLab, ended, lifeboatOf, noIncident, protect, ran, refused, untilPhase, untilQuestion } from '../helpers/incident.js';
@@ -89,6 +89,9 @@ describe('backups and schedules', { timeout: 900_000 }, () => {
       500,
     );
     expect(drill).toMatchObject({ phase: 'closed', scenario: 'database-corruption' });
+    const priorityOf = async (workflowId: string) => (await temporal.workflow.getHandle(workflowId).describe()).priority;
+    expect(await priorityOf(drillWorkflowId(lab.system)), 'after a real incident').toMatchObject({ priorityKey: 4 });
+    expect(await priorityOf(backupWorkId(lab.system, 'physical', 'main')), 'last').toMatchObject({ priorityKey: 5 });
     expect(await ran(lab, ['report', drill.id])).toMatch(/DRILL/);
     await expectInService(lab, 1);
   });

@@ -64,6 +64,8 @@ describe('the people around an incident', { timeout: 600_000 }, () => {
 
   test('they are told when it is declared, waits for them (with the command), is answered, recovered and closed', async () => {
     const id = await declare();
+    const { priority } = await world.lifeboat.temporal.workflow.getHandle(incidentWorkflowId(world.system)).describe();
+    expect(priority, 'before drills, and before backups').toMatchObject({ priorityKey: 1 });
     await untilSaid(/^INCIDENT declared: database-corruption of main, by ben$/);
     const waits = await untilSaid(/^the incident WAITS FOR YOU: Put the restored copy in place/);
     const number = await approve();
