@@ -10,6 +10,10 @@ import { keepSecretsOut } from './keep-secrets-out.js';
 import { failPredecessors, noteTasks } from './predecessor.js';
 import { clearLeftovers } from './leftovers.js';
 import { onlyAgent } from './only-agent.js';
+import { logOf } from './log.js';
+import { logActivities } from './log-activities.js';
+import { measureHost } from './measure-host.js';
+import { gaugesOf, metricsAddress } from './metrics.js';
 import { settleEnvironment } from './environment.js';
 import { watchOver } from './watchdog.js';
 
@@ -21,21 +25,27 @@ export async function runAgent({ plan, digest, directory }: LoadedPlan, host: st
   await onlyAgent(context);
   await resolveDirectories(context);
   await clearLeftovers(context);
-  watchOver(`agent of ${host}`, context.state);
-  const protecting = keepProtected(context, signal);
+  const what = `agent of ${host}`;
+  const say = logOf(what, { system: plan.system, host });
+  watchOver(what, context.state);
+  const protecting = keepProtected(context, signal, say);
+  let measuring: Promise<void> | undefined;
   await runWorker({
-    what: `agent of ${host}`,
-    signal,
+    ...{ what, say, signal },
     worker: () =>
       Promise.resolve({
         taskQueue: hostQueue(plan.system, host),
         activities: createHostActivities(context),
-        interceptors: { activity: [noteTasks(attempts), keepSecretsOut(plan, directory)] },
+        interceptors: { activity: [noteTasks(attempts), logActivities(say), keepSecretsOut(plan, directory)] },
         maxConcurrentActivityTaskExecutions: 20,
         // Heartbeats bring progress to `watch` and an abort to the agent: by default they are held back for most of their time-out, 24 s.
         maxHeartbeatThrottleInterval: '1 second',
       }),
-    ready: (connection) => failPredecessors(attempts, `the agent of ${host}`, connection),
+    ready: async (connection) => {
+      await failPredecessors(attempts, `the agent of ${host}`, connection);
+      if (metricsAddress()) measuring ??= measureHost(context, gaugesOf(plan.system), signal);
+    },
   });
   await protecting;
+  await measuring;
 }

@@ -4,6 +4,7 @@ import type { NativeConnection } from '@temporalio/worker';
 import { alertsWorkflowId, controlQueue } from '../vocabulary/names.js';
 import type { Plan } from '../plan/schema.js';
 import { connectionSettings } from './connect.js';
+import type { Say } from './log.js';
 
 const everyMilliseconds = 60_000;
 
@@ -11,7 +12,7 @@ const everyMilliseconds = 60_000;
  * Sees to it, until the signal, that the workflow that keeps a system's alerts runs: it is started where it does not run, and left alone where it
  * does. A plan that names no channel has none.
  */
-export async function keepAlerts(plan: Plan, connection: NativeConnection, signal: AbortSignal): Promise<void> {
+export async function keepAlerts(plan: Plan, connection: NativeConnection, signal: AbortSignal, say: Say): Promise<void> {
   if (Object.values(plan.notifications).every((channel) => channel === undefined)) return;
   const client = new Client({ connection, namespace: connectionSettings().namespace });
   let said = '';
@@ -29,7 +30,7 @@ export async function keepAlerts(plan: Plan, connection: NativeConnection, signa
     } catch (error) {
       wait = 2000;
       const says = (error as Error).message.split('\n')[0]!;
-      if (says !== said && !stopped(signal)) console.error(`${new Date().toISOString()} control worker: alerts are not kept now: ${says}`);
+      if (says !== said && !stopped(signal)) say(`alerts are not kept now: ${says}`, 'warning');
       said = says;
     }
     await pause(wait, undefined, { signal, ref: false }).catch(() => undefined);

@@ -7,6 +7,7 @@ import { claimedBy } from '../activities/postgres/claim.js';
 import { type Cluster, clusterOf } from '../activities/postgres/cluster.js';
 import { takeKnownRows } from '../activities/postgres/known-rows.js';
 import { isClosed } from '../activities/postgres/fence.js';
+import type { Say } from './log.js';
 import { type Answered, noteRole } from '../activities/postgres/role.js';
 import { bringBackSynchronous, isSetAside } from '../activities/postgres/synchronous.js';
 
@@ -16,14 +17,14 @@ const rowsEverySeconds = 15 * 60;
  * What an agent does without being asked, and without Temporal: canary, archiving and known row counts of the databases whose primary is here now. Which
  * those are is asked of the servers: a standby that somebody promotes is protected within seconds.
  */
-export async function keepProtected(context: HostContext, signal: AbortSignal): Promise<void> {
+export async function keepProtected(context: HostContext, signal: AbortSignal, log: Say): Promise<void> {
   await Promise.all(
     databasesOn(context.plan, context.host).flatMap(({ database }) => {
       const cluster = clusterOf(context, database);
       // While an incident holds the database nothing is written to it and nothing is counted: its rows are what is in question.
       const held = async () => (await claimedBy(cluster)) !== undefined || (await isClosed(cluster).catch(() => false));
       const physical = cluster.plan.backups.physical !== undefined;
-      const watched = new Watched(cluster);
+      const watched = new Watched(cluster, log);
       return [
         keepCanary(cluster, signal, held, (now) => watched.sees(now)),
         keepSynchronous(cluster, signal),
@@ -39,7 +40,10 @@ class Watched {
   private may = false;
   private said = '';
 
-  constructor(readonly cluster: Cluster) {}
+  constructor(
+    readonly cluster: Cluster,
+    private readonly log: Say,
+  ) {}
 
   /** Whether it is to be protected from here. Of a server that does not answer the plan says it. */
   get isOurs(): boolean {
@@ -73,9 +77,8 @@ class Watched {
 
   /** Each trouble once. */
   say(trouble: string): void {
-    const { context, database } = this.cluster;
-    if (trouble !== this.said)
-      console.error(`${new Date().toISOString()} agent of ${context.host}: ${database} is not protected now: ${trouble}`);
+    const { database } = this.cluster;
+    if (trouble !== this.said) this.log(`${database} is not protected now: ${trouble}`, 'warning', { component: database });
     this.said = trouble;
   }
 }

@@ -5,6 +5,8 @@ import { setFlagsFromString } from 'node:v8';
 import { DefaultLogger, type LogEntry, type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { CannotStart } from './cannot-start.js';
 import { connectionSettings, connectPatiently } from './connect.js';
+import type { Say } from './log.js';
+import { metricsOptions } from './metrics.js';
 
 /** Where the prebuilt workflow bundle lies: `npm install` makes it. */
 export function workflowBundle(): { codePath: string } {
@@ -22,8 +24,9 @@ export function untilSignal(): AbortSignal {
 }
 
 export interface RunOptions {
-  /** `control worker` or `agent of db1`: the first words of every line. */
+  /** `control worker` or `agent of db1`, as Temporal's own UI shows it. */
   what: string;
+  say: Say;
   signal: AbortSignal;
   /** What this worker polls and does. Called again after a connection was lost for good. */
   worker: (connection: NativeConnection) => Promise<Omit<WorkerOptions, 'connection' | 'namespace'>>;
@@ -31,14 +34,13 @@ export interface RunOptions {
 }
 
 /** Runs a worker until the signal. A Temporal that goes away is waited for; what runs meanwhile goes on. */
-export async function runWorker({ what, signal, worker: options, ready }: RunOptions): Promise<void> {
+export async function runWorker({ what, say, signal, worker: options, ready }: RunOptions): Promise<void> {
   // A worker is idle most of its life, beside a database that needs the memory: V8 collects early instead of letting its heaps grow.
   setFlagsFromString('--optimize-for-size');
-  const say = (line: string) => console.error(`${new Date().toISOString()} ${what}: ${line}`);
   Runtime.install({
     logger: new DefaultLogger('WARN', quietLog(say)),
     shutdownSignals: [],
-    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
+    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} }, ...metricsOptions() },
   });
   const { namespace, address } = connectionSettings();
   const told = () => signal.aborted;
@@ -49,7 +51,6 @@ export async function runWorker({ what, signal, worker: options, ready }: RunOpt
       const worker = await Worker.create({
         connection,
         namespace,
-        // As Temporal's own UI shows it.
         identity: `${what} (${process.pid}@${hostname()})`,
         shutdownGraceTime: '10 seconds',
         shutdownForceTime: '20 seconds',
@@ -64,7 +65,7 @@ export async function runWorker({ what, signal, worker: options, ready }: RunOpt
       signal.removeEventListener('abort', stop);
     } catch (error) {
       if (told()) break;
-      say(`stopped: ${(error as Error).message.split('\n')[0]}. Starting again in 2 s.`);
+      say(`stopped: ${(error as Error).message.split('\n')[0]}. Starting again in 2 s.`, 'error');
       await new Promise((resolve) => setTimeout(resolve, 2000));
     } finally {
       await connection.close().catch(() => undefined);
@@ -74,7 +75,7 @@ export async function runWorker({ what, signal, worker: options, ready }: RunOpt
 }
 
 /** The SDK logs every failed poll while Temporal is away; once is enough for a person. */
-function quietLog(say: (line: string) => void) {
+function quietLog(say: Say) {
   let last = '';
   let lastAt = 0;
   return ({ level, message, meta }: LogEntry) => {
@@ -85,6 +86,6 @@ function quietLog(say: (line: string) => void) {
     if (line === last && Date.now() - lastAt < 60_000) return;
     last = line;
     lastAt = Date.now();
-    say(line);
+    say(line, level === 'ERROR' ? 'error' : 'warning');
   };
 }

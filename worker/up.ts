@@ -10,6 +10,8 @@ import { stateRoot } from '../activities/context.js';
 import { connectionSettings } from './connect.js';
 import { findTemporal } from './find-temporal.js';
 import { startOnLeash } from './leash.js';
+import { logOf } from './log.js';
+import { metricsAddress, metricsOf } from './metrics.js';
 
 export interface UpOptions {
   host?: string[];
@@ -28,7 +30,7 @@ export async function runUp({ plan, path }: LoadedPlan, { host, listen, uiPort, 
   const [, port = '7233'] = /:(\d+)$/.exec(address) ?? [];
   const ui = uiPort ?? Number(port) + 1000;
   const hosts = host ?? hostsOf(plan).filter((name) => isHere(hostAddress(plan, name)));
-  const say = (line: string) => console.error(`${new Date().toISOString()} up: ${line}`);
+  const say = logOf('up', { system: plan.system });
   const parts: Part[] = [];
   const keep = (name: string, command: string, args: string[], env: NodeJS.ProcessEnv = process.env) =>
     parts.push(keepRunning({ name, command, args, env, say, signal }));
@@ -63,7 +65,11 @@ export async function runUp({ plan, path }: LoadedPlan, { host, listen, uiPort, 
   const env = { ...process.env, LIFEBOAT_TEMPORAL_UI: process.env['LIFEBOAT_TEMPORAL_UI'] ?? `http://127.0.0.1:${ui}` };
   const cli = process.argv[1]!;
   keep('control worker', process.execPath, [cli, '--plan', path, 'worker'], env);
-  for (const name of hosts) keep(`agent of ${name}`, process.execPath, [cli, '--plan', path, 'agent', '--host', name], env);
+  hosts.forEach((name, at) =>
+    keep(`agent of ${name}`, process.execPath, [cli, '--plan', path, 'agent', '--host', name], { ...env, ...metricsOf(at + 1) }),
+  );
+  const metrics = metricsAddress();
+  if (metrics) say(`metrics: the control worker at ${metrics}, agents at the ports that follow, in this order: ${hosts.join(', ')}`);
   if (hosts.length === 0)
     say(`no host of the plan is this machine; run agents where they are, or name them: lifeboat up --host ${hostsOf(plan)[0] ?? 'NAME'}`);
   await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));

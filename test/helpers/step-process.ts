@@ -42,7 +42,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   await resolveDirectories(context);
   await clearLeftovers(context);
   const over = new AbortController();
-  const protecting = loops ? keepProtected(context, over.signal) : undefined;
+  const protecting = loops ? keepProtected(context, over.signal, () => undefined) : undefined;
   try {
     const activities = createHostActivities(context) as unknown as Record<string, (input: object) => Promise<unknown>>;
     const result = await asyncLocalStorage.run(attemptOf(activity), () => activities[activity]!({ form: 'execute', ...input }));

@@ -1,0 +1,41 @@
+import { Client } from '@temporalio/client';
+import type { NativeConnection } from '@temporalio/worker';
+import { pause } from '../activities/postgres/canary.js';
+import type { AlertsNow } from '../vocabulary/alert.js';
+import type { IncidentState } from '../vocabulary/incident.js';
+import { alertsWorkflowId, drillWorkflowId, incidentWorkflowId } from '../vocabulary/names.js';
+import { connectionSettings } from './connect.js';
+import type { Gauges } from './metrics.js';
+
+const everySeconds = 10;
+
+/** Measures, until the signal, how incidents and alerts of a system stand. What cannot be asked has no value. */
+export async function measureIncidents(system: string, connection: NativeConnection, gauges: Gauges, signal: AbortSignal): Promise<void> {
+  const { workflow } = new Client({ connection, namespace: connectionSettings().namespace });
+  const running = async (workflowId: string): Promise<IncidentState | undefined> => {
+    const handle = workflow.getHandle(workflowId);
+    const { status } = await handle.describe();
+    return status.name === 'RUNNING' ? handle.query<IncidentState>('state') : undefined;
+  };
+  while (!signal.aborted) {
+    for (const mode of ['real', 'drill'] as const) {
+      // One that was never declared is no workflow.
+      const state = await running(mode === 'real' ? incidentWorkflowId(system) : drillWorkflowId(system)).catch(() => undefined);
+      gauges.set('lifeboat_incidents_open', state ? 1 : 0, { mode });
+      gauges.set('lifeboat_questions_open', state?.questions.length ?? 0, { mode });
+      if (mode === 'real') gauges.set('lifeboat_incident_rto_left_seconds', state ? rtoLeft(state) : NaN, {});
+    }
+    const alerts = await workflow
+      .getHandle(alertsWorkflowId(system))
+      .query<AlertsNow>('alerts')
+      .catch(() => undefined);
+    for (const severity of ['critical', 'warning'])
+      gauges.set('lifeboat_alerts_open', alerts ? alerts.open.filter((one) => one.severity === severity).length : NaN, { severity });
+    await pause(everySeconds * 1000, signal);
+  }
+}
+
+/** Seconds; of one that has recovered, what was left. */
+function rtoLeft({ declaredAt, objectives, measured }: IncidentState): number {
+  return objectives.rtoSeconds - (measured.rtoSeconds ?? (Date.now() - Date.parse(declaredAt)) / 1000);
+}
