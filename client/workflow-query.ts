@@ -23,7 +23,7 @@ export async function ask<T>(temporal: Client, system: string, workflow: string,
 export async function progressOf(temporal: Client, workflowId: string, runId?: string): Promise<Progress[]> {
   const { raw } = await temporal.workflow.getHandle(workflowId, runId).describe();
   return (raw.pendingActivities ?? []).flatMap((pending) => {
-    const waiting = waitingFor(pending, Date.now());
+    const waiting = pausedBy(pending, workflowId) ?? waitingFor(pending, Date.now());
     if (waiting) return [waiting];
     const payload = pending.heartbeatDetails?.payloads?.[0];
     const progress = payload && defaultPayloadConverter.fromPayload<Progress | null>(payload);
@@ -37,6 +37,18 @@ type Pending = NonNullable<
 
 /** Seconds after which a worker that does not take up its work is worth a word: one that runs does it in milliseconds. */
 const worthAWord = 3;
+
+/** Somebody holds it by Temporal's own CLI or UI. Its clock runs on meanwhile, and nobody is asked. */
+function pausedBy({ paused, pauseInfo, activityType, activityId }: Pending, workflowId: string): Progress | undefined {
+  if (!paused) return undefined;
+  const { identity, reason } = pauseInfo?.manual ?? {};
+  const who = identity ? `, by ${identity}` : '';
+  return {
+    what: `${activityType?.name ?? 'the next activity'} is paused in Temporal${who}${reason ? ` (${reason})` : ''}. To go on:`,
+    type: `temporal activity unpause --workflow-id ${workflowId} --activity-id ${activityId}`,
+    waits: true,
+  };
+}
 
 /** Work that nobody does at the moment: a worker that does not take it up, or an attempt that failed and is made again. */
 function waitingFor(

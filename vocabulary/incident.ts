@@ -155,6 +155,8 @@ export interface Progress {
   what: string;
   /** It is no progress: nobody works on it at the moment. */
   waits?: boolean;
+  /** What to type so that it goes on. */
+  type?: string;
   /** 0 to 100. */
   percent?: number;
   bytesDone?: number;

@@ -80,7 +80,7 @@ function stepEvents(before: StepRecord | undefined, step: StepRecord, glyphs: Gl
 function progressEvents({ before, now }: EventProgress): string[] {
   return now.flatMap((one) => {
     // Said once: how long it takes is in what comes next.
-    if (one.waits) return before.some(({ waits }) => waits) ? [] : [`  ${one.what}`];
+    if (one.waits) return before.some(({ waits }) => waits) ? [] : [`  ${one.what}${one.type === undefined ? '' : `\n  → ${one.type}`}`];
     const percent = percentOf(one);
     if (percent === undefined) return [];
     const last = before.find((other) => other.what === one.what);

@@ -16,7 +16,7 @@ export function steps(context: Context): string[] {
   return [
     ...state.steps.flatMap((step) => [
       stepLine(step, context, nameWidth),
-      ...(step === running ? context.progress.map((one) => progressLine(one, context)) : []),
+      ...(step === running ? context.progress.flatMap((one) => progressLines(one, context)) : []),
       ...problemLines(step, context),
     ]),
     ...state.ahead.map((name) => context.paint.dim(` ${pad(context.glyphs.steps.ahead, 2)} ${context.fit(oneLine(name), width - 5)}`)),
@@ -75,7 +75,7 @@ function problemLines(step: StepRecord, context: Context): string[] {
   ];
 }
 
-function progressLine(one: Progress, context: Context): string {
+function progressLines(one: Progress, context: Context): string[] {
   const { percent, bytesDone, bytesTotal, secondsLeft } = one;
   const part = percent ?? (bytesDone !== undefined && bytesTotal ? (bytesDone / bytesTotal) * 100 : undefined);
   const words = [
@@ -84,5 +84,9 @@ function progressLine(one: Progress, context: Context): string {
     ...(secondsLeft === undefined ? [] : [`about ${formatDuration(secondsLeft)} left`]),
     oneLine(one.what),
   ];
-  return context.paint.cyan(`      ${context.fit(words.join('  '), context.width - 7)}`);
+  return [
+    context.paint.cyan(`      ${context.fit(words.join('  '), context.width - 7)}`),
+    // Never cut: it is copied.
+    ...(one.type === undefined ? [] : [`      ${context.paint.bold(one.type)}`]),
+  ];
 }

@@ -170,6 +170,7 @@ export async function scripted({ directory, temporal, service, realControl = fal
           taskQueue,
           stickyQueueScheduleToStartTimeout: '2 seconds',
           shutdownGraceTime: 0,
+          maxHeartbeatThrottleInterval: '1 second',
           ...more,
         });
         running = { worker, over: worker.run().finally(() => connection.close()) };
