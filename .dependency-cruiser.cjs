@@ -74,6 +74,20 @@ module.exports = {
       to: { path: '^(steps|scenarios|document|workflows|worker|client)/' },
     },
     {
+      name: 'postgres-imports-no-backups',
+      comment: 'A server knows nothing of its backups, and what recovers it from them stands above both: activities/recovery.',
+      severity: 'error',
+      from: { path: '^activities/postgres/' },
+      to: { path: '^activities/(backups|recovery|alerts|doctor|services|notifications|reports|locations)/' },
+    },
+    {
+      name: 'recovery-stands-on-backups',
+      comment: 'Of a recovery the backups use only how one of them is tested.',
+      severity: 'error',
+      from: { path: '^activities/(backups|locations)/', pathNot: '^activities/backups/physical\\.ts$' },
+      to: { path: '^activities/recovery/' },
+    },
+    {
       name: 'workflows-import-activities-as-types',
       comment: 'A workflow proxies activities: it never runs their code.',
       severity: 'error',

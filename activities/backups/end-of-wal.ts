@@ -10,7 +10,7 @@ import { repositoryInfo } from './engines.js';
 import { fill, type Filled } from './wal-fill.js';
 import { wantedOf } from './handed-wal.js';
 import { archivedSegments, type KnownEnd, type KnownPoint, writtenIn } from './known-end.js';
-import { reaches } from './lsn.js';
+import { reaches } from '../../vocabulary/lsn.js';
 import { askAgain, type Waiting } from './replay.js';
 import type { StandbyWal } from './standby-wal.js';
 

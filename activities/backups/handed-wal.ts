@@ -13,7 +13,7 @@ import type { Scratch } from '../postgres/scratch.js';
 import { decodersFor } from './logical/coding.js';
 import { fillFolder } from './replay.js';
 import { handedPrefix, type Handed, type StandbyWal } from './standby-wal.js';
-import { lsnValue } from './lsn.js';
+import { lsnValue } from '../../vocabulary/lsn.js';
 import { flawOfSegment } from './segment.js';
 import { isSegment, numberOf, segmentAt, startOf, timelineOf } from './wal.js';
 

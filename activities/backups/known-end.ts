@@ -4,7 +4,7 @@ import { readClosing } from '../postgres/closing.js';
 import { type Cluster, controlData, defaultSegmentBytes } from '../postgres/cluster.js';
 import { readLastKnown } from '../postgres/last-known.js';
 import { locationsOf, repositoryInfo } from './engines.js';
-import { lsnText, lsnValue } from './lsn.js';
+import { lsnText, lsnValue } from '../../vocabulary/lsn.js';
 import { endOf, isSegment, isWritten, listArchive, startOf, timelineOf } from './wal.js';
 
 /** A point that production is known to have reached on a timeline, by one of those who know something of it. */

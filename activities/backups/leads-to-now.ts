@@ -1,10 +1,10 @@
 import { type Cluster, controlData } from '../postgres/cluster.js';
-import { currentTimeline } from '../postgres/standby.js';
+import { currentTimeline } from '../postgres/replication.js';
 import type { Check } from '../../vocabulary/check.js';
 import { type Candidate, findCandidates } from './candidates.js';
 import type { BackupSet } from './engine.js';
 import { repositoryInfo } from './engines.js';
-import { lsnValue } from './lsn.js';
+import { lsnValue } from '../../vocabulary/lsn.js';
 import { history, timelineOf } from './wal.js';
 
 /**

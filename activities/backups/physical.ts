@@ -6,7 +6,7 @@ import { locationsOf, repositoryInfo } from './engines.js';
 import { merged, recordsOf } from './physical-records.js';
 import type { BackupProvider } from './provider.js';
 import { expirablePhysical, removePhysical } from './retention.js';
-import { testRestorePhysical } from './test-physical.js';
+import { testRestorePhysical } from '../recovery/test-physical.js';
 import { verifyPhysical } from './verify-physical.js';
 
 /** Base backups and WAL by the engine of the plan. What is there, the engine says; its records add when it was verified and restored. */

@@ -9,10 +9,10 @@ import { type Cluster, clusterOf } from '../postgres/cluster.js';
 import { type Client, one, withClient } from '../postgres/connect.js';
 import { forgetSetBack } from '../postgres/last-known.js';
 import { noteCluster } from '../postgres/note-cluster.js';
-import { currentTimeline } from '../postgres/standby.js';
+import { currentTimeline } from '../postgres/replication.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 import { endOfArchive } from './known-end.js';
-import { reaches } from './lsn.js';
+import { reaches } from '../../vocabulary/lsn.js';
 import { timelineOf } from './wal.js';
 
 /**

@@ -12,7 +12,7 @@ import type { Candidate } from './candidates.js';
 import { damaged } from './damaged.js';
 import { endedByItsFiles } from './replay-failure.js';
 import { canaryKnows, endsShort, endsThere, type Recovery } from './end-of-wal.js';
-import { reaches } from './lsn.js';
+import { reaches } from '../../vocabulary/lsn.js';
 import { forgetRestorePoint, waitAtTheEnd, type Waiting, waitsFor } from './replay.js';
 import type { Restored } from './restored-mark.js';
 import { timelineOf } from './wal.js';

@@ -2,7 +2,7 @@ import { endianness } from 'node:os';
 import { openRegular } from '../files.js';
 import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
 import { run } from '../run.js';
-import { lsnValue } from './lsn.js';
+import { lsnValue } from '../../vocabulary/lsn.js';
 import { startOf, timelineOf } from './wal.js';
 
 /** What a WAL segment says of itself, and how far it can be read. */

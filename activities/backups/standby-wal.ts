@@ -12,7 +12,7 @@ import { clusterOf, controlData } from '../postgres/cluster.js';
 import { compressor, encodedName, encrypterFor, putCoded } from './logical/coding.js';
 import { locationsOf } from './engines.js';
 import { writtenIn } from './known-end.js';
-import { lsnText } from './lsn.js';
+import { lsnText } from '../../vocabulary/lsn.js';
 import { flawOfSegment, lastRecord } from './segment.js';
 import { fetchedPrefix, isSegment, numberOf, startOf, timelineOf } from './wal.js';
 

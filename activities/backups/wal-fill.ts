@@ -6,7 +6,7 @@ import { type Cluster, dataOwner } from '../postgres/cluster.js';
 import type { Scratch } from '../postgres/scratch.js';
 import { engineOf, locationsOf } from './engines.js';
 import { handedCopies } from './handed-wal.js';
-import { lsnValue } from './lsn.js';
+import { lsnValue } from '../../vocabulary/lsn.js';
 import { fillFolder, type Waiting } from './replay.js';
 import { lastRecord } from './segment.js';
 import { endOf, isWritten, startOf } from './wal.js';

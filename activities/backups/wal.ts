@@ -5,9 +5,9 @@ import { bin, type Cluster, dataOwner } from '../postgres/cluster.js';
 import { ownFor, readFile, openRegular } from '../files.js';
 import { run } from '../run.js';
 import { engineOf } from './engines.js';
-import { lsnValue } from './lsn.js';
+import { lsnValue } from '../../vocabulary/lsn.js';
 
-export { lsnValue } from './lsn.js';
+export { lsnValue } from '../../vocabulary/lsn.js';
 
 /** Which WAL is archived, on which timelines, and what time it reaches. */
 

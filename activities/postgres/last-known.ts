@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { readFile, writeWhole } from '../files.js';
-import { reaches } from '../backups/lsn.js';
+import { reaches } from '../../vocabulary/lsn.js';
 import { type Cluster, controlData } from './cluster.js';
 import { type Client, withClient } from './connect.js';
 

@@ -1,4 +1,4 @@
-import type { Assessment } from '../../activities/postgres/assess.js';
+import type { Assessment } from '../../activities/recovery/assess.js';
 import { onHost } from '../../plan/access.js';
 import { code, plain } from '../../plan/markdown.js';
 import { type At, type OnDatabase, step } from '../step.js';

@@ -1,4 +1,4 @@
-import type { Verification } from '../../activities/postgres/verify-restored.js';
+import type { Verification } from '../../activities/recovery/verify-restored.js';
 import { code } from '../../plan/markdown.js';
 import { sentenceList } from '../../plan/words.js';
 import { parseTarget } from '../../vocabulary/target.js';

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { putOneAway, putOneBack, settleOne } from '../../activities/backups/logical/one-database.js';
+import { putOneAway, putOneBack, settleOne } from '../../activities/recovery/one-database.js';
 import { markStatement, marks, temporaryName } from '../../activities/backups/logical/marks.js';
-import { checkRequest } from '../../activities/postgres/check-request.js';
-import { lookAtNeighbours } from '../../activities/postgres/neighbours.js';
+import { checkRequest } from '../../activities/recovery/check-request.js';
+import { lookAtNeighbours } from '../../activities/recovery/neighbours.js';
 import { openDatabase, release } from '../../activities/postgres/open.js';
 import { stopWrites } from '../../activities/postgres/stop-writes.js';
 import { createLab, type Lab } from '../../lab/lab.js';

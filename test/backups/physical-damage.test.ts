@@ -76,7 +76,7 @@ describe('a damaged physical backup', { timeout: 900_000 }, () => {
   });
 
   const passed = async () => {
-    const { listCandidates } = await import('../../activities/backups/list-candidates.js');
+    const { listCandidates } = await import('../../activities/recovery/list-candidates.js');
     return listCandidates(host.context).execute({ database: 'main', target: 'latest' });
   };
 

@@ -5,8 +5,8 @@ import { restoreArguments } from '../../activities/backups/engines/pgbackrest.js
 import { clusterOf } from '../../activities/postgres/cluster.js';
 import { scratchOf } from '../../activities/postgres/scratch.js';
 import { postmasterPid, stopServer } from '../../activities/postgres/server.js';
-import { verifyRestored } from '../../activities/postgres/verify-restored.js';
-import { restoreBeside } from '../../activities/backups/restore-beside.js';
+import { verifyRestored } from '../../activities/recovery/verify-restored.js';
+import { restoreBeside } from '../../activities/recovery/restore-beside.js';
 import { removeWalSegment, walSegments } from '../../lab/damage-backups.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { makeDirectory } from '../../lab/os-user.js';

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { discardCopy } from '../../activities/backups/copies.js';
 import { evidenceDirectory } from '../../activities/postgres/evidence.js';
 import { postmasterPid, stopServer } from '../../activities/postgres/server.js';
-import { verifyRestored } from '../../activities/postgres/verify-restored.js';
+import { verifyRestored } from '../../activities/recovery/verify-restored.js';
 import { takeKnownRows } from '../../activities/postgres/known-rows.js';
 import { damageIndex, zeroPages } from '../../lab/damage.js';
 import { createLab, type Lab } from '../../lab/lab.js';

@@ -4,11 +4,11 @@ import { afterAll, beforeAll } from 'vitest';
 import { ensureArchiving } from '../../activities/backups/protect.js';
 import type { HostContext } from '../../activities/context.js';
 import { hostFacts } from '../../activities/doctor/host-facts.js';
-import { checkRequest } from '../../activities/postgres/check-request.js';
+import { checkRequest } from '../../activities/recovery/check-request.js';
 import { saveEvidence } from '../../activities/postgres/evidence.js';
 import { openDatabase, release } from '../../activities/postgres/open.js';
 import { stopWrites } from '../../activities/postgres/stop-writes.js';
-import { verifyRestored } from '../../activities/postgres/verify-restored.js';
+import { verifyRestored } from '../../activities/recovery/verify-restored.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { type Host, hostOf, withPlan } from './host.js';
 

@@ -1,8 +1,8 @@
 import { type HostContext, hostState } from '../../activities/context.js';
 import type { Candidate } from '../../activities/backups/candidates.js';
 import { backupPhysical } from '../../activities/backups/backup.js';
-import { listCandidates } from '../../activities/backups/list-candidates.js';
-import { restoreBeside } from '../../activities/backups/restore-beside.js';
+import { listCandidates } from '../../activities/recovery/list-candidates.js';
+import { restoreBeside } from '../../activities/recovery/restore-beside.js';
 import { beatOnce } from '../../activities/postgres/canary.js';
 import { clusterOf, type Cluster as HostCluster, resolveDirectories } from '../../activities/postgres/cluster.js';
 import { type Scratch, scratchOf } from '../../activities/postgres/scratch.js';

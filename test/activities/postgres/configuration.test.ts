@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openDatabase } from '../../../activities/postgres/open.js';
-import { putBack, putInPlace } from '../../../activities/postgres/put-in-place.js';
+import { putBack, putInPlace } from '../../../activities/recovery/put-in-place.js';
 import type { Lab } from '../../../lab/lab.js';
 import { makeDirectory, own } from '../../../lab/os-user.js';
 import { byCapabilities } from '../../helpers/by-capabilities.js';

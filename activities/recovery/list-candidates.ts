@@ -2,10 +2,10 @@ import { describeTarget, parseTarget } from '../../vocabulary/target.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure } from '../errors.js';
-import { demandReachable } from '../postgres/check-request.js';
+import { demandReachable } from './check-request.js';
 import { clusterOf } from '../postgres/cluster.js';
-import { type Candidates, findCandidates } from './candidates.js';
-import type { StandbyWal } from './standby-wal.js';
+import { type Candidates, findCandidates } from '../backups/candidates.js';
+import type { StandbyWal } from '../backups/standby-wal.js';
 
 /** The backups that can reach the target, in the order in which they are tried. Throws NoBackup when there is none. */
 export const listCandidates = (context: HostContext) =>

@@ -5,12 +5,12 @@ import { type Capability, progress } from '../capability.js';
 import { checkpoint } from '../checkpoint.js';
 import type { HostContext } from '../context.js';
 import { codeOf, failure } from '../errors.js';
-import { demandClaim } from './claim.js';
-import { clusterOf } from './cluster.js';
-import { withClient } from './connect.js';
-import { preparedTransactions } from './prepared.js';
-import { demandScratch, scratchOf } from './scratch.js';
-import { stopServer } from './server.js';
+import { demandClaim } from '../postgres/claim.js';
+import { clusterOf } from '../postgres/cluster.js';
+import { withClient } from '../postgres/connect.js';
+import { preparedTransactions } from '../postgres/prepared.js';
+import { demandScratch, scratchOf } from '../postgres/scratch.js';
+import { stopServer } from '../postgres/server.js';
 import { startCopy } from './verify-restored.js';
 
 export interface RollBackPreparedInput {

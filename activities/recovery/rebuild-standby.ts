@@ -10,9 +10,9 @@ import { formatBytes } from '../../vocabulary/units.js';
 import { failure, isFailure } from '../errors.js';
 import { exists, freeBytes, makeDirectory, move, removeTree, treeBytes, writeWhole } from '../files.js';
 import { run, type Owner } from '../run.js';
-import { bin, type Cluster, clusterOf, controlData, dataOwner } from './cluster.js';
-import { one, withClient } from './connect.js';
-import { launch, ledger, logTail, postmasterPid, stopServer, untilReady } from './server.js';
+import { bin, type Cluster, clusterOf, controlData, dataOwner } from '../postgres/cluster.js';
+import { one, withClient } from '../postgres/connect.js';
+import { launch, ledger, logTail, postmasterPid, stopServer, untilReady } from '../postgres/server.js';
 
 export interface StandbyInput {
   database: string;
@@ -194,21 +194,4 @@ async function takeCopy(
   await appendFile(join(fresh, 'postgresql.auto.conf'), `${settings.join('\n')}\n`);
   await removeTree(join(fresh, 'pg_hba.conf.lifeboat-open'));
   await writeWhole(completeMark(fresh), '', { what: 'marking the new standby as complete' });
-}
-
-/** What a primary sees of its standbys: host, and whether it streams. */
-export const standbyStates = (cluster: Cluster): Promise<{ name: string; state: string; lagSeconds: number | null }[]> =>
-  withClient(cluster, { database: 'postgres' }, async (client) => {
-    const { rows } = await client.query<{ name: string; state: string; lag: string | null }>(
-      'select application_name as name, state, extract(epoch from replay_lag)::text as lag from pg_stat_replication',
-    );
-    return rows.map((row) => ({ name: row.name, state: row.state, lagSeconds: row.lag === null ? null : Number(row.lag) }));
-  });
-
-/** The timeline that a running server is on. */
-export async function currentTimeline(cluster: Cluster): Promise<number> {
-  return withClient(cluster, { database: 'postgres' }, async (client) => {
-    await client.query('checkpoint');
-    return (await controlData(cluster, cluster.dataDirectory)).timeline;
-  });
 }

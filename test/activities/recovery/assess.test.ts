@@ -2,7 +2,7 @@ import { rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Assessment, assess } from '../../../activities/postgres/assess.js';
+import { type Assessment, assess } from '../../../activities/recovery/assess.js';
 import { claim } from '../../../activities/postgres/claim.js';
 import { takeKnownRows } from '../../../activities/postgres/known-rows.js';
 import { repair } from '../../../activities/postgres/repair.js';

@@ -4,8 +4,8 @@ import { formatBytes } from '../../vocabulary/units.js';
 import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { demandRenamable } from '../backups/logical/replace.js';
-import { type Cluster, clusterOf } from './cluster.js';
-import { type Client, one, withClient } from './connect.js';
+import { type Cluster, clusterOf } from '../postgres/cluster.js';
+import { type Client, one, withClient } from '../postgres/connect.js';
 
 /**
  * The other databases of a cluster. A restore is of the cluster: they go back with the one that is to (field note 24), and nobody who asks for that

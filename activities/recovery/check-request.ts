@@ -12,13 +12,13 @@ import { looking } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { failure, isFailure } from '../errors.js';
 import { exists, freeBytes, treeBytes } from '../files.js';
-import { claimedBy, claimFile } from './claim.js';
-import { bin, clusterOf, type Cluster, controlData, provenDataDirectory, whatIsGone } from './cluster.js';
-import { missingConfiguration } from './configuration.js';
-import { one, withClient } from './connect.js';
-import { knownFile, readKnown } from './known-configuration.js';
+import { claimedBy, claimFile } from '../postgres/claim.js';
+import { bin, clusterOf, type Cluster, controlData, provenDataDirectory, whatIsGone } from '../postgres/cluster.js';
+import { missingConfiguration } from '../postgres/configuration.js';
+import { one, withClient } from '../postgres/connect.js';
+import { knownFile, readKnown } from '../postgres/known-configuration.js';
 import { neighbourInWords, neighboursOf } from './neighbours.js';
-import { describePrepared, preparedTransactions } from './prepared.js';
+import { describePrepared, preparedTransactions } from '../postgres/prepared.js';
 
 export interface CheckRequestInput {
   database: string;

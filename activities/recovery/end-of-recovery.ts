@@ -1,10 +1,10 @@
 import { timelineOf } from '../backups/wal.js';
 import { endOfArchive } from '../backups/known-end.js';
-import { reaches } from '../backups/lsn.js';
-import { readCanary } from './canary.js';
-import type { Cluster } from './cluster.js';
-import { one, withClient } from './connect.js';
-import { isBehind, readLastKnown } from './last-known.js';
+import { reaches } from '../../vocabulary/lsn.js';
+import { readCanary } from '../postgres/canary.js';
+import type { Cluster } from '../postgres/cluster.js';
+import { one, withClient } from '../postgres/connect.js';
+import { isBehind, readLastKnown } from '../postgres/last-known.js';
 
 /**
  * Whether production has all that it is known to have committed. A server that starts after a crash replays its WAL as far as it can read it, and opens: what

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { HostContext } from '../../../activities/context.js';
-import { checkRequest } from '../../../activities/postgres/check-request.js';
+import { checkRequest } from '../../../activities/recovery/check-request.js';
 import { protocol } from '../../../vocabulary/names.js';
 
 test('an agent refuses the request of an older control worker, before it looks at anything', async () => {

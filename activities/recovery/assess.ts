@@ -1,15 +1,15 @@
 import type { Capability } from '../capability.js';
 import type { HostContext } from '../context.js';
 import { isFailure } from '../errors.js';
-import { startClosed } from './closed-server.js';
-import { closedSocket } from './closed-socket.js';
-import { markClosing, noteOwnWrites } from './closing.js';
-import { clusterOf, provenDataDirectory, type Cluster, whatIsGone } from './cluster.js';
-import { answers, one, withClient } from './connect.js';
+import { startClosed } from '../postgres/closed-server.js';
+import { closedSocket } from '../postgres/closed-socket.js';
+import { markClosing, noteOwnWrites } from '../postgres/closing.js';
+import { clusterOf, provenDataDirectory, type Cluster, whatIsGone } from '../postgres/cluster.js';
+import { answers, one, withClient } from '../postgres/connect.js';
 import { missingSince } from './end-of-recovery.js';
-import { type EvidenceFile, keepEvidence } from './evidence.js';
-import { lookForDamage } from './look-for-damage.js';
-import type { DamagedIndex } from './repair.js';
+import { type EvidenceFile, keepEvidence } from '../postgres/evidence.js';
+import { lookForDamage } from '../postgres/look-for-damage.js';
+import type { DamagedIndex } from '../postgres/repair.js';
 
 export type Classification = 'healthy' | 'repairable' | 'not repairable' | 'logically wrong';
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { discardCopy } from '../../../activities/backups/copies.js';
 import { hostFacts } from '../../../activities/doctor/host-facts.js';
-import { checkRequest } from '../../../activities/postgres/check-request.js';
+import { checkRequest } from '../../../activities/recovery/check-request.js';
 import { takeKnownRows } from '../../../activities/postgres/known-rows.js';
-import { verifyRestored } from '../../../activities/postgres/verify-restored.js';
+import { verifyRestored } from '../../../activities/recovery/verify-restored.js';
 import { createLab, type Lab } from '../../../lab/lab.js';
 import { type Host, hostOf } from '../../helpers/host.js';
 

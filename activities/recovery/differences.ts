@@ -1,11 +1,11 @@
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readMark, writeMark } from '../backups/restored-mark.js';
-import { bringConfiguration } from './configuration.js';
-import type { Cluster } from './cluster.js';
-import type { Scratch } from './scratch.js';
-import { slotsOf } from './slots.js';
-import { walDisk } from './wal-disk.js';
+import { bringConfiguration } from '../postgres/configuration.js';
+import type { Cluster } from '../postgres/cluster.js';
+import type { Scratch } from '../postgres/scratch.js';
+import { slotsOf } from '../postgres/slots.js';
+import { walDisk } from '../postgres/wal-disk.js';
 
 /**
  * Makes a restored copy what it is to be in production's place, as far as a backup has not got it, and says what is different from before, a
