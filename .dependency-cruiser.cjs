@@ -1,4 +1,5 @@
-// Imports point one way: client and worker → workflows (types), document → scenarios → steps → plan → vocabulary; activities → plan.
+// Imports point one way: client and worker → workflows (types), document → scenarios → steps → plan → vocabulary;
+// activities → plan.
 // `npm run imports` holds the code to it, and test/house.test.ts proves that each rule fires.
 
 const notTypes = { dependencyTypesNot: ['type-only'] };
@@ -75,7 +76,8 @@ module.exports = {
     },
     {
       name: 'postgres-imports-no-backups',
-      comment: 'A server knows nothing of its backups, and what recovers it from them stands above both: activities/recovery.',
+      comment:
+        'A server knows nothing of its backups, and what recovers it from them stands above both: activities/recovery.',
       severity: 'error',
       from: { path: '^activities/postgres/' },
       to: { path: '^activities/(backups|recovery|alerts|doctor|services|notifications|reports|locations)/' },
@@ -124,7 +126,8 @@ module.exports = {
     },
     {
       name: 'workflows-are-types-outside',
-      comment: 'Workflow code runs in its sandbox alone: the client and the worker name its types, and worker/bundle.ts its folder.',
+      comment:
+        'Workflow code runs in its sandbox alone: the client and the worker name its types, and worker/bundle.ts its folder.',
       severity: 'error',
       from: { path: '^(client|worker)/' },
       to: { path: '^workflows/', ...notTypes },
@@ -138,7 +141,8 @@ module.exports = {
     },
     {
       name: 'client-loads-worker-late',
-      comment: 'The CLI imports the worker with import(), in the commands that run one: the others start without its weight.',
+      comment:
+        'The CLI imports the worker with import(), in the commands that run one: the others start without its weight.',
       severity: 'error',
       from: { path: '^client/' },
       to: { path: '^worker/', dynamic: false, ...notTypes },

@@ -19,7 +19,8 @@ export default defineConfig({
     ],
     pool: 'forks',
     fileParallelism: true,
-    // Half of the time of a test of a whole system is waiting: for a server to start, a segment to arrive, a time-out of PostgreSQL.
+    // Half of the time of a test of a whole system is waiting: for a server to start, a segment to arrive, a time-out
+    // of PostgreSQL.
     maxWorkers: Math.max(4, 2 * availableParallelism()),
     sequence: { sequencer: SlowFirst },
     // Tests wait on conditions, never for a time: these only end what would never end.

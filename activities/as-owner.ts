@@ -17,8 +17,9 @@ export interface AsOwner {
 const found = 'command -v "$1" >/dev/null || exit 127; exec "$@"';
 
 /**
- * A program as another user with all groups of that user: spawn(2) with a uid takes them away, and with them what a group may read (Debian's key of
- * a server belongs to the group ssl-cert). Where there is no setpriv, it runs with the user's own group alone.
+ * A program as another user with all groups of that user: spawn(2) with a uid takes them away, and with them what a
+ * group may read (Debian's key of a server belongs to the group ssl-cert). Where there is no setpriv, it runs with the
+ * user's own group alone.
  * Source: setpriv(1) of util-linux; libuv, uv__process_child_init.
  */
 export function asOwner(owner: Owner | undefined, command: string, args: string[]): AsOwner {
@@ -26,12 +27,17 @@ export function asOwner(owner: Owner | undefined, command: string, args: string[
   if (!hasSetpriv()) return { command, args, identity: owner };
   const groups = isKnown(owner.uid) ? '--init-groups' : '--clear-groups';
   const as = [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, groups];
-  return { command: 'setpriv', args: [...as, '--', '/bin/sh', '-c', found, 'lifeboat', command, ...args], identity: {} };
+  return {
+    command: 'setpriv',
+    args: [...as, '--', '/bin/sh', '-c', found, 'lifeboat', command, ...args],
+    identity: {},
+  };
 }
 
 let setpriv: boolean | undefined;
 /** Whether this host has util-linux's setpriv (that of busybox knows no users), and may become somebody else by it. */
-export const hasSetpriv = (): boolean => (setpriv ??= succeeds('setpriv', ['--reuid=0', '--regid=0', '--clear-groups', 'true']));
+export const hasSetpriv = (): boolean =>
+  (setpriv ??= succeeds('setpriv', ['--reuid=0', '--regid=0', '--clear-groups', 'true']));
 
 const known = new Set<number>();
 /** Of a user without a name nobody knows the groups. One who gets a name later is known from then on. */
@@ -41,4 +47,5 @@ function isKnown(uid: number): boolean {
 }
 
 const succeeds = (command: string, args: string[]): boolean =>
-  spawnSync(command, args, { stdio: 'ignore', timeout: 5000, env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' } }).status === 0;
+  spawnSync(command, args, { stdio: 'ignore', timeout: 5000, env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' } })
+    .status === 0;

@@ -17,8 +17,9 @@ const failures = new Map<string, number>();
 const nameOf = ({ info }: Context) => `${info.workflowExecution?.runId ?? ''} ${info.activityId}`;
 
 /**
- * Runs an attempt when no earlier one of the same activity is left in this process. Temporal starts the next attempt when it heard nothing of
- * one for too long (it was away itself, or this process hung), although that one goes on: it is told to end, and waited for.
+ * Runs an attempt when no earlier one of the same activity is left in this process. Temporal starts the next attempt
+ * when it heard nothing of one for too long (it was away itself, or this process hung), although that one goes on: it
+ * is told to end, and waited for.
  */
 export async function attempt<T>(work: () => Promise<T>): Promise<T> {
   const context = Context.current();
@@ -51,8 +52,8 @@ export async function attempt<T>(work: () => Promise<T>): Promise<T> {
 export const signalOf = (context: Context): AbortSignal => signals.get(context) ?? context.cancellationSignal;
 
 /**
- * After a few attempts that failed by themselves there is no use in more: the failure becomes final, and the workflow asks a person. Attempts
- * that ended because the agent was killed or stopped do not count.
+ * After a few attempts that failed by themselves there is no use in more: the failure becomes final, and the workflow
+ * asks a person. Attempts that ended because the agent was killed or stopped do not count.
  */
 function finalAfterAFew(name: string, error: unknown): unknown {
   const failed = (failures.get(name) ?? 0) + 1;

@@ -4,8 +4,9 @@ import { attempt, signalOf } from './attempts.js';
 import { checkpoint } from './checkpoint.js';
 
 /**
- * Something that Lifeboat can do on a host. `execute` does it; `rehearse` proves that it could be done (reaches the host, holds
- * the permission, finds the space) and changes nothing. Both look first at what is there, so that either can be killed and run again.
+ * Something that Lifeboat can do on a host. `execute` does it; `rehearse` proves that it could be done (reaches the
+ * host, holds the permission, finds the space) and changes nothing. Both look first at what is there, so that either
+ * can be killed and run again.
  */
 export interface Capability<Input, Result> {
   rehearse(input: Input): Promise<Result>;
@@ -20,7 +21,9 @@ export function looking<Input, Result>(look: (input: Input) => Promise<Result>):
 }
 
 /** Turns a capability into the activity that a workflow calls: heartbeats run by themselves for as long as it works. */
-export function activity<Input, Result>(capability: Capability<Input, Result>): (input: Asked<Input>) => Promise<Result> {
+export function activity<Input, Result>(
+  capability: Capability<Input, Result>,
+): (input: Asked<Input>) => Promise<Result> {
   return async (input) => {
     const beating = setInterval(beat, 1000);
     beat();

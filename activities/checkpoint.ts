@@ -2,9 +2,10 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { Context } from '@temporalio/activity';
 
 /**
- * Where the fault walk (test/faults) kills this process: before and after everything that has an effect. With LIFEBOAT_FAULT_WALK
- * naming a file, the process SIGKILLs itself the first time that it comes to a point which the file does not list; with LIFEBOAT_FAULT_ONLY (a
- * JSON list of how names begin), only at points of that list. Otherwise it does nothing.
+ * Where the fault walk (test/faults) kills this process: before and after everything that has an effect. With
+ * LIFEBOAT_FAULT_WALK naming a file, the process SIGKILLs itself the first time that it comes to a point which the file
+ * does not list; with LIFEBOAT_FAULT_ONLY (a JSON list of how names begin), only at points of that list. Otherwise it
+ * does nothing.
  */
 export function checkpoint(point: string): Promise<void> {
   const file = process.env['LIFEBOAT_FAULT_WALK'];

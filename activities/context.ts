@@ -25,7 +25,8 @@ export function stateRoot(env: NodeJS.ProcessEnv = process.env): string {
 export async function hostState(system: string, host: string): Promise<string> {
   const directory = join(stateRoot(), system, host);
   await mkdir(directory, { recursive: true, mode: 0o755 });
-  // The owner of the data, who need not be ourselves, reads and makes files in it; it may have been made under another umask.
+  // The owner of the data, who need not be ourselves, reads and makes files in it; it may have been made under another
+  // umask.
   for (const path of process.getuid?.() === 0 ? [stateRoot(), join(stateRoot(), system), directory] : []) {
     const { mode } = await stat(path);
     if ((mode & 0o011) !== 0o011) await chmod(path, (mode & 0o7777) | 0o011);

@@ -1,9 +1,22 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { type FailureKind, failureKinds } from '../vocabulary/failure.js';
 
-/** Builds the failure to throw. `hint`: what the person on call does next. `facts`: names and sizes only, never a secret. */
-export function failure(kind: FailureKind, message: string, hint: string, facts: Record<string, unknown> = {}): ApplicationFailure {
-  return ApplicationFailure.create({ type: kind, message, nonRetryable: !failureKinds[kind].retry, details: [{ hint, ...facts }] });
+/**
+ * Builds the failure to throw. `hint`: what the person on call does next. `facts`: names and sizes only, never a
+ * secret.
+ */
+export function failure(
+  kind: FailureKind,
+  message: string,
+  hint: string,
+  facts: Record<string, unknown> = {},
+): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: kind,
+    message,
+    nonRetryable: !failureKinds[kind].retry,
+    details: [{ hint, ...facts }],
+  });
 }
 
 export function isFailure(error: unknown, kind: FailureKind): error is ApplicationFailure {

@@ -1,6 +1,17 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, chown, copyFile as copyWhatever, type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import {
+  access,
+  chown,
+  copyFile as copyWhatever,
+  type FileHandle,
+  mkdir,
+  open,
+  rename,
+  rm,
+  stat,
+  statfs,
+} from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { checkpoint } from './checkpoint.js';
@@ -16,8 +27,9 @@ export const exists = (path: string): Promise<boolean> =>
   );
 
 /**
- * Opens a file that somebody else may have made. A FIFO that nobody writes to would be waited for, and four such waits are all the threads that this
- * process reads files by. Throws CommandFailed for what is no regular file. Source: open(2), O_NONBLOCK.
+ * Opens a file that somebody else may have made. A FIFO that nobody writes to would be waited for, and four such waits
+ * are all the threads that this process reads files by. Throws CommandFailed for what is no regular file. Source:
+ * open(2), O_NONBLOCK.
  */
 export async function openRegular(path: string, flags = constants.O_RDONLY): Promise<FileHandle> {
   const file = await open(path, flags | constants.O_NONBLOCK).catch((error: unknown) => {
@@ -27,7 +39,9 @@ export async function openRegular(path: string, flags = constants.O_RDONLY): Pro
   try {
     const found = await file.stat();
     if (!found.isFile())
-      throw found.isDirectory() ? Object.assign(new Error(`${path} is a directory`), { code: 'EISDIR' }) : notRegular(path);
+      throw found.isDirectory()
+        ? Object.assign(new Error(`${path} is a directory`), { code: 'EISDIR' })
+        : notRegular(path);
     return file;
   } catch (error) {
     await file.close();
@@ -69,7 +83,10 @@ export interface WriteOptions {
   what?: string;
 }
 
-/** Writes a file so that a crash leaves the old one or the new one, never a part. What a crash leaves beside it is gone after the next write. */
+/**
+ * Writes a file so that a crash leaves the old one or the new one, never a part. What a crash leaves beside it is gone
+ * after the next write.
+ */
 export function writeWhole(path: string, text: string, options: WriteOptions = {}): Promise<void> {
   return inTurn(path, async () => {
     const point = (when: string) => (options.what ? checkpoint(`${when} ${options.what}`) : undefined);

@@ -27,7 +27,10 @@ import { verifyRestored } from './recovery/verify-restored.js';
 import { startService, stopService } from './services/control.js';
 import { watchDatabase } from './services/watch-database.js';
 
-/** Everything that the agent of a host can do: one line for each capability. Names and inputs are public; commands stay on the host. */
+/**
+ * Everything that the agent of a host can do: one line for each capability. Names and inputs are public; commands stay
+ * on the host.
+ */
 export function createHostActivities(context: HostContext) {
   return {
     observeDatabase: activity(observeDatabase(context)),

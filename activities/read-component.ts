@@ -19,11 +19,15 @@ export interface ComponentFacts {
   summary: string;
 }
 
-/** Resolves a component of the plan into names. Throws BadRequest when the plan has none such, or no backups of that kind. */
+/**
+ * Resolves a component of the plan into names. Throws BadRequest when the plan has none such, or no backups of that
+ * kind.
+ */
 export const readComponent =
   ({ plan, planDigest }: ControlContext) =>
   ({ kind, component }: { kind: BackupKind; component: string }): Promise<ComponentFacts> => {
-    const facts = kind === 'physical' || kind === 'logical' ? database(plan, kind, component) : other(plan, kind, component);
+    const facts =
+      kind === 'physical' || kind === 'logical' ? database(plan, kind, component) : other(plan, kind, component);
     return Promise.resolve({ ...facts, summary: `plan ${planDigest}` });
   };
 

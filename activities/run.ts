@@ -39,8 +39,8 @@ export interface RunOptions {
   /** Milliseconds after which it is killed. */
   timeout?: number;
   /**
-   * For what changes data: where its process is written down before it begins, so that an agent which comes after a crash first ends what
-   * the crashed one left running. Two programs in one directory would be worse than none.
+   * For what changes data: where its process is written down before it begins, so that an agent which comes after a
+   * crash first ends what the crashed one left running. Two programs in one directory would be worse than none.
    */
   ledger?: Ledger;
   /** It says nothing for hours while all is well, and whoever runs it watches it otherwise. */
@@ -58,7 +58,10 @@ export interface RunResult {
   stdout: string;
 }
 
-/** A program that works on data and says nothing for so long hangs (a mount that is away, a lock): it is ended, and its attempt has failed. */
+/**
+ * A program that works on data and says nothing for so long hangs (a mount that is away, a lock): it is ended, and its
+ * attempt has failed.
+ */
 const silenceMilliseconds = 30 * 60_000;
 
 /**
@@ -71,8 +74,8 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
 }
 
 /**
- * Holds a program back until its process is written down: a line on the third descriptor lets it begin. When we are killed before, that pipe
- * closes and it never begins.
+ * Holds a program back until its process is written down: a line on the third descriptor lets it begin. When we are
+ * killed before, that pipe closes and it never begins.
  * @public test/faults/attempts.test.ts runs it in a process of its own.
  */
 export const programGate = 'read -r begin <&3 || exit 75; command -v "$1" >/dev/null || exit 127; exec "$@" 3<&-';
@@ -85,7 +88,9 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
   const point = `${what} ${options.ledger?.point ?? options.ledger?.name ?? ''}`.trim();
   if (options.ledger) await checkpoint(`before ${point}`);
   const mark = randomUUID();
-  const gated = options.ledger ? { command: '/bin/sh', args: ['-c', programGate, 'lifeboat', command, ...args] } : { command, args };
+  const gated = options.ledger
+    ? { command: '/bin/sh', args: ['-c', programGate, 'lifeboat', command, ...args] }
+    : { command, args };
   const as = asOwner(options.owner, gated.command, gated.args);
   const child = spawn(as.command, as.args, {
     stdio: ['ignore', 'pipe', 'pipe', ...(options.ledger ? (['pipe'] as const) : [])],
@@ -135,7 +140,11 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
       reject(
         error.code === 'ENOENT'
           ? missing(command)
-          : failure('CommandFailed', `${what} could not be started: ${error.message}`, 'Look at the log of the agent on this host.'),
+          : failure(
+              'CommandFailed',
+              `${what} could not be started: ${error.message}`,
+              'Look at the log of the agent on this host.',
+            ),
       );
     });
     child.on('close', (code, killedBy) => resolve(code ?? 128 + (killedBy === 'SIGKILL' ? 9 : 15)));
@@ -161,9 +170,14 @@ async function runNow(command: string, args: string[], options: RunOptions): Pro
     if (code !== 0 && !options.accept?.includes(code)) {
       const said = options.private ? 'what it printed is in the log of the agent' : tail(lines);
       if (options.private) console.error(`${what} printed:\n${lines.slice(-20).join('\n')}`);
-      throw failure('CommandFailed', `${what} ended with code ${code}: ${said}`, 'Read what it said; then retry, or do it by hand.', {
-        code,
-      });
+      throw failure(
+        'CommandFailed',
+        `${what} ended with code ${code}: ${said}`,
+        'Read what it said; then retry, or do it by hand.',
+        {
+          code,
+        },
+      );
     }
     if (options.ledger) await checkpoint(`after ${point}`);
     return { code, lines, stdout: stdout.join('\n') };
@@ -201,8 +215,9 @@ export async function endLeftovers(directory: string): Promise<void> {
 export const endLeftoverOf = (ledger: Ledger): Promise<void> => endLeftover(ledgerFile(ledger));
 
 /**
- * Ends the process group that an earlier, killed attempt left behind, and waits until all of it is gone: what the program had started may outlive it,
- * and holds its locks as long. A reused PID is not touched. Throws CommandFailed when what was killed does not end.
+ * Ends the process group that an earlier, killed attempt left behind, and waits until all of it is gone: what the
+ * program had started may outlive it, and holds its locks as long. A reused PID is not touched. Throws CommandFailed
+ * when what was killed does not end.
  */
 async function endLeftover(file: string): Promise<void> {
   const text = await readFile(file, 'utf8').catch(() => undefined);

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 const limit = 108;
 
 /**
- * Where a server of our own listens, reached by its socket alone: in the state directory, which the owner of the data can enter (TMPDIR may be
- * root's own: libpam-tmpdir), and nobody else can write to. Its path may be too long for a socket: then below /tmp, where whoever makes it has to
- * look who made what is there. The same for the same `what`, whatever the environment says. `socket`: the longest name of a socket in it.
+ * Where a server of our own listens, reached by its socket alone: in the state directory, which the owner of the data
+ * can enter (TMPDIR may be root's own: libpam-tmpdir), and nobody else can write to. Its path may be too long for a
+ * socket: then below /tmp, where whoever makes it has to look who made what is there. The same for the same `what`,
+ * whatever the environment says. `socket`: the longest name of a socket in it.
  */
 export function socketDirectory(state: string, what: string, socket = '.s.PGSQL.65535'): string {
   const unique = createHash('sha256').update(what).digest('hex').slice(0, 12);

@@ -24,7 +24,9 @@ async function startOnOwnNode() {
     );
   const { spawn } = await import('node:child_process');
   const { constants } = await import('node:os');
-  const child = spawn(node, [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: 'inherit',
+  });
   // A terminal sends its signals to both processes; a second one would end a worker that is shutting down in order.
   const fromTerminal = new Set(process.stdin.isTTY ? ['SIGINT', 'SIGQUIT', 'SIGHUP'] : []);
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM', 'SIGUSR2']) {
@@ -36,7 +38,10 @@ async function startOnOwnNode() {
   child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
 }
 
-/** Where npm puts the package `node`: into this package's node_modules, or beside this package when it is itself a dependency. */
+/**
+ * Where npm puts the package `node`: into this package's node_modules, or beside this package when it is itself a
+ * dependency.
+ */
 function ownNode() {
   for (const modules of ['../node_modules/', '../../']) {
     const path = fileURLToPath(new URL(`${modules}node/bin/node`, import.meta.url));

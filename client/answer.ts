@@ -5,8 +5,9 @@ import { exitCodes, Expected, printLine } from './output.js';
 import type { Globals } from './session.js';
 
 /**
- * The number of the question that an answer is to. Without `--question`, the one that is open is shown: in a terminal it is asked for a yes, and
- * elsewhere the command ends with the figures and with what to type. So nobody says yes to figures that they never saw. Throws {@link Expected}.
+ * The number of the question that an answer is to. Without `--question`, the one that is open is shown: in a terminal
+ * it is asked for a yes, and elsewhere the command ends with the figures and with what to type. So nobody says yes to
+ * figures that they never saw. Throws {@link Expected}.
  */
 export async function questionSeen(
   incident: Incident,
@@ -42,12 +43,23 @@ export async function questionSeen(
   const said = await Promise.race([terminal.question(`\n${choice}, as ${by}, with these figures? [y/N] `), closed]);
   terminal.close();
   if (/^y(es)?$/i.test(said.trim())) return question.id;
-  throw new Expected('Nothing was answered: the question is still open.', `See it again: ${prefix} watch`, exitCodes.waiting);
+  throw new Expected(
+    'Nothing was answered: the question is still open.',
+    `See it again: ${prefix} watch`,
+    exitCodes.waiting,
+  );
 }
 
 async function figures(state: IncidentState, commandPrefix: string): Promise<string[]> {
   const [{ renderQuestion }, { colors }] = await Promise.all([import('./view.js'), import('./follow.js')]);
-  return renderQuestion({ state, progress: [], now: new Date(), width: process.stdout.columns || 100, color: colors(), commandPrefix });
+  return renderQuestion({
+    state,
+    progress: [],
+    now: new Date(),
+    width: process.stdout.columns || 100,
+    color: colors(),
+    commandPrefix,
+  });
 }
 
 /** As a shell takes it. */

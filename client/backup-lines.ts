@@ -25,7 +25,10 @@ export function backupLines(backups: BackupRecord[], now = Date.now()): string[]
 function provenBy({ damaged, restored, verified }: BackupRecord, now = Date.now()): string {
   if (damaged) return `DAMAGED: ${damaged.why}`;
   const words = [verified ? `verified ${ago(verified.at, now)} ago` : 'not verified'];
-  if (restored) words.push(`last restored in ${formatDuration(restored.seconds)}, ${ago(restored.at, now)} ago on ${restored.host}`);
+  if (restored)
+    words.push(
+      `last restored in ${formatDuration(restored.seconds)}, ${ago(restored.at, now)} ago on ${restored.host}`,
+    );
   return words.join(', ');
 }
 

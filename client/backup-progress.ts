@@ -5,12 +5,15 @@ import type { Progress } from '../vocabulary/incident.js';
 function progressLine(now: Progress, before?: { at: number; progress: Progress }, at = Date.now()): string {
   const { what, percent, bytesDone, bytesTotal, secondsLeft } = now;
   const parts = [what];
-  if (bytesDone !== undefined) parts.push(bytesTotal ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}` : formatBytes(bytesDone));
+  if (bytesDone !== undefined)
+    parts.push(bytesTotal ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}` : formatBytes(bytesDone));
   const share = percent ?? (bytesDone !== undefined && bytesTotal ? (100 * bytesDone) / bytesTotal : undefined);
   if (share !== undefined) parts.push(`${Math.min(100, Math.round(share))}%`);
   const rate = rateOf(now, before, at);
   if (rate) parts.push(`${formatBytes(rate)}/s`);
-  const left = secondsLeft ?? (rate && bytesDone !== undefined && bytesTotal ? Math.max(0, bytesTotal - bytesDone) / rate : undefined);
+  const left =
+    secondsLeft ??
+    (rate && bytesDone !== undefined && bytesTotal ? Math.max(0, bytesTotal - bytesDone) / rate : undefined);
   if (left !== undefined) parts.push(`${formatDuration(left)} left`);
   return parts.join('  ');
 }

@@ -23,9 +23,15 @@ import { ask, progressOf } from './workflow-query.js';
 import { Expected, exitCodes } from './output.js';
 import { onceBegun } from './patience.js';
 
-/** Work on the backups of a system, for the CLI and for scripts. Work on the same backups never runs twice at once, whoever began it. */
+/**
+ * Work on the backups of a system, for the CLI and for scripts. Work on the same backups never runs twice at once,
+ * whoever began it.
+ */
 export class Backups {
-  /** `alone`: nobody else can be at work; what runs was left by a command that was killed, and goes on only as long as this one lets it. */
+  /**
+   * `alone`: nobody else can be at work; what runs was left by a command that was killed, and goes on only as long as
+   * this one lets it.
+   */
   constructor(
     private readonly plan: LoadedPlan,
     private readonly temporal: Client,
@@ -43,7 +49,13 @@ export class Backups {
   verify({ kind, component, ...which }: Omit<VerifyInput, 'system'>): Promise<VerifyResult> {
     const input: VerifyInput = { system: this.system, kind, component, ...which };
     const of = [which.id, which.location && `at ${which.location}`].filter(Boolean).join(' ');
-    return this.work('verifyBackups', kind, component, input, `verify the ${kind} backups of ${component}${of && `: ${of}`}`);
+    return this.work(
+      'verifyBackups',
+      kind,
+      component,
+      input,
+      `verify the ${kind} backups of ${component}${of && `: ${of}`}`,
+    );
   }
   restore(request: Omit<RestoreInput, 'system'>): Promise<RestoreResult> {
     const input: RestoreInput = { system: this.system, ...request };
@@ -58,9 +70,18 @@ export class Backups {
   }
   cleanUp(kind: BackupKind, component: string, dryRun: boolean): Promise<CleanUpResult> {
     const input: CleanUpInput = { system: this.system, kind, component, dryRun };
-    return this.work('cleanUpBackups', kind, component, input, `${dryRun ? 'dry run: ' : ''}clean up the ${kind} backups of ${component}`);
+    return this.work(
+      'cleanUpBackups',
+      kind,
+      component,
+      input,
+      `${dryRun ? 'dry run: ' : ''}clean up the ${kind} backups of ${component}`,
+    );
   }
-  /** `backupVerification`: the newest on the host that the plan names; `restoreTest`: from each location in turn, to staging. */
+  /**
+   * `backupVerification`: the newest on the host that the plan names; `restoreTest`: from each location in turn, to
+   * staging.
+   */
   test(component: string, workflow: 'backupVerification' | 'restoreTest'): Promise<TestedResult> {
     const input: TestInput = { system: this.system, component };
     return this.work(workflow, 'physical', component, input, `${workflow} of ${component}`);
@@ -81,7 +102,10 @@ export class Backups {
     return { backups, unreadable };
   }
 
-  /** Of everything that the plan backs up, or of what is given. What cannot be listed is named, and the others still listed. */
+  /**
+   * Of everything that the plan backs up, or of what is given. What cannot be listed is named, and the others still
+   * listed.
+   */
   async listAll(of: Protected[] = protectedBy(this.plan.plan)): Promise<BackupListing> {
     const answers = await Promise.all(
       of.map(async ({ kind, component }) =>
@@ -104,8 +128,17 @@ export class Backups {
     return progressOf(this.temporal, backupWorkId(this.system, kind, component));
   }
 
-  /** Starts work, or follows the same work that runs already. Throws {@link Expected} when other work on these backups runs. */
-  private async work<T>(workflow: string, kind: BackupKind, component: string, input: object, summary: string): Promise<T> {
+  /**
+   * Starts work, or follows the same work that runs already. Throws {@link Expected} when other work on these backups
+   * runs.
+   */
+  private async work<T>(
+    workflow: string,
+    kind: BackupKind,
+    component: string,
+    input: object,
+    summary: string,
+  ): Promise<T> {
     const workflowId = backupWorkId(this.system, kind, component);
     const { workflow: client } = this.temporal;
     try {
@@ -131,7 +164,9 @@ export class Backups {
       if (this.alone) {
         // A restore is brought to its end; all else can be begun anew at any time, and must not keep a restore waiting.
         const finish = running.type === 'restoreBackup';
-        process.stderr.write(`A command that was killed left this: ${what}. First it is ${finish ? 'brought to its end' : 'ended'}.\n`);
+        process.stderr.write(
+          `A command that was killed left this: ${what}. First it is ${finish ? 'brought to its end' : 'ended'}.\n`,
+        );
         if (!finish) await handle.cancel();
         await handle.result().catch(() => undefined);
         return this.work(workflow, kind, component, input, summary);

@@ -11,8 +11,9 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const patienceMs = 60_000;
 
 /**
- * Runs `work`. At Ctrl-C, or when its terminal goes away, what it began is cancelled and its end is waited for: left alone, it would go on by itself
- * beside whatever is asked next, and replace a database when nobody thinks of it any more. A second signal ends this process at once.
+ * Runs `work`. At Ctrl-C, or when its terminal goes away, what it began is cancelled and its end is waited for: left
+ * alone, it would go on by itself beside whatever is asked next, and replace a database when nobody thinks of it any
+ * more. A second signal ends this process at once.
  */
 export async function untilBrokenOff(plan: LoadedPlan, work: () => Promise<void>): Promise<void> {
   let heard: (signal: NodeJS.Signals) => void = () => undefined;
@@ -52,7 +53,10 @@ function cancelAll(plan: LoadedPlan): Promise<string[]> {
 
 type Handle = { cancel(): Promise<unknown>; result(): Promise<unknown> };
 
-async function eachRunning(plan: LoadedPlan, tell: (handle: Handle, what: string) => Promise<string>): Promise<string[]> {
+async function eachRunning(
+  plan: LoadedPlan,
+  tell: (handle: Handle, what: string) => Promise<string>,
+): Promise<string[]> {
   const { Lifeboat } = await import('./lifeboat.js');
   const lifeboat = await Lifeboat.connect(plan);
   try {
@@ -62,7 +66,8 @@ async function eachRunning(plan: LoadedPlan, tell: (handle: Handle, what: string
     for (const id of ids) {
       const handle = lifeboat.temporal.workflow.getHandle(id);
       const found = await handle.describe().catch(() => undefined);
-      if (found?.status.name === 'RUNNING') told.push(await tell(handle, `"${(await found.staticSummary()) ?? found.type}"`));
+      if (found?.status.name === 'RUNNING')
+        told.push(await tell(handle, `"${(await found.staticSummary()) ?? found.type}"`));
     }
     return told;
   } finally {

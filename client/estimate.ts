@@ -3,7 +3,10 @@ import { formatBytes, formatDuration } from '../vocabulary/units.js';
 import type { Lifeboat } from './lifeboat.js';
 import { settled } from './lifeboat.js';
 
-/** What a recovery would take: from the newest run that restored, scaled by today's size. Says so when no run was measured. */
+/**
+ * What a recovery would take: from the newest run that restored, scaled by today's size. Says so when no run was
+ * measured.
+ */
 export async function estimateRto(lifeboat: Lifeboat, database: string, bytes: number | undefined): Promise<string> {
   for (const { workflowId, runId } of (await lifeboat.incidents()).slice(0, 10)) {
     const { Incident } = await import('./lifeboat.js');

@@ -12,7 +12,8 @@ import { exitCodes } from './exit-codes.js';
 
 /** Puts an error of Temporal's client in words; undefined when it is none. */
 export function explainTemporal(error: unknown): { message: string; hint?: string; code: number } | undefined {
-  if (error instanceof WorkflowUpdateFailedError || error instanceof WorkflowFailedError) return explainCause(error.cause);
+  if (error instanceof WorkflowUpdateFailedError || error instanceof WorkflowFailedError)
+    return explainCause(error.cause);
   if (error instanceof WorkflowNotFoundError) {
     return noIncident;
   }

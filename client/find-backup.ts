@@ -4,7 +4,11 @@ import { Expected } from './output.js';
 import { named, type Which } from './component-option.js';
 
 /** The component whose backup has this ID, at whichever location. Throws {@link Expected} when none has, or several. */
-export async function findBackup(lifeboat: Lifeboat, id: string, which: Which): Promise<{ kind: BackupKind; component: string }> {
+export async function findBackup(
+  lifeboat: Lifeboat,
+  id: string,
+  which: Which,
+): Promise<{ kind: BackupKind; component: string }> {
   const { backups, unreadable } = await lifeboat.backups.listAll(named(lifeboat.plan, which));
   const found = backups.filter((backup) => backup.id === id);
   const components = new Map(found.map(({ kind, component }) => [`${kind} ${component}`, { kind, component }]));

@@ -12,8 +12,8 @@ export interface FollowOptions {
 }
 
 /**
- * Follows an incident to its end, or to a question: drawn anew every second in a terminal, as lines elsewhere. A control worker or a Temporal
- * that is away for a while is waited for. Returns the exit code.
+ * Follows an incident to its end, or to a question: drawn anew every second in a terminal, as lines elsewhere. A
+ * control worker or a Temporal that is away for a while is waited for. Returns the exit code.
  */
 export async function follow(incident: Incident, { json, prefix }: Globals, { wait }: FollowOptions): Promise<number> {
   const live = process.stdout.isTTY && !json;
@@ -24,7 +24,9 @@ export async function follow(incident: Incident, { json, prefix }: Globals, { wa
   let silentSince = 0;
   let told = false;
   for (;;) {
-    const look = await Promise.all([incident.state(), incident.progress().catch(() => [])]).catch((error: unknown) => error as Error);
+    const look = await Promise.all([incident.state(), incident.progress().catch(() => [])]).catch(
+      (error: unknown) => error as Error,
+    );
     if (look instanceof Error) {
       // Nobody waits for an answer of one that has not given any yet.
       if (!last || look.name === 'WorkflowNotFoundError' || look.name === 'QueryNotRegisteredError') throw look;
@@ -49,11 +51,23 @@ export async function follow(incident: Incident, { json, prefix }: Globals, { wa
       const [state, progress] = look;
       const view =
         draw &&
-        renderView({ state, progress, now: new Date(), width: process.stdout.columns || 80, color: colors(), commandPrefix: prefix });
+        renderView({
+          state,
+          progress,
+          now: new Date(),
+          width: process.stdout.columns || 80,
+          color: colors(),
+          commandPrefix: prefix,
+        });
       lastView = view ?? [];
       if (view) draw(view.join('\n'));
       else if (!json)
-        for (const line of renderEvents(last, state, { before: lastProgress, now: progress }, { commandPrefix: prefix, now: new Date() }))
+        for (const line of renderEvents(
+          last,
+          state,
+          { before: lastProgress, now: progress },
+          { commandPrefix: prefix, now: new Date() },
+        ))
           printLine(line);
       last = state;
       lastProgress = progress;

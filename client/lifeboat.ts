@@ -93,8 +93,8 @@ export class Lifeboat {
   }
 
   /**
-   * Declares an incident, or attaches to the one that is open: a system has one at a time. Returns when its request was checked, before
-   * anything is changed.
+   * Declares an incident, or attaches to the one that is open: a system has one at a time. Returns when its request was
+   * checked, before anything is changed.
    */
   async declare(
     scenario: ScenarioName,
@@ -105,7 +105,9 @@ export class Lifeboat {
     const start = new WithStartWorkflowOperation(workflowTypeOf(scenario), {
       workflowId,
       taskQueue: controlQueue(this.system),
-      args: [{ ...input, request, system: this.system, scenario, planDigest: this.plan.digest } satisfies IncidentInput],
+      args: [
+        { ...input, request, system: this.system, scenario, planDigest: this.plan.digest } satisfies IncidentInput,
+      ],
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       staticSummary: `${scenario} of ${input.database}${input.mode === 'real' ? '' : ` (${input.mode})`}, declared by ${input.declaredBy}`,
@@ -115,23 +117,31 @@ export class Lifeboat {
     start.workflowHandle().catch(() => undefined);
     // Started and asked in one call: an incident that is refused at once could be over before a second call came.
     const asked = await atOnce(this.temporal, () =>
-      this.temporal.workflow.startUpdateWithStart<(input: IncidentInput) => Promise<unknown>, Declared, []>('declared', {
-        startWorkflowOperation: start,
-        waitForStage: 'ACCEPTED',
-      }),
+      this.temporal.workflow.startUpdateWithStart<(input: IncidentInput) => Promise<unknown>, Declared, []>(
+        'declared',
+        {
+          startWorkflowOperation: start,
+          waitForStage: 'ACCEPTED',
+        },
+      ),
     ).catch(async (error: unknown) => {
       const withdrawn = await withdrawUnlessBegun(this.temporal.workflow.getHandle(workflowId)).catch(() => false);
       throw withdrawn ? nobody : error;
     });
     const declared = await asked.result();
     const { firstExecutionRunId } = (await start.workflowHandle()) as { firstExecutionRunId?: string };
-    return { incident: new Incident(this.temporal, workflowId, firstExecutionRunId), declared, attached: declared.request !== request };
+    return {
+      incident: new Incident(this.temporal, workflowId, firstExecutionRunId),
+      declared,
+      attached: declared.request !== request,
+    };
   }
 
   /**
-   * The incident (or drill) that is meant: by its name as `lifeboat incidents` lists it, else the one that is open, else the one that waits for its
-   * tasks, else the last one. Found anew whenever it is asked, since a recovered one goes on in another run. What is asked of it throws
-   * {@link Expected} when there is none of that name, and when several wait for their tasks and none is named.
+   * The incident (or drill) that is meant: by its name as `lifeboat incidents` lists it, else the one that is open,
+   * else the one that waits for its tasks, else the last one. Found anew whenever it is asked, since a recovered one
+   * goes on in another run. What is asked of it throws {@link Expected} when there is none of that name, and when
+   * several wait for their tasks and none is named.
    */
   incident(mode: Mode = 'real', id?: string): Incident {
     if (id !== undefined) return new Incident(this.temporal, async () => this.named(id));
@@ -158,13 +168,17 @@ export class Lifeboat {
     if (last) {
       // What Temporal lists is a moment behind: of the last one it is known where it waits.
       const id = nameOf(this.system, last);
-      const beside = await this.temporal.workflow.getHandle(recoveredWorkflowId(this.system, id)).describe().catch(ifThere);
+      const beside = await this.temporal.workflow
+        .getHandle(recoveredWorkflowId(this.system, id))
+        .describe()
+        .catch(ifThere);
       // Rolled back, it was in the lock again, and ended there.
       if (beside && beside.startTime > last.startTime) {
         const waits = { id, workflowId: beside.workflowId, runId: beside.runId };
         const others = open.filter((one) => one.id !== id);
         if (beside.status.name === 'RUNNING' && others.length > 0) throw several([waits, ...others]);
-        if (beside.status.name === 'RUNNING' || others.length === 0) return { ...waits, open: beside.status.name === 'RUNNING' };
+        if (beside.status.name === 'RUNNING' || others.length === 0)
+          return { ...waits, open: beside.status.name === 'RUNNING' };
       }
     }
     if (open.length > 1) throw several(open);
@@ -182,8 +196,9 @@ export class Lifeboat {
   }
 
   /**
-   * For who only looks: the one that every other command means; where none is open, the last one, drills included. It is the run of now, also when
-   * it goes on in another one. Throws {@link Expected} when there is none, or none of that name.
+   * For who only looks: the one that every other command means; where none is open, the last one, drills included. It
+   * is the run of now, also when it goes on in another one. Throws {@link Expected} when there is none, or none of that
+   * name.
    */
   async find(id: string | undefined, mode: Mode = 'real'): Promise<Incident> {
     if (id !== undefined || mode !== 'real') return this.incident(mode, id);
@@ -197,12 +212,15 @@ export class Lifeboat {
     return new Incident(this.temporal, found.workflowId, found.runId);
   }
 
-  /** All incidents and drills of the system that Temporal still has, the newest first; those that run come first of all. */
+  /**
+   * All incidents and drills of the system that Temporal still has, the newest first; those that run come first of all.
+   */
   async incidents(): Promise<IncidentSummary[]> {
     const found = new Map<string, IncidentSummary & { at: number }>();
     const drills = drillWorkflowId(this.system);
     const lock = incidentWorkflowId(this.system);
-    // What resumes a service after an incident holds its lock, and is none. A schedule adds the time to the workflow ID of its drills.
+    // What resumes a service after an incident holds its lock, and is none. A schedule adds the time to the workflow ID
+    // of its drills.
     const query = `(WorkflowId = '${lock}' AND WorkflowType != 'resume') OR WorkflowId STARTS_WITH '${lock}/' OR WorkflowId STARTS_WITH '${drills}'`;
     for await (const execution of this.temporal.workflow.list({ query })) {
       if (wasWithdrawn(execution)) continue;
@@ -226,7 +244,9 @@ export class Lifeboat {
     }
     return [...found.values()]
       .map(({ at: _, ...summary }) => summary)
-      .sort((a, b) => Number(a.endedAt !== null) - Number(b.endedAt !== null) || b.declaredAt.localeCompare(a.declaredAt));
+      .sort(
+        (a, b) => Number(a.endedAt !== null) - Number(b.endedAt !== null) || b.declaredAt.localeCompare(a.declaredAt),
+      );
   }
 
   doctor(database: string): Promise<DoctorResult> {
@@ -240,8 +260,11 @@ export class Lifeboat {
       const now = await atOnce(this.temporal, () => handle.query<AlertsNow>('alerts'));
       const { raw } = await handle.describe();
       const sending = now.sending.flatMap(({ channel, title, activity }): Sending[] => {
-        const { attempt = 1, lastFailure } = raw.pendingActivities?.find(({ activityId }) => activityId === activity) ?? {};
-        return attempt !== null && attempt > 1 ? [{ channel, title, attempts: attempt - 1, why: lastFailure?.message ?? null }] : [];
+        const { attempt = 1, lastFailure } =
+          raw.pendingActivities?.find(({ activityId }) => activityId === activity) ?? {};
+        return attempt !== null && attempt > 1
+          ? [{ channel, title, attempts: attempt - 1, why: lastFailure?.message ?? null }]
+          : [];
       });
       return { ...now, sending };
     } catch (error) {
@@ -249,7 +272,9 @@ export class Lifeboat {
       const none = Object.values(this.plan.plan.notifications).every((channel) => channel === undefined);
       throw new Expected(
         'No alerts are kept of this system.',
-        none ? 'Add notifications: to the plan, and start the control worker again.' : 'The control worker begins with it: lifeboat worker',
+        none
+          ? 'Add notifications: to the plan, and start the control worker again.'
+          : 'The control worker begins with it: lifeboat worker',
         none ? exitCodes.badInput : exitCodes.noAnswer,
       );
     }
@@ -270,7 +295,11 @@ export class Lifeboat {
         })
         .catch((error: unknown) => {
           if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-          throw new Expected('An incident is open: it decides when the service is resumed.', 'See it: lifeboat watch', exitCodes.refused);
+          throw new Expected(
+            'An incident is open: it decides when the service is resumed.',
+            'See it: lifeboat watch',
+            exitCodes.refused,
+          );
         }),
     );
   }
@@ -380,7 +409,10 @@ export class Incident {
   }
 }
 
-/** Temporal keeps how far an incident is, also while no control worker can be asked: that is said with why it does not answer. Throws. */
+/**
+ * Temporal keeps how far an incident is, also while no control worker can be asked: that is said with why it does not
+ * answer. Throws.
+ */
 async function unanswered(handle: WorkflowHandle, error: unknown): Promise<never> {
   const why = explainTemporal(error);
   if (why?.code !== exitCodes.noAnswer) throw error;

@@ -10,14 +10,17 @@ import { underWay, untilBrokenOff } from './broken-off.js';
 import { onlyOne } from './only-one.js';
 import { Expected, exitCodes } from './output.js';
 
-/** Backups of one database on one machine without a plan file: the variables of the environment are the plan (FL-19). */
+/**
+ * Backups of one database on one machine without a plan file: the variables of the environment are the plan (FL-19).
+ */
 
 const host = 'localhost';
 
 /**
- * Writes the plan that the environment stands for, runs everything that it needs (Temporal, control worker, agent) for as long as `work` does, and
- * hands `work` the plan. What a killed command left half-way goes on with the next one on the same database and directory, which says so; what was
- * broken off by a person does not. Throws {@link Expected} for bad values, and while another such command runs.
+ * Writes the plan that the environment stands for, runs everything that it needs (Temporal, control worker, agent) for
+ * as long as `work` does, and hands `work` the plan. What a killed command left half-way goes on with the next one on
+ * the same database and directory, which says so; what was broken off by a person does not. Throws {@link Expected} for
+ * bad values, and while another such command runs.
  */
 export async function withoutPlan(env: NodeJS.ProcessEnv, work: (plan: LoadedPlan) => Promise<void>): Promise<void> {
   const { directory, plan, key } = planOf(env);
@@ -28,14 +31,19 @@ export async function withoutPlan(env: NodeJS.ProcessEnv, work: (plan: LoadedPla
   try {
     makeBackupDirectory(directory);
     const path = join(state, 'lifeboat.yaml');
-    writeFileSync(path, `# Written from DATABASE_URL, BACKUP_DIR and their like; changes made here are lost.\n${stringify(plan)}`, {
-      mode: 0o600,
-    });
+    writeFileSync(
+      path,
+      `# Written from DATABASE_URL, BACKUP_DIR and their like; changes made here are lost.\n${stringify(plan)}`,
+      {
+        mode: 0o600,
+      },
+    );
     const loaded = await loadPlan(path);
     const up = await startUp(path, state, env);
     try {
       const left = await underWay(loaded);
-      if (left.length > 0) process.stderr.write(`Of a command that was killed, this goes on meanwhile: ${left.join('; ')}\n`);
+      if (left.length > 0)
+        process.stderr.write(`Of a command that was killed, this goes on meanwhile: ${left.join('; ')}\n`);
       await untilBrokenOff(loaded, () => work(loaded));
     } finally {
       await up.stop();
@@ -46,18 +54,24 @@ export async function withoutPlan(env: NodeJS.ProcessEnv, work: (plan: LoadedPla
 }
 
 /**
- * The plan that the environment stands for. `key`: under what its state is kept. A killed restore must never go on in the database of that name on
- * another server. Exported for its test. Throws {@link Expected} when a value cannot be.
+ * The plan that the environment stands for. `key`: under what its state is kept. A killed restore must never go on in
+ * the database of that name on another server. Exported for its test. Throws {@link Expected} when a value cannot be.
  */
 export function planOf(env: NodeJS.ProcessEnv): { name: string; directory: string; key: string; plan: PlanFile } {
   const database = databaseName(env['DATABASE_URL'] ?? '');
   const directory = resolve(env['BACKUP_DIR'] || './backups');
   const days = env['BACKUP_RETENTION_DAYS'] || '30';
   if (!/^[1-9]\d*$/.test(days))
-    throw new Expected(`BACKUP_RETENTION_DAYS is "${days}": not a number of days.`, 'For example: export BACKUP_RETENTION_DAYS=30');
+    throw new Expected(
+      `BACKUP_RETENTION_DAYS is "${days}": not a number of days.`,
+      'For example: export BACKUP_RETENTION_DAYS=30',
+    );
   const compression = (env['BACKUP_COMPRESSION'] || 'true').toLowerCase();
   if (!['true', 'false'].includes(compression))
-    throw new Expected(`BACKUP_COMPRESSION is "${compression}": neither true nor false.`, 'For example: export BACKUP_COMPRESSION=true');
+    throw new Expected(
+      `BACKUP_COMPRESSION is "${compression}": neither true nor false.`,
+      'For example: export BACKUP_COMPRESSION=true',
+    );
   const component = nameOf(database);
   return {
     name: component,
@@ -73,7 +87,9 @@ export function planOf(env: NodeJS.ProcessEnv): { name: string; directory: strin
         [component]: {
           name: database,
           postgres: { primary: host, url: 'env:DATABASE_URL' },
-          backups: { logical: { locations: ['backups'], compression: compression === 'true', keep: { for: `${days}d` } } },
+          backups: {
+            logical: { locations: ['backups'], compression: compression === 'true', keep: { for: `${days}d` } },
+          },
         },
       },
     },
@@ -81,7 +97,8 @@ export function planOf(env: NodeJS.ProcessEnv): { name: string; directory: strin
 }
 
 function databaseName(url: string): string {
-  const wrong = (why: string) => new Expected(`DATABASE_URL ${why}.`, 'It looks like this: postgres://user:password@host:5432/name');
+  const wrong = (why: string) =>
+    new Expected(`DATABASE_URL ${why}.`, 'It looks like this: postgres://user:password@host:5432/name');
   let parsed: URL;
   try {
     parsed = new URL(url);
@@ -131,7 +148,9 @@ function makeBackupDirectory(directory: string): void {
 
 const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
-/** `lifeboat up` as a child that cannot outlive this process; what it says goes to a log. Returns when everything polls. */
+/**
+ * `lifeboat up` as a child that cannot outlive this process; what it says goes to a log. Returns when everything polls.
+ */
 async function startUp(path: string, state: string, env: NodeJS.ProcessEnv): Promise<{ stop(): Promise<void> }> {
   const address = `127.0.0.1:${await freePort()}`;
   const log = join(state, 'up.log');

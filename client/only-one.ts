@@ -3,8 +3,8 @@ import { isAlive, startOf } from '../activities/processes.js';
 import { Expected, exitCodes } from './output.js';
 
 /**
- * Two commands without a plan at once would each bring up a Temporal of their own on one file. Returns what gives the file up. Throws {@link Expected}
- * while another one works.
+ * Two commands without a plan at once would each bring up a Temporal of their own on one file. Returns what gives the
+ * file up. Throws {@link Expected} while another one works.
  */
 export async function onlyOne(file: string): Promise<() => void> {
   const own = `${process.pid}\n${await startOf(process.pid)}`;

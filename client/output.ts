@@ -48,7 +48,8 @@ export async function explain(error: unknown): Promise<Explained> {
     return { message: named.message, ...(named.hint ? { hint: named.hint } : {}), code: exitCodes.badInput };
   if (named.name === 'PlanError') {
     const { formatProblems, PlanError } = await import('../plan/load.js');
-    if (error instanceof PlanError) return { message: formatProblems(error).trimEnd(), code: exitCodes.badInput, problems: error.problems };
+    if (error instanceof PlanError)
+      return { message: formatProblems(error).trimEnd(), code: exitCodes.badInput, problems: error.problems };
   }
   if (named.name === 'TargetError')
     return { message: named.message, ...(named.hint ? { hint: named.hint } : {}), code: exitCodes.badInput };

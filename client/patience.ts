@@ -5,10 +5,17 @@ import { Expected, exitCodes } from './output.js';
 /** How long a control worker may take to take up what it is asked: one that runs does it in milliseconds. */
 const patienceMs = 6000;
 
-/** A question that a running control worker answers at once. Fails after seconds when none runs, where Temporal itself would wait for hours. */
-export const atOnce = <T>(temporal: Client, ask: () => Promise<T>): Promise<T> => temporal.withDeadline(Date.now() + patienceMs, ask);
+/**
+ * A question that a running control worker answers at once. Fails after seconds when none runs, where Temporal itself
+ * would wait for hours.
+ */
+export const atOnce = <T>(temporal: Client, ask: () => Promise<T>): Promise<T> =>
+  temporal.withDeadline(Date.now() + patienceMs, ask);
 
-/** The result of work that may take hours, provided that a control worker has begun with it in time; otherwise it is withdrawn. Throws {@link Expected}. */
+/**
+ * The result of work that may take hours, provided that a control worker has begun with it in time; otherwise it is
+ * withdrawn. Throws {@link Expected}.
+ */
 export async function onceBegun<T>(handle: WorkflowHandle): Promise<T> {
   const ended = new AbortController();
   const result = (handle.result() as Promise<T>).finally(() => ended.abort());
@@ -21,10 +28,16 @@ export async function onceBegun<T>(handle: WorkflowHandle): Promise<T> {
 }
 
 /** What was withdrawn has three events: started, its first task scheduled, terminated. Nothing of it ever happened. */
-export const wasWithdrawn = ({ status, historyLength }: Pick<WorkflowExecutionInfo, 'status' | 'historyLength'>): boolean =>
+export const wasWithdrawn = ({
+  status,
+  historyLength,
+}: Pick<WorkflowExecutionInfo, 'status' | 'historyLength'>): boolean =>
   status.name === 'TERMINATED' && historyLength <= 3;
 
-/** Ends a workflow that no control worker has begun: it must not begin by itself when nobody thinks of it any more. True when it was so. */
+/**
+ * Ends a workflow that no control worker has begun: it must not begin by itself when nobody thinks of it any more. True
+ * when it was so.
+ */
 export async function withdrawUnlessBegun(handle: WorkflowHandle): Promise<boolean> {
   const { status, historyLength } = await handle.describe();
   // Started, and its first task scheduled: two events, and none of a worker.

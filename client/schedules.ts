@@ -12,7 +12,10 @@ interface Line {
   says: string;
 }
 
-/** The plan's schedules in Temporal. What was missed while everything was down is caught up for minutes only: Temporal's own default is a year. */
+/**
+ * The plan's schedules in Temporal. What was missed while everything was down is caught up for minutes only: Temporal's
+ * own default is a year.
+ */
 export class Schedules {
   constructor(private readonly lifeboat: Lifeboat) {}
 
@@ -29,7 +32,10 @@ export class Schedules {
           action: options.action,
           policies: { ...now.policies, ...options.policies },
         }));
-        lines.push({ id: options.scheduleId, says: `as the plan says: ${options.spec.cronExpressions?.join(', ') ?? ''}` });
+        lines.push({
+          id: options.scheduleId,
+          says: `as the plan says: ${options.spec.cronExpressions?.join(', ') ?? ''}`,
+        });
       } catch (error) {
         if (!(error instanceof ScheduleNotFoundError)) throw error;
         await this.lifeboat.temporal.schedule.create(options);
@@ -81,7 +87,8 @@ export class Schedules {
   private async mine(): Promise<string[]> {
     const ids: string[] = [];
     const prefix = scheduleId(this.lifeboat.system, '');
-    for await (const { scheduleId: id } of this.lifeboat.temporal.schedule.list()) if (id.startsWith(prefix)) ids.push(id);
+    for await (const { scheduleId: id } of this.lifeboat.temporal.schedule.list())
+      if (id.startsWith(prefix)) ids.push(id);
     return ids.sort();
   }
 
@@ -138,7 +145,15 @@ export class Schedules {
 function scheduledWork(plan: Plan): { id: string; cron: string; work: ScheduledWork }[] {
   const { system } = plan;
   const backup = (component: string, type: BackupType, cron: string | undefined) =>
-    cron ? [{ id: `backup/${component}/${type}`, cron, work: { workflow: 'backup', input: { system, component, type } } as const }] : [];
+    cron
+      ? [
+          {
+            id: `backup/${component}/${type}`,
+            cron,
+            work: { workflow: 'backup', input: { system, component, type } } as const,
+          },
+        ]
+      : [];
   const databases = Object.entries(plan.databases).flatMap(([component, { backups }]) => {
     const { physical, logical, verification, restoreTest } = backups;
     const test = (workflow: 'backupVerification' | 'restoreTest', name: string, cron: string | undefined) =>
@@ -151,7 +166,9 @@ function scheduledWork(plan: Plan): { id: string; cron: string; work: ScheduledW
     ];
   });
   const others = (['files', 'redis', 'code'] as const).flatMap((kind) =>
-    Object.entries<{ schedule?: string | undefined }>(plan[kind]).flatMap(([component, { schedule }]) => backup(component, kind, schedule)),
+    Object.entries<{ schedule?: string | undefined }>(plan[kind]).flatMap(([component, { schedule }]) =>
+      backup(component, kind, schedule),
+    ),
   );
   return [...databases, ...others];
 }

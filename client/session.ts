@@ -15,7 +15,8 @@ export interface Globals {
 
 export function globals(command: Command): Globals {
   const { plan, json, as } = command.optsWithGlobals<{ plan: string; json?: boolean; as?: string }>();
-  const prefix = plan === 'lifeboat.yaml' || plan === process.env['LIFEBOAT_PLAN'] ? 'lifeboat' : `lifeboat --plan ${plan}`;
+  const prefix =
+    plan === 'lifeboat.yaml' || plan === process.env['LIFEBOAT_PLAN'] ? 'lifeboat' : `lifeboat --plan ${plan}`;
   return { plan, json: json === true, by: whoami(as), prefix };
 }
 
@@ -25,7 +26,10 @@ export async function readPlan(command: Command): Promise<LoadedPlan> {
 }
 
 /** Reads the plan, connects to Temporal, runs `work`, and closes. Loads the Temporal client only here. */
-export async function withLifeboat(command: Command, work: (lifeboat: Lifeboat, options: Globals) => Promise<void>): Promise<void> {
+export async function withLifeboat(
+  command: Command,
+  work: (lifeboat: Lifeboat, options: Globals) => Promise<void>,
+): Promise<void> {
   const plan = await readPlan(command);
   const { Lifeboat } = await import('./lifeboat.js');
   const lifeboat = await Lifeboat.connect(plan);
@@ -37,10 +41,13 @@ export async function withLifeboat(command: Command, work: (lifeboat: Lifeboat, 
 }
 
 /**
- * The same for work on backups, which needs no plan file: without one, DATABASE_URL and its like say what is backed up, and Temporal runs on this
- * machine for as long as the command does.
+ * The same for work on backups, which needs no plan file: without one, DATABASE_URL and its like say what is backed up,
+ * and Temporal runs on this machine for as long as the command does.
  */
-export async function withBackups(command: Command, work: (lifeboat: Lifeboat, options: Globals) => Promise<void>): Promise<void> {
+export async function withBackups(
+  command: Command,
+  work: (lifeboat: Lifeboat, options: Globals) => Promise<void>,
+): Promise<void> {
   const { plan } = globals(command);
   if (!process.env['DATABASE_URL'] && plan === 'lifeboat.yaml' && !existsSync(plan)) {
     throw new Expected(
@@ -67,9 +74,15 @@ export function theDatabase({ plan }: LoadedPlan, named: string | undefined): st
   const names = Object.keys(plan.databases);
   if (named === undefined) {
     if (names.length === 1) return names[0]!;
-    throw new Expected(`Which database? The plan has ${names.join(', ')}.`, `Say which: --database ${names[0] ?? 'NAME'}`);
+    throw new Expected(
+      `Which database? The plan has ${names.join(', ')}.`,
+      `Say which: --database ${names[0] ?? 'NAME'}`,
+    );
   }
   if (!names.includes(named))
-    throw new Expected(`The plan has no database "${named}".`, `It has ${names.join(', ')}: --database ${names[0] ?? 'NAME'}`);
+    throw new Expected(
+      `The plan has no database "${named}".`,
+      `It has ${names.join(', ')}: --database ${names[0] ?? 'NAME'}`,
+    );
   return named;
 }

@@ -11,7 +11,10 @@ import { steps } from './view/steps.js';
 export type { ViewInput } from './view/context.js';
 export { renderEvents } from './view/events.js';
 
-/** What on-call looks at in `lifeboat watch`: one string for each line, none wider than the terminal but for commands and paths, which must be copied whole. */
+/**
+ * What on-call looks at in `lifeboat watch`: one string for each line, none wider than the terminal but for commands
+ * and paths, which must be copied whole.
+ */
 export function renderView(input: ViewInput): string[] {
   const context = contextOf(input);
   const { state } = context;
@@ -36,7 +39,10 @@ const asked = (context: Context): string[] =>
 
 function warnings({ state, paint, glyphs, block }: Context): string[] {
   if (state.warnings.length === 0) return [];
-  return ['', ...state.warnings.flatMap((line) => block(oneLine(line), '   ', ` ${glyphs.warning} `).map(paint.yellow))];
+  return [
+    '',
+    ...state.warnings.flatMap((line) => block(oneLine(line), '   ', ` ${glyphs.warning} `).map(paint.yellow)),
+  ];
 }
 
 /** The latest ones; all of them stand in the report. */
@@ -46,7 +52,9 @@ function notes({ state, paint, block }: Context): string[] {
     '',
     ...state.notes
       .slice(-3)
-      .flatMap((note) => block(`${formatClock(note.at)} ${oneLine(note.by)}: ${oneLine(note.text)}`, '      ', ' Note ').map(paint.dim)),
+      .flatMap((note) =>
+        block(`${formatClock(note.at)} ${oneLine(note.by)}: ${oneLine(note.text)}`, '      ', ' Note ').map(paint.dim),
+      ),
   ];
 }
 

@@ -35,7 +35,9 @@ type Pending = NonNullable<
   Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['describe']>>['raw']['pendingActivities']
 >[number];
 
-/** Seconds after which a worker that does not take up its work is worth a word: one that runs does it in milliseconds. */
+/**
+ * Seconds after which a worker that does not take up its work is worth a word: one that runs does it in milliseconds.
+ */
 const worthAWord = 3;
 
 /** Somebody holds it by Temporal's own CLI or UI. Its clock runs on meanwhile, and nobody is asked. */
@@ -50,7 +52,9 @@ function pausedBy({ paused, pauseInfo, activityType, activityId }: Pending, work
   };
 }
 
-/** Work that nobody does at the moment: a worker that does not take it up, or an attempt that failed and is made again. */
+/**
+ * Work that nobody does at the moment: a worker that does not take it up, or an attempt that failed and is made again.
+ */
 function waitingFor(
   { state, attempt, activityType, scheduledTime, lastFailure, activityOptions }: Pending,
   now: number,
@@ -60,11 +64,15 @@ function waitingFor(
   const queue = activityOptions?.taskQueue?.name ?? '';
   const who = queue.includes('/host/') ? `the agent of ${queue.slice(queue.lastIndexOf('/') + 1)}` : 'a worker';
   const since = scheduledTime ? (now - tsToMs(scheduledTime)) / 1000 : 0;
-  const failed = (attempt ?? 1) > 1 && lastFailure?.message ? `attempt ${Number(attempt) - 1} failed: ${lastFailure.message}` : '';
+  const failed =
+    (attempt ?? 1) > 1 && lastFailure?.message ? `attempt ${Number(attempt) - 1} failed: ${lastFailure.message}` : '';
   // In the future: the pause between two attempts.
   if (since < 0) return { what: `${name} is tried again in ${Math.ceil(-since)} s; ${failed}`, waits: true };
   if (since < worthAWord) return undefined;
-  return { what: `${who} has not taken up ${name} for ${Math.floor(since)} s${failed ? `; ${failed}` : ''}`, waits: true };
+  return {
+    what: `${who} has not taken up ${name} for ${Math.floor(since)} s${failed ? `; ${failed}` : ''}`,
+    waits: true,
+  };
 }
 
 /** PENDING_ACTIVITY_STATE_SCHEDULED: no worker has it. */

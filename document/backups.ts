@@ -2,7 +2,10 @@ import { code, plain, table } from '../plan/markdown.js';
 import type { Keep, Plan } from '../plan/schema.js';
 import { describeCron, keepWords, planDuration, sentenceList } from '../plan/words.js';
 
-/** The part of the printed document that says what is backed up, how, when, how long it is kept, and how it is tried. Gives lines of Markdown. Pure. */
+/**
+ * The part of the printed document that says what is backed up, how, when, how long it is kept, and how it is tried.
+ * Gives lines of Markdown. Pure.
+ */
 export function backups(plan: Plan): string[] {
   return ['### Backups', '', ...physical(plan), ...others(plan), ...tried(plan)];
 }
@@ -13,7 +16,9 @@ function physical(plan: Plan): string[] {
     if (!of) return [];
     const kept = [
       `${of.keep.full} full backups, and what is based on them`,
-      ...(of.keep.daily || of.keep.monthly ? [`of full ones also ${keepWords({ daily: of.keep.daily, monthly: of.keep.monthly })}`] : []),
+      ...(of.keep.daily || of.keep.monthly
+        ? [`of full ones also ${keepWords({ daily: of.keep.daily, monthly: of.keep.monthly })}`]
+        : []),
       ...(of.keep.incremental ? [`differential and incremental ones for ${planDuration(of.keep.incremental)}`] : []),
     ];
     return [
@@ -33,7 +38,10 @@ function physical(plan: Plan): string[] {
     : [
         'Of whole database servers, so that any moment can be restored:',
         '',
-        ...table(['Database', 'Full', 'Differential', 'Incremental', 'Kept', 'Locations, in the order of preference', 'With'], rows),
+        ...table(
+          ['Database', 'Full', 'Differential', 'Incremental', 'Kept', 'Locations, in the order of preference', 'With'],
+          rows,
+        ),
         'Between backups, PostgreSQL archives its WAL to the same locations all the time, so that any moment in between can be restored. `lifeboat backup list` shows what is there.',
         '',
       ];
@@ -98,7 +106,11 @@ function others(plan: Plan): string[] {
   ];
   return rows.length === 0
     ? []
-    : ['Of single things, as they are at one moment:', '', ...table(['What', 'Host', 'When', 'Kept', 'Locations', 'How'], rows)];
+    : [
+        'Of single things, as they are at one moment:',
+        '',
+        ...table(['What', 'Host', 'When', 'Kept', 'Locations', 'How'], rows),
+      ];
 }
 
 /** A backup that was never restored is a hope. */
@@ -141,7 +153,10 @@ function tried(plan: Plan): string[] {
     '',
     ...table(['Database', 'What', 'On', 'When'], rows),
     ...(without.length > 0
-      ? [`**No restore of ${plain(sentenceList(without))} is tried by the clock.** Add \`verification\` to its backups.`, '']
+      ? [
+          `**No restore of ${plain(sentenceList(without))} is tried by the clock.** Add \`verification\` to its backups.`,
+          '',
+        ]
       : []),
   ];
 }

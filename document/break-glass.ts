@@ -4,7 +4,10 @@ import type { Plan } from '../plan/schema.js';
 import { allSecretReferences } from '../plan/secrets.js';
 import { sentenceList } from '../plan/words.js';
 
-/** The last page of the printed document: what to do when the control plane is gone, and when no Lifeboat can be had at all. Gives lines of Markdown. Pure. */
+/**
+ * The last page of the printed document: what to do when the control plane is gone, and when no Lifeboat can be had at
+ * all. Gives lines of Markdown. Pure.
+ */
 export function breakGlass(plan: Plan, path: string): string[] {
   const variables = [...new Set(allSecretReferences(plan).map(({ reference }) => reference))];
   return [

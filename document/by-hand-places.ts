@@ -1,24 +1,31 @@
 import type { LocationPlan } from '../plan/schema.js';
 
-/** How each tool is told where a location is, for a person who has no Lifeboat. A secret is named by what the plan calls it. Pure. */
+/**
+ * How each tool is told where a location is, for a person who has no Lifeboat. A secret is named by what the plan calls
+ * it. Pure.
+ */
 
 /** Stands in a command where a person puts the secret. */
 const secret = (reference: string | undefined): string => `(what ${reference ?? 'the plan'} stands for)`;
 /** The same for a tool that wants a file. */
 const inFile = (reference: string): string => `(a file of mode 600 with what ${reference} stands for)`;
 /** A word of a command, quoted where the shell would take it apart. */
-export const shell = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`);
+export const shell = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`;
 const below = (prefix: string | undefined, rest = ''): string => [prefix, rest].filter(Boolean).join('/');
 const hostOf = (url: string): string => new URL(url).hostname;
 const portOf = (url: string): string | undefined => new URL(url).port || undefined;
 
 /** The lines of pgbackrest.conf that make a location its repository 1. Source: pgbackrest.org/configuration.html */
 export function pgbackrestLines({ directory, s3, azure, gcs, sftp, encryption }: LocationPlan): string[] {
-  const option = (name: string, value: string | number | undefined): string[] => (value === undefined ? [] : [`repo1-${name}=${value}`]);
+  const option = (name: string, value: string | number | undefined): string[] =>
+    value === undefined ? [] : [`repo1-${name}=${value}`];
   const { endpoint, caFile } = s3 ?? azure ?? gcs ?? {};
   const storage = endpoint === undefined ? [] : option('storage-port', portOf(endpoint));
   const ca = option('storage-ca-file', caFile);
-  const cipher = encryption ? [...option('cipher-type', 'aes-256-cbc'), ...option('cipher-pass', secret(encryption))] : [];
+  const cipher = encryption
+    ? [...option('cipher-type', 'aes-256-cbc'), ...option('cipher-pass', secret(encryption))]
+    : [];
   if (s3)
     return [
       ...option('type', 's3'),
@@ -95,7 +102,9 @@ export function walgLines({ directory, s3, gcs, encryption }: LocationPlan, stan
     ...(directory ? [`export WALG_FILE_PREFIX=${shell(`${directory}/${folder}`)}`] : []),
     // The key is the SHA-256 of the passphrase; WAL-G must be one that was built with libsodium.
     ...(encryption
-      ? [`export WALG_LIBSODIUM_KEY="$(printf %s "${secret(encryption)}" | sha256sum | cut -d' ' -f1)" WALG_LIBSODIUM_KEY_TRANSFORM=hex`]
+      ? [
+          `export WALG_LIBSODIUM_KEY="$(printf %s "${secret(encryption)}" | sha256sum | cut -d' ' -f1)" WALG_LIBSODIUM_KEY_TRANSFORM=hex`,
+        ]
       : []),
   ];
 }
@@ -106,7 +115,9 @@ export function resticLines({ directory, s3, azure, gcs, sftp, encryption }: Loc
   return [
     ...(s3
       ? [
-          repository(`s3:${s3.endpoint ?? `https://s3.${s3.region}.amazonaws.com`}/${s3.bucket}/${below(s3.prefix, 'restic')}`),
+          repository(
+            `s3:${s3.endpoint ?? `https://s3.${s3.region}.amazonaws.com`}/${s3.bucket}/${below(s3.prefix, 'restic')}`,
+          ),
           ...awsLines(s3),
         ]
       : []),
@@ -130,7 +141,10 @@ export function resticLines({ directory, s3, azure, gcs, sftp, encryption }: Loc
   ];
 }
 
-/** Commands that list what is below a prefix of a location, and fetch one folder of it (`ID`) into the current directory. */
+/**
+ * Commands that list what is below a prefix of a location, and fetch one folder of it (`ID`) into the current
+ * directory.
+ */
 export function fetchLines({ directory, s3, azure, gcs, sftp }: LocationPlan, prefix: string): string[] {
   if (s3) {
     const endpoint = s3.endpoint ? ` --endpoint-url ${s3.endpoint}` : '';
@@ -169,7 +183,9 @@ const awsLines = (s3: NonNullable<LocationPlan['s3']>, endpoint?: string): strin
     : ['# the credentials of this machine must reach the bucket']),
   `export AWS_DEFAULT_REGION=${s3.region}${endpoint && s3.endpoint ? ` ${endpoint}=${s3.endpoint}` : ''}`,
   ...(s3.caFile
-    ? [`export AWS_CA_BUNDLE=${s3.caFile} SSL_CERT_FILE=${s3.caFile}   # aws reads the first, restic and wal-g the second`]
+    ? [
+        `export AWS_CA_BUNDLE=${s3.caFile} SSL_CERT_FILE=${s3.caFile}   # aws reads the first, restic and wal-g the second`,
+      ]
     : []),
 ];
 

@@ -5,18 +5,25 @@ import { block, code, plain } from '../plan/markdown.js';
 import type { DatabasePlan, Plan } from '../plan/schema.js';
 import { sentenceList } from '../plan/words.js';
 
-/** How everything that the plan backs up is restored by its own tool, when no Lifeboat can be had. Gives lines of Markdown. Pure. */
+/**
+ * How everything that the plan backs up is restored by its own tool, when no Lifeboat can be had. Gives lines of
+ * Markdown. Pure.
+ */
 
 /** A whole database from physical backups. */
 export function physicalByHand(plan: Plan, database: string, physical: PhysicalPlan): string[] {
   const { postgres } = plan.databases[database]!;
   const copy = `${onHost(postgres.dataDirectory ?? '', postgres.primary)}.restored-by-hand`;
-  const stop = servicesOf(plan, database).map((service) => `${service} on ${sentenceList(plan.services[service]!.hosts)}`);
+  const stop = servicesOf(plan, database).map(
+    (service) => `${service} on ${sentenceList(plan.services[service]!.hosts)}`,
+  );
   return [
     `#### Database ${plain(database)}`,
     '',
     `1. Stop ${plain(sentenceList(stop, 'everything that writes to it'))}, then the server on ${plain(postgres.primary)}.`,
-    ...(physical.engine === 'wal-g' ? byWalG(plan, database, physical, copy) : byPgbackrest(plan, database, physical, copy)),
+    ...(physical.engine === 'wal-g'
+      ? byWalG(plan, database, physical, copy)
+      : byPgbackrest(plan, database, physical, copy)),
     '4. Only when the figures are right: stop both servers, rename the old data directory aside, rename the copy into its place, start the server, then the services. Take a new full backup.',
     '',
   ];
@@ -56,7 +63,9 @@ function byWalG(plan: Plan, database: string, { locations }: PhysicalPlan, copy:
   return [
     '2. As the user that owns the data, tell wal-g where the backups are:',
     '',
-    ...locations.flatMap((name) => block(`# ${name}`, ...walgLines(plan.locations[name]!, `${plan.system}-${database}`))),
+    ...locations.flatMap((name) =>
+      block(`# ${name}`, ...walgLines(plan.locations[name]!, `${plan.system}-${database}`)),
+    ),
     "3. In the same shell (for a moment in the past, append `recovery_target_time = 'YYYY-MM-DD HH:MM:SS+00'` and `recovery_target_action = 'promote'` to postgresql.auto.conf before the start):",
     '',
     ...block(
@@ -110,7 +119,8 @@ export function dumpByHand(plan: Plan, database: string): string[] {
     '',
     ...locations.flatMap((location) => {
       const at = plan.locations[location]!;
-      const read = (file: string): string => unpacked(`ID/${file}`, { compressed: compression, encrypted: at.encryption !== undefined });
+      const read = (file: string): string =>
+        unpacked(`ID/${file}`, { compressed: compression, encrypted: at.encryption !== undefined });
       return [
         `From ${plain(location)}${passphrase(at.encryption)}:`,
         '',
@@ -182,7 +192,8 @@ function fromRestic(plan: Plan, kind: BackupKind, name: string, locations: strin
 }
 
 /** Where the backups of a component are, below their location. */
-const prefixOf = (plan: Plan, kind: BackupKind, component: string): string => `lifeboat/${plan.system}/${kind}/${component}/`;
+const prefixOf = (plan: Plan, kind: BackupKind, component: string): string =>
+  `lifeboat/${plan.system}/${kind}/${component}/`;
 
 const passphrase = (encryption: string | undefined): string =>
   encryption ? ` (age asks for the passphrase: what ${code(encryption)} stands for)` : '';

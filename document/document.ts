@@ -12,8 +12,8 @@ import { allSecretReferences } from '../plan/secrets.js';
 import { describeCron, planDuration, sentenceList } from '../plan/words.js';
 
 /**
- * The plan as the disaster-recovery document that people read and print. Gives Markdown. `now`: the moment that it is dated with;
- * `path`: the plan file as its readers know it. Holds references to secrets, and no secret. Pure.
+ * The plan as the disaster-recovery document that people read and print. Gives Markdown. `now`: the moment that it is
+ * dated with; `path`: the plan file as its readers know it. Holds references to secrets, and no secret. Pure.
  */
 export function renderDocument(plan: Plan, { now, path = 'lifeboat.yaml' }: { now: Date; path?: string }): string {
   const lines = [
@@ -72,7 +72,11 @@ function firstPage(plan: Plan): string[] {
 }
 
 function objectives(plan: Plan): string[] {
-  const row = (what: string, { rto, rpo }: Plan['objectives']): string[] => [what, planDuration(rto), planDuration(rpo)];
+  const row = (what: string, { rto, rpo }: Plan['objectives']): string[] => [
+    what,
+    planDuration(rto),
+    planDuration(rpo),
+  ];
   return [
     '## Objectives',
     '',
@@ -83,7 +87,10 @@ function objectives(plan: Plan): string[] {
       [
         row('the system', plan.objectives),
         ...Object.entries(plan.databases).map(([name, database]) =>
-          row(`database ${plain(name)}${database.objectives ? '' : ' (as the system)'}`, database.objectives ?? plan.objectives),
+          row(
+            `database ${plain(name)}${database.objectives ? '' : ' (as the system)'}`,
+            database.objectives ?? plan.objectives,
+          ),
         ),
         ...Object.entries(plan.services).map(([name, { objectives: own, database }]) => [
           `service ${plain(name)}${own ? '' : database === undefined ? ' (as the system)' : ' (as its database)'}`,
@@ -91,8 +98,9 @@ function objectives(plan: Plan): string[] {
           'holds no data of its own',
         ]),
         ...(['files', 'redis'] as const).flatMap((kind) =>
-          Object.entries<{ objectives?: Plan['objectives'] | undefined }>(plan[kind]).map(([name, { objectives: own }]) =>
-            row(`${kind} ${plain(name)}${own ? '' : ' (as the system)'}`, own ?? plan.objectives),
+          Object.entries<{ objectives?: Plan['objectives'] | undefined }>(plan[kind]).map(
+            ([name, { objectives: own }]) =>
+              row(`${kind} ${plain(name)}${own ? '' : ' (as the system)'}`, own ?? plan.objectives),
           ),
         ),
       ],
@@ -107,7 +115,12 @@ function people(plan: Plan): string[] {
     return [...lines, 'Nobody is named in this plan. Add `people` to it: at 3 a.m. nobody remembers a number.', ''];
   }
   if (onCall.length > 0) {
-    lines.push('On call, in this order:', '', ...onCall.map((person, at) => `${at + 1}. ${contactLine(plan, person)}`), '');
+    lines.push(
+      'On call, in this order:',
+      '',
+      ...onCall.map((person, at) => `${at + 1}. ${contactLine(plan, person)}`),
+      '',
+    );
     lines.push(
       escalateAfter === undefined
         ? 'The plan names no time after which the next one is called: call when the one before does not answer.'
@@ -152,7 +165,10 @@ function notified(plan: Plan): string[] {
           '',
           ...table(['Channel', 'Who', 'Of what'], rows),
         ]
-      : ['**Nobody.** The plan names no channel: a backup that fails is seen only by who looks. Add `notifications` to it.', '']),
+      : [
+          '**Nobody.** The plan names no channel: a backup that fails is seen only by who looks. Add `notifications` to it.',
+          '',
+        ]),
   ];
 }
 
@@ -190,7 +206,9 @@ function drills(plan: Plan): string[] {
       : only === undefined
         ? ['No scenario can be drilled without physical backups; test restores of the dumps take their place.', '']
         : ['**No drill is scheduled.** A plan that was never tried is a hope: add `drills` to it.', '']),
-    ...(only === undefined ? [] : ['One now:', '', ...block(`lifeboat drill start ${scenarioNames[0]} --database ${only}`)]),
+    ...(only === undefined
+      ? []
+      : ['One now:', '', ...block(`lifeboat drill start ${scenarioNames[0]} --database ${only}`)]),
   ];
 }
 

@@ -4,7 +4,10 @@ import { code, plain, table } from '../plan/markdown.js';
 import type { LocationPlan, Plan } from '../plan/schema.js';
 import { controlCommand, planDuration, sentenceList } from '../plan/words.js';
 
-/** The chapter of the printed document that says what is protected: databases, backups of every kind, locations, hosts, services, verification. Gives lines of Markdown. Pure. */
+/**
+ * The chapter of the printed document that says what is protected: databases, backups of every kind, locations, hosts,
+ * services, verification. Gives lines of Markdown. Pure.
+ */
 export function protectedThings(plan: Plan): string[] {
   const databases = Object.entries(plan.databases);
   return [
@@ -61,7 +64,8 @@ export function protectedThings(plan: Plan): string[] {
         plain(name),
         sentenceList(
           Object.entries(verify.rows).map(
-            ([table_, { maxDrop }]) => `${code(table_)} (${maxDrop ? `at most ${formatPercent(maxDrop)}` : 'not one'} fewer)`,
+            ([table_, { maxDrop }]) =>
+              `${code(table_)} (${maxDrop ? `at most ${formatPercent(maxDrop)}` : 'not one'} fewer)`,
           ),
           'none named',
         ),

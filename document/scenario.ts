@@ -6,7 +6,10 @@ import { scenarios } from '../scenarios/all.js';
 import type { Scenario } from '../scenarios/scenario.js';
 import type { ScenarioName } from '../vocabulary/scenario.js';
 
-/** One scenario as a chapter of the printed document: its symptoms, what to type, and its steps with the names of this plan. Gives lines of Markdown. Pure. */
+/**
+ * One scenario as a chapter of the printed document: its symptoms, what to type, and its steps with the names of this
+ * plan. Gives lines of Markdown. Pure.
+ */
 export function scenarioChapter(plan: Plan, scenario: ScenarioName): string[] {
   const { title, symptoms, steps } = scenarios[scenario];
   const databases = recoverable(plan);
@@ -18,7 +21,9 @@ export function scenarioChapter(plan: Plan, scenario: ScenarioName): string[] {
     ...symptoms.map((symptom) => `- ${plain(symptom)}`),
     '',
     ...databases.flatMap((database) => inThisPlan(plan, database, scenario)),
-    ...Object.keys(plan.databases).flatMap((database) => (databases.includes(database) ? [] : fromDumpsAlone(database, scenario))),
+    ...Object.keys(plan.databases).flatMap((database) =>
+      databases.includes(database) ? [] : fromDumpsAlone(database, scenario),
+    ),
     ...(databases.length === 0 ? [] : theSteps(plan, databases, steps)),
   ];
 }
@@ -31,7 +36,9 @@ function theSteps(plan: Plan, databases: string[], steps: Scenario['steps']): st
       `${at + 1}. **${plain(name)}.** ${when ? `*When ${plain(when)}.* ` : ''}${plain(does)}`,
       ...databases.flatMap((database) => {
         const says = here?.(plan, database);
-        return says ? [`${' '.repeat(`${at + 1}. `.length)}- Here${databases.length > 1 ? `, ${plain(database)}` : ''}: ${says}`] : [];
+        return says
+          ? [`${' '.repeat(`${at + 1}. `.length)}- Here${databases.length > 1 ? `, ${plain(database)}` : ''}: ${says}`]
+          : [];
       }),
     ]),
     '',

@@ -5,11 +5,15 @@ import { measureStartUp } from './bench/start-up.js';
 import { type Part, table } from './bench/table.js';
 
 /**
- * `npm run bench [-- --json] [-- --only PART]`: it measures and judges, and never fails for a figure. Figures and what they mean:
- * docs/benchmarks.md.
+ * `npm run bench [-- --json] [-- --only PART]`: it measures and judges, and never fails for a figure. Figures and what
+ * they mean: docs/benchmarks.md.
  */
 
-const parts: Record<string, () => Promise<Part>> = { startup: measureStartUp, restore: measureRestore, backups: measureBackups };
+const parts: Record<string, () => Promise<Part>> = {
+  startup: measureStartUp,
+  restore: measureRestore,
+  backups: measureBackups,
+};
 
 const at = process.argv.indexOf('--only');
 const only = at < 0 ? undefined : process.argv[at + 1];
@@ -31,7 +35,9 @@ const machine = {
 };
 const rows = found.flatMap((part) => part.rows);
 if (process.argv.includes('--json')) {
-  process.stdout.write(`${JSON.stringify({ machine, rows, ...Object.assign({}, ...found.map(({ figures }) => figures)) }, null, 2)}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ machine, rows, ...Object.assign({}, ...found.map(({ figures }) => figures)) }, null, 2)}\n`,
+  );
 } else {
   const { cores, memoryGB, node } = machine;
   process.stdout.write(

@@ -8,7 +8,13 @@ export interface CliResult {
 }
 
 /** Runs a program to its end. Whatever its exit code: that is for the caller to judge. */
-export function capture(program: string, args: string[], cwd: string, env: Record<string, string>, input?: string): Promise<CliResult> {
+export function capture(
+  program: string,
+  args: string[],
+  cwd: string,
+  env: Record<string, string>,
+  input?: string,
+): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd,

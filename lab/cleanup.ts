@@ -16,7 +16,10 @@ import { join } from 'node:path';
 import { dropDebianClusters } from './debian.js';
 import { isAlive, processesOf, signal, startOf } from './processes.js';
 
-/** A lab leaves nothing behind, however the process that made it ends: in order, by a signal, or killed (then the next lab sweeps). */
+/**
+ * A lab leaves nothing behind, however the process that made it ends: in order, by a signal, or killed (then the next
+ * lab sweeps).
+ */
 
 const prefix = 'lifeboat-lab-';
 const ownerFile = 'owner.pid';
@@ -38,13 +41,21 @@ export function makeLabDirectory(): string {
   return directory;
 }
 
-/** Ends everything of the lab, at once, and removes its directory. Synchronous, so that it can run while the process exits. */
+/**
+ * Ends everything of the lab, at once, and removes its directory. Synchronous, so that it can run while the process
+ * exits.
+ */
 export function destroyLab(directory: string, keep = false): void {
   endProcesses(directory);
   removeSharedMemory(directory);
   dropDebianClusters(directory);
   // A kept one has no owner any more, so no sweep takes it.
-  rmSync(keep ? join(directory, ownerFile) : directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  rmSync(keep ? join(directory, ownerFile) : directory, {
+    recursive: true,
+    force: true,
+    maxRetries: 5,
+    retryDelay: 50,
+  });
   open.delete(directory);
   if (open.size === 0) unlisten();
 }
@@ -71,7 +82,9 @@ function endProcesses(directory: string): void {
   let left = processesOf(directory);
   for (let round = 0; left.length > 0; round += 1) {
     if (round > 200)
-      throw new Error(`these processes of ${directory} do not end:\n${left.map((one) => `${one.pid} ${one.command}`).join('\n')}`);
+      throw new Error(
+        `these processes of ${directory} do not end:\n${left.map((one) => `${one.pid} ${one.command}`).join('\n')}`,
+      );
     const postmasters = pidFiles(directory).map((file) => Number(readFileSync(file, 'utf8').split('\n')[0]));
     for (const { pid } of left) {
       // A server of PostgreSQL that is asked first gives its shared memory back, and takes its own children along.

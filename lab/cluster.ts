@@ -31,7 +31,10 @@ export interface ClusterOptions {
 
 type Row = Record<string, unknown>;
 
-/** One PostgreSQL server of the lab. It keeps working when Lifeboat restarted the server, or put another data directory in its place. */
+/**
+ * One PostgreSQL server of the lab. It keeps working when Lifeboat restarted the server, or put another data directory
+ * in its place.
+ */
 export interface Cluster {
   host: string;
   database: string;
@@ -58,7 +61,10 @@ export interface Cluster {
   appConnection(): pg.ClientConfig;
 }
 
-/** A new primary with data checksums, an empty database, and the roles `app` and `replicator`. Archiving is on, to nowhere: Lifeboat points it at its locations. */
+/**
+ * A new primary with data checksums, an empty database, and the roles `app` and `replicator`. Archiving is on, to
+ * nowhere: Lifeboat points it at its locations.
+ */
 export async function createPrimary(options: ClusterOptions): Promise<Cluster> {
   const cluster = await describe(options);
   const passwordFile = join(cluster.directory, 'initdb.password');
@@ -89,14 +95,19 @@ export async function createPrimary(options: ClusterOptions): Promise<Cluster> {
   writeFileSync(join(cluster.dataDirectory, 'pg_hba.conf'), accessRules);
   await cluster.start();
   await cluster.sql(`CREATE ROLE app LOGIN PASSWORD '${cluster.passwords.app}'`, [], 'postgres');
-  await cluster.sql(`CREATE ROLE replicator LOGIN REPLICATION PASSWORD '${cluster.passwords.replicator}'`, [], 'postgres');
+  await cluster.sql(
+    `CREATE ROLE replicator LOGIN REPLICATION PASSWORD '${cluster.passwords.replicator}'`,
+    [],
+    'postgres',
+  );
   await cluster.sql(`CREATE DATABASE ${cluster.database} OWNER app`, [], 'postgres');
   return cluster;
 }
 
 /**
- * A primary as `pg_createcluster` makes it on a team's server: peer authentication, ssl with Debian's own key, no checksums, everything in
- * Debian's places. Only archiving is turned on. As root alone. It goes with the lab of its directory.
+ * A primary as `pg_createcluster` makes it on a team's server: peer authentication, ssl with Debian's own key, no
+ * checksums, everything in Debian's places. Only archiving is turned on. As root alone. It goes with the lab of its
+ * directory.
  */
 export async function createDebianPrimary(options: ClusterOptions): Promise<Cluster> {
   const port = await freePort();
@@ -164,7 +175,9 @@ export async function caughtUp(primary: Cluster, standby: Cluster, seconds = 30)
   await until(
     `${standby.host} has replayed ${position!.lsn}`,
     async () => {
-      const [reached] = await standby.sql<{ yes: boolean }>('SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS yes', [position!.lsn]);
+      const [reached] = await standby.sql<{ yes: boolean }>('SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS yes', [
+        position!.lsn,
+      ]);
       return reached?.yes;
     },
     seconds,
@@ -216,7 +229,8 @@ async function describe(options: ClusterOptions, debian?: DebianCluster & { port
   const database = options.database ?? 'shop';
   const log = debian ? logOf(debian) : join(directory, 'postgres.log');
   const { passwords } = options;
-  // The child that we started may not be the server that runs now: Lifeboat stops and starts it, so its own pid file is asked.
+  // The child that we started may not be the server that runs now: Lifeboat stops and starts it, so its own pid file is
+  // asked.
   const postmaster = () => readPidFile(dataDirectory);
   const isRunning = (): boolean => postmaster() !== undefined;
   /** Where it listens now: closed by an incident, on a socket of its own. */
@@ -255,9 +269,11 @@ async function describe(options: ClusterOptions, debian?: DebianCluster & { port
     const running = postmaster();
     if (!running) return;
     signal(running.pid, name);
-    await until(`the end of PostgreSQL on ${options.host}`, () => !isAlive(running.pid), 60, 10).catch((error: unknown) => {
-      throw new Error(`PostgreSQL on ${options.host} did not stop:\n${tail(log)}`, { cause: error });
-    });
+    await until(`the end of PostgreSQL on ${options.host}`, () => !isAlive(running.pid), 60, 10).catch(
+      (error: unknown) => {
+        throw new Error(`PostgreSQL on ${options.host} did not stop:\n${tail(log)}`, { cause: error });
+      },
+    );
   };
   const stop = (mode: 'fast' | 'immediate' = 'fast'): Promise<void> => end(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
 
@@ -300,8 +316,12 @@ async function describe(options: ClusterOptions, debian?: DebianCluster & { port
   };
 }
 
-/** The server of a data directory, when it lives: where it listens (an incident moves that), and whether it is ready. */
-export function readPidFile(dataDirectory: string): { pid: number; status: string; socketDirectory?: string } | undefined {
+/**
+ * The server of a data directory, when it lives: where it listens (an incident moves that), and whether it is ready.
+ */
+export function readPidFile(
+  dataDirectory: string,
+): { pid: number; status: string; socketDirectory?: string } | undefined {
   try {
     const lines = readFileSync(join(dataDirectory, 'postmaster.pid'), 'utf8').split('\n');
     const pid = Number(lines[0]);

@@ -2,7 +2,10 @@ import { closeSync, openSync, readSync, readdirSync, rmSync, statSync, truncateS
 import { join } from 'node:path';
 import { randomFrom } from './random.js';
 
-/** Destroys backups in a directory location for real. What is damaged depends on the seed only, and is returned so that a test can say it. */
+/**
+ * Destroys backups in a directory location for real. What is damaged depends on the seed only, and is returned so that
+ * a test can say it.
+ */
 
 /** Changes all bits of one byte. */
 export function flipByte(file: string, offset: number): void {
@@ -31,7 +34,13 @@ export const backupParts = {
 } as const;
 
 /** Damages one matching file of the location; with `count`, so many of them. */
-export function damageBackup(location: string, how: BackupDamage, pattern: RegExp = backupParts.data, seed = 1, count = 1): string[] {
+export function damageBackup(
+  location: string,
+  how: BackupDamage,
+  pattern: RegExp = backupParts.data,
+  seed = 1,
+  count = 1,
+): string[] {
   const random = randomFrom(seed);
   // An empty file has nothing in it that could be flipped.
   const candidates = files(location).filter((file) => pattern.test(file) && statSync(file).size > 0);

@@ -7,9 +7,10 @@ import { randomFrom } from './random.js';
 /**
  * Destroys data of a database for real.
  *
- * A running server answers out of its cache and may write its own good copy of a page over the damaged one, so by default the server
- * is stopped cleanly, its file damaged, and the server started again: from then on everybody who reads the page notices.
- * `running: true` damages the file under the running server, after a checkpoint: it shows only when the page is read from disk again.
+ * A running server answers out of its cache and may write its own good copy of a page over the damaged one, so by
+ * default the server is stopped cleanly, its file damaged, and the server started again: from then on everybody who
+ * reads the page notices. `running: true` damages the file under the running server, after a checkpoint: it shows only
+ * when the page is read from disk again.
  */
 export interface DamageOptions {
   running?: boolean;
@@ -25,20 +26,29 @@ export async function overwritePages(
 ): Promise<void> {
   const random = randomFrom(seed);
   await onFile(cluster, relation, options, (file) => {
-    for (const block of blocks) writePage(file, block, Buffer.from(Array.from({ length: pageSize }, () => Math.floor(random() * 256))));
+    for (const block of blocks)
+      writePage(file, block, Buffer.from(Array.from({ length: pageSize }, () => Math.floor(random() * 256))));
   });
 }
 
-/** Zeroes in pages of a table: rows are gone, and neither checksum nor structure tells, since an empty page is a valid one. */
-export async function zeroPages(cluster: Cluster, relation: string, blocks: number[] = [0], options: DamageOptions = {}): Promise<void> {
+/**
+ * Zeroes in pages of a table: rows are gone, and neither checksum nor structure tells, since an empty page is a valid
+ * one.
+ */
+export async function zeroPages(
+  cluster: Cluster,
+  relation: string,
+  blocks: number[] = [0],
+  options: DamageOptions = {},
+): Promise<void> {
   await onFile(cluster, relation, options, (file) => {
     for (const block of blocks) writePage(file, block, Buffer.alloc(pageSize));
   });
 }
 
 /**
- * Disorder in an index, the table being sound, so that REINDEX repairs it.
- * `order`: entries of a leaf change places under a valid checksum, which only amcheck finds. `garbage`: the checksum fails.
+ * Disorder in an index, the table being sound, so that REINDEX repairs it. `order`: entries of a leaf change places
+ * under a valid checksum, which only amcheck finds. `garbage`: the checksum fails.
  */
 export async function damageIndex(
   cluster: Cluster,
@@ -61,7 +71,10 @@ export async function dropTable(cluster: Cluster, table: string): Promise<void> 
   await cluster.asApp(`DROP TABLE ${table} CASCADE`);
 }
 
-/** The UPDATE without WHERE. Returns when it was committed, as the database's clock tells it: a good target is before that. */
+/**
+ * The UPDATE without WHERE. Returns when it was committed, as the database's clock tells it: a good target is before
+ * that.
+ */
 export async function wrongData(cluster: Cluster): Promise<{ before: Date; rows: number }> {
   const [moment] = await cluster.sql<{ before: Date }>('SELECT clock_timestamp() AS before');
   const [changed] = await cluster.asApp<{ rows: number }>(
@@ -70,9 +83,16 @@ export async function wrongData(cluster: Cluster): Promise<{ before: Date; rows:
   return { before: moment!.before, rows: changed!.rows };
 }
 
-async function onFile(cluster: Cluster, relation: string, options: DamageOptions, damage: (file: number) => void): Promise<void> {
+async function onFile(
+  cluster: Cluster,
+  relation: string,
+  options: DamageOptions,
+  damage: (file: number) => void,
+): Promise<void> {
   await cluster.sql('CHECKPOINT');
-  const [found] = await cluster.sql<{ path: string | null }>('SELECT pg_relation_filepath($1::regclass) AS path', [relation]);
+  const [found] = await cluster.sql<{ path: string | null }>('SELECT pg_relation_filepath($1::regclass) AS path', [
+    relation,
+  ]);
   if (!found?.path) throw new Error(`${relation} has no file`);
   if (!options.running) await cluster.stop();
   const file = openSync(join(cluster.dataDirectory, found.path), 'r+');

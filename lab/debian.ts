@@ -5,7 +5,10 @@ import { dirname, join } from 'node:path';
 import { capture } from './capture.js';
 import { tool } from './tools.js';
 
-/** A cluster as Debian's own programs make it, with its defaults: configuration in /etc, ssl on, started by pg_ctlcluster. */
+/**
+ * A cluster as Debian's own programs make it, with its defaults: configuration in /etc, ssl on, started by
+ * pg_ctlcluster.
+ */
 
 export interface DebianCluster {
   version: string;
@@ -13,13 +16,17 @@ export interface DebianCluster {
   name: string;
 }
 
-/** Where a lab writes down which clusters it made, before it makes them: they lie outside of its directory, and go with it all the same. */
+/**
+ * Where a lab writes down which clusters it made, before it makes them: they lie outside of its directory, and go with
+ * it all the same.
+ */
 const listOf = (lab: string) => join(lab, 'debian.clusters');
 
 const home = ({ version }: DebianCluster) => join('/var/lib/postgresql', version);
 export const dataDirectoryOf = (cluster: DebianCluster): string => join(home(cluster), cluster.name);
 export const configurationOf = ({ version, name }: DebianCluster): string => join('/etc/postgresql', version, name);
-export const logOf = ({ version, name }: DebianCluster): string => `/var/log/postgresql/postgresql-${version}-${name}.log`;
+export const logOf = ({ version, name }: DebianCluster): string =>
+  `/var/log/postgresql/postgresql-${version}-${name}.log`;
 
 /** Makes one; `lab` is the lab that it goes with. */
 export async function createDebianCluster(lab: string, port: number): Promise<DebianCluster> {
@@ -38,7 +45,10 @@ async function program(lab: string, name: string, args: string[]): Promise<void>
   if (code !== 0) throw new Error(`${name} ${args.join(' ')} ended with code ${code}: ${(stderr || stdout).trim()}`);
 }
 
-/** Removes exactly the clusters that this lab made, and what Lifeboat kept beside them. Synchronous: it runs while a process exits. */
+/**
+ * Removes exactly the clusters that this lab made, and what Lifeboat kept beside them. Synchronous: it runs while a
+ * process exits.
+ */
 export function dropDebianClusters(lab: string): void {
   if (!existsSync(listOf(lab))) return;
   for (const line of readFileSync(listOf(lab), 'utf8').split('\n')) {
@@ -54,7 +64,8 @@ export function dropDebianClusters(lab: string): void {
       }
     }
     for (const each of existsSync(home(cluster)) ? readdirSync(home(cluster)) : [])
-      if (each === name || each.startsWith(`${name}.`) || each.startsWith(`.lifeboat-claim-${name}`)) remove(join(home(cluster), each));
+      if (each === name || each.startsWith(`${name}.`) || each.startsWith(`.lifeboat-claim-${name}`))
+        remove(join(home(cluster), each));
     remove(configurationOf(cluster));
     const log = logOf(cluster);
     for (const each of existsSync(dirname(log)) ? readdirSync(dirname(log)) : [])
@@ -70,9 +81,13 @@ function stopPostmasters(cluster: DebianCluster): void {
     const directory = join(home(cluster), each);
     if (!existsSync(join(directory, 'postmaster.pid'))) continue;
     try {
-      execFileSync('su', ['postgres', '-s', '/bin/sh', '-c', `${tool('pg_ctl')} -D ${directory} -m immediate -w stop`], {
-        stdio: 'ignore',
-      });
+      execFileSync(
+        'su',
+        ['postgres', '-s', '/bin/sh', '-c', `${tool('pg_ctl')} -D ${directory} -m immediate -w stop`],
+        {
+          stdio: 'ignore',
+        },
+      );
     } catch {
       // It does not run.
     }

@@ -8,7 +8,9 @@ import type { Telling } from './narrator.js';
 import { tool } from './tools.js';
 import { until } from './wait.js';
 
-/** The demo's disaster: pages of one table overwritten, another table dropped, and how on-call finds the moment before. */
+/**
+ * The demo's disaster: pages of one table overwritten, another table dropped, and how on-call finds the moment before.
+ */
 
 export interface Disaster {
   /** The last moment at which the service was well, in UTC. */
@@ -80,7 +82,9 @@ export async function failingQueries(lab: Lab, tell: Telling): Promise<boolean> 
 
 /** The first, the middle and the last pages: nobody can read the newest order, nor all of them. */
 async function someBlocks(lab: Lab, table: string): Promise<number[]> {
-  const [size] = await lab.primary.sql<{ bytes: number }>('SELECT pg_relation_size($1::regclass)::int AS bytes', [table]);
+  const [size] = await lab.primary.sql<{ bytes: number }>('SELECT pg_relation_size($1::regclass)::int AS bytes', [
+    table,
+  ]);
   const last = size!.bytes / pageSize - 1;
   return [...new Set([0, 1, Math.floor(last / 2), Math.max(0, last - 1), last])];
 }

@@ -5,7 +5,9 @@ import type { Lab } from './lab.js';
 import { cliEntry } from './root.js';
 import { key, type Telling } from './narrator.js';
 
-/** The demo's recovery: the commands that a person on call types, in a terminal with the live view, elsewhere as lines. */
+/**
+ * The demo's recovery: the commands that a person on call types, in a terminal with the live view, elsewhere as lines.
+ */
 
 /** Undefined when it did not recover; why was said. */
 export async function recover(lab: Lab, tell: Telling, target: string): Promise<IncidentState | undefined> {
@@ -34,7 +36,9 @@ export async function recover(lab: Lab, tell: Telling, target: string): Promise<
   } else await runInLines(lab, tell, [...start, '--wait']);
   const state = await stateOf(lab);
   if (state?.phase === 'recovered') return state;
-  tell.bad(`It did not recover: the incident is ${state?.phase ?? 'unknown'}. ${state?.question?.problem?.message ?? state?.ending ?? ''}`);
+  tell.bad(
+    `It did not recover: the incident is ${state?.phase ?? 'unknown'}. ${state?.question?.problem?.message ?? state?.ending ?? ''}`,
+  );
   return undefined;
 }
 
@@ -42,7 +46,9 @@ export async function recover(lab: Lab, tell: Telling, target: string): Promise<
 async function approvalIsAsked(lab: Lab, tell: Telling): Promise<number | undefined> {
   const state = await stateOf(lab);
   if (state?.question?.kind === 'approval') return state.question.id;
-  tell.bad(`It did not get to the approval: ${state?.question?.problem?.message ?? state?.ending ?? 'no incident answers'}`);
+  tell.bad(
+    `It did not get to the approval: ${state?.question?.problem?.message ?? state?.ending ?? 'no incident answers'}`,
+  );
   return undefined;
 }
 
@@ -62,7 +68,11 @@ function runHere(lab: Lab, args: string[]): Promise<number> {
 /** Nobody sits here: prints its lines, and approves when it asks. Any other question ends it: that is for a person. */
 function runInLines(lab: Lab, tell: Telling, args: string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [cliEntry, ...args], { cwd: lab.directory, env: lab.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [cliEntry, ...args], {
+      cwd: lab.directory,
+      env: lab.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let approving = Promise.resolve();
     let approval = false;
     const line = (text: string): void => {

@@ -43,12 +43,19 @@ export async function compare(
   for (const table of ['orders', 'payments', 'customers'] as const) {
     judge(after[table] === before[table], `${table}: ${before[table]} before the disaster, ${after[table]} now`);
   }
-  judge(after.turnover === before.turnover, `SELECT sum(total) FROM orders: ${after.turnover}, and ${before.turnover} before`);
+  judge(
+    after.turnover === before.turnover,
+    `SELECT sum(total) FROM orders: ${after.turnover}, and ${before.turnover} before`,
+  );
   const health = await ask(`${lab.serviceUrl}/health`);
   judge(health.ok, `GET /health: ${health.says}`);
   const order = await ask(`${lab.serviceUrl}/orders`, 'POST');
   judge(order.ok, `POST /orders: ${order.says}`);
-  if (lab.standby) judge(await isStreaming(lab.primary, lab.standby.host), `the standby on ${lab.standby.host} was rebuilt, and streams`);
+  if (lab.standby)
+    judge(
+      await isStreaming(lab.primary, lab.standby.host),
+      `the standby on ${lab.standby.host} was rebuilt, and streams`,
+    );
   if (lab.primary.debian) {
     const [row] = await lab.primary.sql<{ ssl: string }>(`SELECT current_setting('ssl') AS ssl`);
     judge(row!.ssl === 'on', `it runs with Debian's own configuration: ssl is ${row!.ssl}`);
@@ -61,7 +68,9 @@ export async function compare(
   for (const { objective, met, says } of verdicts(state, new Date())) judge(met === true, `${objective} ${says}`);
   judge(
     damaged !== undefined && existsSync(damaged.path),
-    damaged ? `the damaged database is in quarantine, ${formatBytes(damaged.bytes)}, on ${damaged.host}:` : 'no quarantined copy was kept',
+    damaged
+      ? `the damaged database is in quarantine, ${formatBytes(damaged.bytes)}, on ${damaged.host}:`
+      : 'no quarantined copy was kept',
   );
   if (damaged) tell.copy('', damaged.path);
   return results.every(Boolean);

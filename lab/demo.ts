@@ -51,7 +51,8 @@ function readArguments(): { keep: boolean; debian: boolean } | undefined {
     });
     const unknown = positionals.filter((one, at) => one !== 'debian' || at > 0);
     if (unknown.length > 0) throw new Error(`"${unknown[0]}" is not known`);
-    if (positionals.length > 0 && process.getuid?.() !== 0) throw new Error("Debian's clusters are made and started as root");
+    if (positionals.length > 0 && process.getuid?.() !== 0)
+      throw new Error("Debian's clusters are made and started as root");
     if (!values.help) return { keep: values.keep, debian: positionals.length > 0 };
     console.log(usage);
   } catch (error) {
@@ -99,7 +100,9 @@ async function setUp(tell: Telling, debian: boolean): Promise<Lab> {
       `SELECT current_setting('server_version') AS version, pg_size_pretty(pg_database_size(current_database())) AS size`,
     );
     tell.fact(`PostgreSQL ${server!.version}, ${server!.size}: ${words(await countAll(lab))}`);
-    tell.fact(`the web service on app1 answers ${(await ask(`${lab.serviceUrl}/health`)).says} at ${lab.serviceUrl}/health`);
+    tell.fact(
+      `the web service on app1 answers ${(await ask(`${lab.serviceUrl}/health`)).says} at ${lab.serviceUrl}/health`,
+    );
 
     tell.phase('Lifeboat beside it');
     tell.say(
@@ -112,7 +115,8 @@ async function setUp(tell: Telling, debian: boolean): Promise<Lab> {
     await tell.doing(
       'starting Temporal, the control worker and the agents',
       () => lab.startUp(['--ui-port', String(uiPort)], { LIFEBOAT_TEMPORAL_UI: temporalUi }),
-      () => `Temporal, the control worker, and the agents of ${debian ? 'db1' : 'db1, db2'} and app1 are ready for work`,
+      () =>
+        `Temporal, the control worker, and the agents of ${debian ? 'db1' : 'db1, db2'} and app1 are ready for work`,
     );
     tell.copy("Temporal's own UI, for as long as the demo runs:", temporalUi);
     return lab;
@@ -180,7 +184,8 @@ async function mustSucceed(lab: Lab, args: string[]): Promise<string> {
   return stdout.trim();
 }
 
-const words = ({ customers, orders, payments }: Counts): string => `${customers} customers, ${orders} orders, ${payments} payments`;
+const words = ({ customers, orders, payments }: Counts): string =>
+  `${customers} customers, ${orders} orders, ${payments} payments`;
 
 /** Leaves everything running until Ctrl-C. */
 async function hold(lab: Lab, tell: Telling): Promise<void> {

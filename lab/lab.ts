@@ -26,7 +26,10 @@ export interface LabOptions {
   system?: string;
   /** A standby on host db2. */
   standby?: boolean;
-  /** The primary is a cluster that Debian's pg_createcluster makes, and the plan says of it what `lifeboat init` finds. As root alone. */
+  /**
+   * The primary is a cluster that Debian's pg_createcluster makes, and the plan says of it what `lifeboat init` finds.
+   * As root alone.
+   */
   debian?: boolean;
   /** Orders in the shop. */
   rows?: number;
@@ -36,7 +39,10 @@ export interface LabOptions {
   service?: boolean;
   /** How many people it takes: 2 means that who declared may not approve. */
   approvals?: number;
-  /** The address of a server that runs already; `none`: whoever is started (`startUp`) brings one along; absent: one of its own. */
+  /**
+   * The address of a server that runs already; `none`: whoever is started (`startUp`) brings one along; absent: one of
+   * its own.
+   */
   temporal?: string;
   /** The Web UI of its own Temporal server. */
   ui?: boolean;
@@ -85,7 +91,10 @@ export interface Lab {
   stop(): Promise<void>;
 }
 
-/** A whole small system on this machine: a database with a standby, a service, places for backups, Temporal, and the plan that protects it. */
+/**
+ * A whole small system on this machine: a database with a standby, a service, places for backups, Temporal, and the
+ * plan that protects it.
+ */
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const directory = makeLabDirectory();
   if (options.keep) keepDirectory(directory);
@@ -100,7 +109,9 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
 async function assemble(directory: string, options: LabOptions): Promise<Lab> {
   const passwords = { superuser: secret(), app: secret(), replicator: secret() };
   const passphrase = secret();
-  const system = options.system ?? (options.temporal && options.temporal !== 'none' ? `shop-${randomBytes(4).toString('hex')}` : 'shop');
+  const system =
+    options.system ??
+    (options.temporal && options.temporal !== 'none' ? `shop-${randomBytes(4).toString('hex')}` : 'shop');
   const locations = locationNames(options.locations ?? 1, directory);
   makeDirectory(join(directory, 'backups'));
   for (const path of Object.values(locations)) makeDirectory(path);
@@ -110,18 +121,30 @@ async function assemble(directory: string, options: LabOptions): Promise<Lab> {
 
   // The databases run without Lifeboat's secrets in their environment.
   const bare = { ...baseEnvironment(), [labVariable]: directory, TMPDIR: join(directory, 'tmp') };
-  const cluster = (host: string) => ({ host, directory: join(directory, host), passwords, env: bare, fast: options.fast ?? false });
+  const cluster = (host: string) => ({
+    host,
+    directory: join(directory, host),
+    passwords,
+    env: bare,
+    fast: options.fast ?? false,
+  });
   const [temporal, [primary, standby]] = await Promise.all([
-    options.temporal ? undefined : startTemporal({ directory: join(directory, 'temporal'), ui: options.ui ?? false, env: bare }),
+    options.temporal
+      ? undefined
+      : startTemporal({ directory: join(directory, 'temporal'), ui: options.ui ?? false, env: bare }),
     (async () => {
       const first = await (options.debian ? createDebianPrimary : createPrimary)(cluster('db1'));
       await createShop(first, options.rows ?? 1000);
       return [first, options.standby ? await createStandby(first, cluster('db2')) : undefined] as const;
     })(),
   ]);
-  const temporalAddress = temporal?.address ?? (options.temporal === 'none' ? `127.0.0.1:${await freePort()}` : options.temporal!);
+  const temporalAddress =
+    temporal?.address ?? (options.temporal === 'none' ? `127.0.0.1:${await freePort()}` : options.temporal!);
 
-  const service = options.service === false ? undefined : { port: await freePort(), configFile: join(directory, 'app1', 'service.json') };
+  const service =
+    options.service === false
+      ? undefined
+      : { port: await freePort(), configFile: join(directory, 'app1', 'service.json') };
   if (service) writeServiceConfig(service, directory, primary);
 
   const plan = labPlan({
@@ -150,8 +173,12 @@ async function assemble(directory: string, options: LabOptions): Promise<Lab> {
     ...options.env,
   };
 
-  const run = (name: string, args: string[], queues: Queue[], extra: Record<string, string> = {}): Promise<LabProcess> =>
-    startWorker({ name, args, queues, directory, temporalAddress, env: { ...env, ...extra } });
+  const run = (
+    name: string,
+    args: string[],
+    queues: Queue[],
+    extra: Record<string, string> = {},
+  ): Promise<LabProcess> => startWorker({ name, args, queues, directory, temporalAddress, env: { ...env, ...extra } });
 
   const runService = (command: string): Promise<CliResult> => {
     const web = plan.services!['web']!.control as Record<string, string[]>;
@@ -177,7 +204,12 @@ async function assemble(directory: string, options: LabOptions): Promise<Lab> {
     async startAgents(hosts = Object.keys(plan.hosts), extra = {}) {
       const started = await Promise.all(
         hosts.map((host) =>
-          run(`agent-${host}`, ['agent', '--host', host, '--plan', planPath], [[hostQueue(system, host), 'activity']], extra),
+          run(
+            `agent-${host}`,
+            ['agent', '--host', host, '--plan', planPath],
+            [[hostQueue(system, host), 'activity']],
+            extra,
+          ),
         ),
       );
       started.forEach((agent, at) => (lab.agents[hosts[at]!] = agent));
@@ -191,10 +223,14 @@ async function assemble(directory: string, options: LabOptions): Promise<Lab> {
       run(
         'up',
         ['up', '--plan', planPath, ...args],
-        [[controlQueue(system), 'workflow'], ...Object.keys(plan.hosts).map((host): Queue => [hostQueue(system, host), 'activity'])],
+        [
+          [controlQueue(system), 'workflow'],
+          ...Object.keys(plan.hosts).map((host): Queue => [hostQueue(system, host), 'activity']),
+        ],
         extra,
       ),
-    cli: (args, { input, env: extra } = {}) => capture(process.execPath, [cliEntry, ...args], directory, { ...env, ...extra }, input),
+    cli: (args, { input, env: extra } = {}) =>
+      capture(process.execPath, [cliEntry, ...args], directory, { ...env, ...extra }, input),
     // async, so that what it throws is a rejection like any other.
     stop: async () => destroyLab(directory, options.keep),
   };
@@ -222,16 +258,27 @@ function writeServiceConfig(service: { port: number; configFile: string }, direc
     port: service.port,
     pidFile: join(home, 'service.pid'),
     log: join(directory, 'logs', 'service.log'),
-    database: { host: '127.0.0.1', port: primary.port, user: 'app', password: primary.passwords.app, database: primary.database },
+    database: {
+      host: '127.0.0.1',
+      port: primary.port,
+      user: 'app',
+      password: primary.passwords.app,
+      database: primary.database,
+    },
   };
   writeFileSync(service.configFile, JSON.stringify(config), { mode: 0o600 });
 }
 
-/** This process's environment, less what would make the programs of a lab talk with another system, or behave as part of a test. */
+/**
+ * This process's environment, less what would make the programs of a lab talk with another system, or behave as part of
+ * a test.
+ */
 function baseEnvironment(): Record<string, string> {
   const foreign = /^(TEMPORAL_|LIFEBOAT_|PG|VITEST|NODE_OPTIONS$|NODE_ENV$)/;
   return Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !foreign.test(entry[0])),
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined && !foreign.test(entry[0]),
+    ),
   );
 }
 

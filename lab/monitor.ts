@@ -1,6 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Asks the health of the service several times a second, as a team's monitor does, and remembers when it was well for the last time. */
+/**
+ * Asks the health of the service several times a second, as a team's monitor does, and remembers when it was well for
+ * the last time.
+ */
 export interface Monitor {
   /** When the last good answer came. */
   lastGood(): Date | undefined;
@@ -34,11 +37,18 @@ export function startMonitor(serviceUrl: string, everyMs = 250): Monitor {
 }
 
 /** One request, and its answer in words: `200`, or `503: invalid page in block 0 ...`. */
-export async function ask(url: string, method = 'GET'): Promise<{ ok: boolean; says: string; body: Record<string, unknown> }> {
+export async function ask(
+  url: string,
+  method = 'GET',
+): Promise<{ ok: boolean; says: string; body: Record<string, unknown> }> {
   try {
     const response = await fetch(url, { method, signal: AbortSignal.timeout(5000) });
     const body = (await response.json()) as Record<string, unknown>;
-    return { ok: response.ok, says: response.ok ? String(response.status) : `${response.status}: ${String(body['error'])}`, body };
+    return {
+      ok: response.ok,
+      says: response.ok ? String(response.status) : `${response.status}: ${String(body['error'])}`,
+      body,
+    };
   } catch (error) {
     return { ok: false, says: `no answer: ${(error as Error).message}`, body: {} };
   }

@@ -1,7 +1,9 @@
 import picocolors from 'picocolors';
 import { wrap } from '../client/view/columns.js';
 
-/** How the demo speaks: phases with a number, what is being done, what was found, the commands that a user would type. */
+/**
+ * How the demo speaks: phases with a number, what is being done, what was found, the commands that a user would type.
+ */
 export interface Telling {
   /** Whether a person sits there: lines are rewritten, and keys are waited for. */
   live: boolean;
@@ -65,7 +67,10 @@ export function createTelling(): Telling {
   };
 }
 
-/** Waits for a key of a person. What was typed before the question is not an answer to it. Ctrl-C ends the program as it always does. */
+/**
+ * Waits for a key of a person. What was typed before the question is not an answer to it. Ctrl-C ends the program as it
+ * always does.
+ */
 export async function key(): Promise<void> {
   const { stdin } = process;
   stdin.setRawMode(true);

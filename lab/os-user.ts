@@ -6,7 +6,10 @@ export interface OsUser {
   gid: number;
 }
 
-/** PostgreSQL refuses to run as root: then its processes and directories belong to the user `postgres`; otherwise to who runs the lab. */
+/**
+ * PostgreSQL refuses to run as root: then its processes and directories belong to the user `postgres`; otherwise to who
+ * runs the lab.
+ */
 export const databaseUser: OsUser | undefined = process.getuid?.() === 0 ? lookUp('postgres') : undefined;
 
 /** A directory that the databases can write to. */
@@ -22,7 +25,12 @@ export function own(path: string): void {
 }
 
 /** Runs a program of PostgreSQL as that user and returns what it printed; a failure carries what it said. */
-export function runAsDatabaseUser(program: string, args: string[], cwd: string, env: Record<string, string> = {}): Promise<string> {
+export function runAsDatabaseUser(
+  program: string,
+  args: string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
     // cwd: the one of root may not be readable to that user, and then PostgreSQL does not find its own path.
     const child = spawn(program, args, {

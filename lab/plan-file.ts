@@ -29,7 +29,9 @@ export const defaultVerify: PlanParts['verify'] = {
   ],
 };
 
-/** The plan of the lab's system, as a team would write it. Without schedules: they would go off in the middle of a test. */
+/**
+ * The plan of the lab's system, as a team would write it. Without schedules: they would go off in the middle of a test.
+ */
 export function labPlan(parts: PlanParts): PlanFile {
   const each = <T>(value: (cluster: Cluster) => T): Record<string, T> =>
     Object.fromEntries(parts.clusters.map((cluster) => [cluster.host, value(cluster)]));
@@ -46,7 +48,10 @@ export function labPlan(parts: PlanParts): PlanFile {
       ...(parts.service ? { app1: { region: 'home', address: '127.0.0.1' } } : {}),
     },
     locations: Object.fromEntries(
-      Object.entries(parts.locations).map(([name, directory]) => [name, { directory, encryption: `env:${secretNames.passphrase}` }]),
+      Object.entries(parts.locations).map(([name, directory]) => [
+        name,
+        { directory, encryption: `env:${secretNames.passphrase}` },
+      ]),
     ),
     databases: {
       main: {

@@ -36,7 +36,9 @@ export async function polled(
           taskQueueType: typeNumbers[kind],
         });
         return pollers.some(
-          (poller) => Number(poller.lastAccessTime?.seconds ?? 0) * 1000 + (poller.lastAccessTime?.nanos ?? 0) / 1e6 >= since.getTime(),
+          (poller) =>
+            Number(poller.lastAccessTime?.seconds ?? 0) * 1000 + (poller.lastAccessTime?.nanos ?? 0) / 1e6 >=
+            since.getTime(),
         );
       },
       seconds,

@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 
-/** What the lab must know of processes. It imports nothing of the lab: the service, a script of its own, uses it too. */
+/**
+ * What the lab must know of processes. It imports nothing of the lab: the service, a script of its own, uses it too.
+ */
 
 /**
  * When the process began, as an opaque text: together with the pid it names one process for ever.
@@ -11,7 +13,8 @@ import { basename } from 'node:path';
 export function startOf(pid: number): string | undefined {
   try {
     if (existsSync('/proc/self/stat')) {
-      // The second field is the program's name in parentheses and may hold anything, so fields are counted from its end.
+      // The second field is the program's name in parentheses and may hold anything, so fields are counted from its
+      // end.
       const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
       const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
       return isDead(fields) ? undefined : fields[19];
@@ -26,7 +29,8 @@ export function startOf(pid: number): string | undefined {
 }
 
 /**
- * A process of several threads is a zombie as soon as its first one has ended: until the last one has, its files and ports are still taken.
+ * A process of several threads is a zombie as soon as its first one has ended: until the last one has, its files and
+ * ports are still taken.
  * Source: proc(5), /proc/PID/stat, of which these are the fields from the state on: the 18th is the number of threads.
  */
 const isDead = (fields: string[]): boolean => fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
@@ -63,7 +67,11 @@ export function processes(): { pid: number; parent: number; command: string }[] 
         const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
         if (state === 'Z' || state === 'X') return [];
         return [
-          { pid: Number(entry), parent: Number(parent), command: readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ') },
+          {
+            pid: Number(entry),
+            parent: Number(parent),
+            command: readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' '),
+          },
         ];
       } catch {
         return [];
@@ -83,8 +91,9 @@ export const labVariable = 'LIFEBOAT_LAB';
 const programsOfALab = /^(postgres|pg_\w+|initdb|psql|pgbackrest|node|temporal|redis-[\w-]+|sshd)$/;
 
 /**
- * What still runs of the lab in this directory: processes that carry its mark, or programs of it that work in its directory
- * (PostgreSQL, Redis and sshd overwrite their environment with their title, so the mark alone would miss them).
+ * What still runs of the lab in this directory: processes that carry its mark, or programs of it that work in its
+ * directory (PostgreSQL, Redis and sshd overwrite their environment with their title, so the mark alone would miss
+ * them).
  */
 export function processesOf(labDirectory: string): { pid: number; command: string }[] {
   return processes().filter(({ pid, command }) => {

@@ -1,4 +1,6 @@
-/** Random numbers between 0 and 1 that are the same for the same seed (mulberry32), so that a damage can be done again. */
+/**
+ * Random numbers between 0 and 1 that are the same for the same seed (mulberry32), so that a damage can be done again.
+ */
 export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -9,8 +9,8 @@ export const checkout = findUp(dirname(fileURLToPath(import.meta.url)));
 export const cliEntry = join(checkout, 'dist', 'client', 'cli.js');
 
 /**
- * What Node has compiled once serves every process of every lab: each starts a dozen of the same code. It lies in the checkout: a demo leaves nothing
- * in /tmp.
+ * What Node has compiled once serves every process of every lab: each starts a dozen of the same code. It lies in the
+ * checkout: a demo leaves nothing in /tmp.
  */
 export const compiled = { NODE_COMPILE_CACHE: join(checkout, 'node_modules/.cache/lifeboat') };
 

@@ -8,8 +8,9 @@ import pg from 'pg';
 import type * as Processes from './processes.js';
 
 /**
- * The shop's web service, and the program that the plan controls it by: `node service.js start|stop|status CONFIG`.
- * Run by Node itself, as service.ts in tests and as service.js in the demo; so what it shares is imported by the extension that it has.
+ * The shop's web service, and the program that the plan controls it by: `node service.js start|stop|status CONFIG`. Run
+ * by Node itself, as service.ts in tests and as service.js in the demo; so what it shares is imported by the extension
+ * that it has.
  */
 const { isAlive, signal, startOf } = (await import(
   new URL(`./processes${extname(import.meta.url)}`, import.meta.url).href
@@ -63,7 +64,8 @@ async function start(): Promise<number> {
   });
   closeSync(log);
   let end = Date.now() + 15_000;
-  // One that finds the port taken ends at once: another `start` has won, and its service is about to write the pid file.
+  // One that finds the port taken ends at once: another `start` has won, and its service is about to write the pid
+  // file.
   child.once('exit', () => {
     end = Date.now() + 1000;
   });
@@ -103,7 +105,13 @@ async function ended(pid: number, begun: string | undefined, ms: number): Promis
 }
 
 function serve(): void {
-  const pool = new pg.Pool({ ...config.database, max: 4, connectionTimeoutMillis: 1500, query_timeout: 1500, statement_timeout: 1500 });
+  const pool = new pg.Pool({
+    ...config.database,
+    max: 4,
+    connectionTimeoutMillis: 1500,
+    query_timeout: 1500,
+    statement_timeout: 1500,
+  });
   // The pool drops a connection that breaks and opens another one for the next request.
   pool.on('error', (error) => {
     console.error(`connection lost: ${error.message}`);
@@ -121,7 +129,9 @@ function serve(): void {
     switch (request) {
       case 'GET /health':
         await pool.query('SELECT id FROM orders ORDER BY id DESC LIMIT 1');
-        await pool.query('INSERT INTO service_health (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET checked_at = clock_timestamp()');
+        await pool.query(
+          'INSERT INTO service_health (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET checked_at = clock_timestamp()',
+        );
         send(response, 200, { status: 'ok' });
         break;
       case 'GET /orders':
@@ -131,7 +141,9 @@ function serve(): void {
         send(
           response,
           201,
-          await one('INSERT INTO orders (customer_id, product_id, quantity, total) VALUES (1, 1, 1, 9.90) RETURNING id::int'),
+          await one(
+            'INSERT INTO orders (customer_id, product_id, quantity, total) VALUES (1, 1, 1, 9.90) RETURNING id::int',
+          ),
         );
         break;
       default:

@@ -2,7 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import type { Cluster } from './cluster.js';
 
-/** A small shop: the data that disasters of the lab happen to. Its tables belong to `app`, as those of an application do. */
+/**
+ * A small shop: the data that disasters of the lab happen to. Its tables belong to `app`, as those of an application
+ * do.
+ */
 const schema = `
 CREATE TABLE customers (id serial PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE, created_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE products (id serial PRIMARY KEY, name text NOT NULL, price numeric(10,2) NOT NULL CHECK (price >= 0));

@@ -17,7 +17,10 @@ export function tool(name: string): string {
 /** The same, and undefined when it is not on this machine. */
 export const findTool = (name: string): string | undefined => tools.findTool(name);
 
-/** The programs of PostgreSQL 17, which the set-up keeps for tests apart from all others; undefined when it could not get them. */
+/**
+ * The programs of PostgreSQL 17, which the set-up keeps for tests apart from all others; undefined when it could not
+ * get them.
+ */
 export function newerPostgres(): string | undefined {
   const directory = join(tools.newerPostgresDirectory(), 'bin');
   return existsSync(join(directory, 'pg_dump')) ? directory : undefined;

@@ -4,14 +4,23 @@ import { setTimeout as pause } from 'node:timers/promises';
 const leastSeconds = 300;
 
 /**
- * Waits for a condition: calls `look` until it gives something truthy, and returns that. `seconds`: at least so long, for what never comes.
- * What it throws counts as "not yet", and is told when the time is up.
+ * Waits for a condition: calls `look` until it gives something truthy, and returns that. `seconds`: at least so long,
+ * for what never comes. What it throws counts as "not yet", and is told when the time is up.
  */
-export const until = <T>(what: string, look: () => T | Promise<T>, seconds = leastSeconds, everyMs = 25): Promise<NonNullable<T>> =>
-  within(what, look, Math.max(seconds, leastSeconds), everyMs);
+export const until = <T>(
+  what: string,
+  look: () => T | Promise<T>,
+  seconds = leastSeconds,
+  everyMs = 25,
+): Promise<NonNullable<T>> => within(what, look, Math.max(seconds, leastSeconds), everyMs);
 
 /** The same, where something else is done when the time is up: exactly so long. */
-export async function within<T>(what: string, look: () => T | Promise<T>, seconds: number, everyMs = 25): Promise<NonNullable<T>> {
+export async function within<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  seconds: number,
+  everyMs = 25,
+): Promise<NonNullable<T>> {
   const end = Date.now() + seconds * 1000;
   let last: unknown;
   for (;;) {

@@ -32,11 +32,24 @@ export interface WorkerOptions {
 }
 
 /** Starts one of Lifeboat's own processes, as it was built, and waits until it is ready for work. */
-export async function startWorker({ name, args, queues, directory, temporalAddress, env }: WorkerOptions): Promise<LabProcess> {
+export async function startWorker({
+  name,
+  args,
+  queues,
+  directory,
+  temporalAddress,
+  env,
+}: WorkerOptions): Promise<LabProcess> {
   const log = join(directory, 'logs', `${name}.log`);
   const start = async (more: Record<string, string>): Promise<Child> => {
     const since = new Date();
-    const child = await startChild({ program: process.execPath, args: [cliEntry, ...args], cwd: directory, env: { ...env, ...more }, log });
+    const child = await startChild({
+      program: process.execPath,
+      args: [cliEntry, ...args],
+      cwd: directory,
+      env: { ...env, ...more },
+      log,
+    });
     const alive = (): void => {
       if (!child.isAlive()) throw new GaveUp(`${name} ended at once:\n${child.tail()}`);
     };

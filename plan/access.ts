@@ -3,18 +3,25 @@ import type { DatabasePlan, LocationPlan, Plan } from './schema.js';
 
 /** Small questions to a plan, asked by everyone. Pure: workflows import it. */
 
-/** The value for a host, where a plan may give one for all hosts or one for each. Throws when it gives none, which `lifeboat check` refuses. */
+/**
+ * The value for a host, where a plan may give one for all hosts or one for each. Throws when it gives none, which
+ * `lifeboat check` refuses.
+ */
 export function onHost<T extends string | number>(value: T | Record<string, T>, host: string): T {
   if (typeof value !== 'object') return value;
   const found = Object.hasOwn(value, host) ? value[host] : undefined;
-  if (found === undefined) throw new Error(`the plan gives no value for host "${host}"; it has: ${Object.keys(value).join(', ')}`);
+  if (found === undefined)
+    throw new Error(`the plan gives no value for host "${host}"; it has: ${Object.keys(value).join(', ')}`);
   return found;
 }
 
 /** The database of that name. Throws when the plan has none. */
 export function databaseOf(plan: Plan, database: string): DatabasePlan {
   const found = Object.hasOwn(plan.databases, database) ? plan.databases[database] : undefined;
-  if (!found) throw new Error(`the plan has no database "${database}"; it has: ${Object.keys(plan.databases).join(', ') || 'none'}`);
+  if (!found)
+    throw new Error(
+      `the plan has no database "${database}"; it has: ${Object.keys(plan.databases).join(', ') || 'none'}`,
+    );
   return found;
 }
 
@@ -25,7 +32,10 @@ export function databaseObjectives(plan: Plan, database: string): Plan['objectiv
 
 export type PhysicalPlan = NonNullable<DatabasePlan['backups']['physical']>;
 
-/** The physical backups of a database. Throws when the plan has none, which a scenario that restores from them is refused for first. */
+/**
+ * The physical backups of a database. Throws when the plan has none, which a scenario that restores from them is
+ * refused for first.
+ */
 export function physicalOf({ backups, name }: DatabasePlan): PhysicalPlan {
   if (!backups.physical) throw new Error(`the plan takes no physical backups of ${name}`);
   return backups.physical;
@@ -75,8 +85,8 @@ export function databaseHosts(plan: Plan, database: string): string[] {
 }
 
 /**
- * The databases that have a server and its files on the host, and what that server is by the plan; after a promotion it may be otherwise. A managed
- * database has neither here.
+ * The databases that have a server and its files on the host, and what that server is by the plan; after a promotion it
+ * may be otherwise. A managed database has neither here.
  */
 export function databasesOn(plan: Plan, host: string): { database: string; role: 'primary' | 'standby' }[] {
   const roleIn = ({ postgres }: DatabasePlan): 'primary' | 'standby' | undefined => {
@@ -110,15 +120,19 @@ function locationsOfDatabase({ backups }: DatabasePlan): string[] {
   return [...new Set([...(backups.physical?.locations ?? []), ...(backups.logical?.locations ?? [])])];
 }
 
-/** The locations that the agent of a host backs up to or restores from, each once: after a promotion a standby does what its primary did. */
+/**
+ * The locations that the agent of a host backs up to or restores from, each once: after a promotion a standby does what
+ * its primary did.
+ */
 export function locationsUsedOn(plan: Plan, host: string): string[] {
   const ofDatabases = Object.entries(plan.databases).flatMap(([name, database]) => {
     const { verification, restoreTest } = database.backups;
     const used = [...databaseHosts(plan, name), verification?.host, restoreTest?.host].includes(host);
     return used ? locationsOfDatabase(database) : [];
   });
-  const others = [plan.files, plan.redis, plan.code].flatMap((components: Record<string, { host: string; locations: string[] }>) =>
-    Object.values(components).flatMap((each) => (each.host === host ? each.locations : [])),
+  const others = [plan.files, plan.redis, plan.code].flatMap(
+    (components: Record<string, { host: string; locations: string[] }>) =>
+      Object.values(components).flatMap((each) => (each.host === host ? each.locations : [])),
   );
   return [...new Set([...ofDatabases, ...others])];
 }

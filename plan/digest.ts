@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Plan } from './schema.js';
 
-/** The first 12 hex characters of the SHA-256 of what the plan says. Comments, the order of keys and the way a value is written (`15m`, `900s`) do not count. */
+/**
+ * The first 12 hex characters of the SHA-256 of what the plan says. Comments, the order of keys and the way a value is
+ * written (`15m`, `900s`) do not count.
+ */
 export function planDigest(plan: Plan): string {
   return createHash('sha256').update(canonical(plan)).digest('hex').slice(0, 12);
 }

@@ -73,11 +73,25 @@ function meantForm(forms: readonly (readonly Issue[])[]): readonly Issue[] | und
 
 function finding({ path, issue, key }: Flat, data: unknown): Finding {
   if (key !== undefined) {
-    return { path, at: 'key', kind: 'unknown-key', message: `unknown key "${key}"`, found: key, hint: keyHint(key, path) };
+    return {
+      path,
+      at: 'key',
+      kind: 'unknown-key',
+      message: `unknown key "${key}"`,
+      found: key,
+      hint: keyHint(key, path),
+    };
   }
   const last = String(path.at(-1) ?? '');
   if (issue.code === 'invalid_key') {
-    return { path, at: 'key', kind: 'bad-key', message: `"${last}" is not a name`, found: last, expected: expectation(issue.issues[0]!) };
+    return {
+      path,
+      at: 'key',
+      kind: 'bad-key',
+      message: `"${last}" is not a name`,
+      found: last,
+      expected: expectation(issue.issues[0]!),
+    };
   }
   const value = valueAt(data, path);
   const expected = path.length === 0 ? 'keys and their values, beginning with "system: NAME"' : issue.message;
@@ -97,7 +111,15 @@ function finding({ path, issue, key }: Flat, data: unknown): Finding {
       hint: 'give it a value, or remove the key',
     };
   }
-  return { path, at: 'value', kind: 'wrong', message: `${found} is not right`, found, expected, hint: wrongHint(value, expected, path) };
+  return {
+    path,
+    at: 'value',
+    kind: 'wrong',
+    message: `${found} is not right`,
+    found,
+    expected,
+    hint: wrongHint(value, expected, path),
+  };
 }
 
 /** How the expectation of a secret begins: plan/values.ts. */
@@ -108,7 +130,8 @@ function wrongHint(value: unknown, expected: string, path: Path): string | undef
     return 'put the secret into an environment variable or a file of the host, write its name here, and change the secret: it was in a file';
   }
   if (typeof value === 'string' && expected.startsWith('one of ')) return suggestion(value, optionsAt(path), 'value');
-  if (typeof value === 'string' && /^a (whole )?number/.test(expected) && /^\d+$/.test(value)) return 'remove the quotes';
+  if (typeof value === 'string' && /^a (whole )?number/.test(expected) && /^\d+$/.test(value))
+    return 'remove the quotes';
   if (typeof value === 'number' && expected.startsWith('a text')) return 'put it in quotes';
   return undefined;
 }
@@ -129,9 +152,11 @@ function expectation(issue: z.core.$ZodRawIssue | Issue): string {
     case 'too_big':
       return `a number of at most ${issue.maximum}`;
     case 'invalid_union':
-      return [...new Set(issue.errors.flatMap((form) => form.filter((each) => each.path.length === 0).map((each) => each.message)))].join(
-        ', or ',
-      );
+      return [
+        ...new Set(
+          issue.errors.flatMap((form) => form.filter((each) => each.path.length === 0).map((each) => each.message)),
+        ),
+      ].join(', or ');
     case 'invalid_format':
       return issue.format === 'regex' && issue.message ? issue.message : 'a text of another form';
     default:
@@ -170,7 +195,9 @@ function describe(path: Path): string | undefined {
 }
 
 const optionsAt = (path: Path): string[] =>
-  nodesAt(path).flatMap((node) => (node.def.type === 'enum' ? Object.keys((node.def as z.core.$ZodEnumDef).entries) : []));
+  nodesAt(path).flatMap((node) =>
+    node.def.type === 'enum' ? Object.keys((node.def as z.core.$ZodEnumDef).entries) : [],
+  );
 
 type SchemaNode = z.core.$ZodType & { def: z.core.$ZodTypeDef; description?: string | undefined };
 
@@ -178,7 +205,8 @@ type SchemaNode = z.core.$ZodType & { def: z.core.$ZodTypeDef; description?: str
 function forms(schema: SchemaNode): SchemaNode[] {
   const { def } = schema;
   if (def.type === 'union') return [schema, ...((def as z.core.$ZodUnionDef).options as SchemaNode[]).flatMap(forms)];
-  if (def.type === 'optional' || def.type === 'default') return [schema, ...forms((def as z.core.$ZodOptionalDef).innerType as SchemaNode)];
+  if (def.type === 'optional' || def.type === 'default')
+    return [schema, ...forms((def as z.core.$ZodOptionalDef).innerType as SchemaNode)];
   if (def.type === 'pipe') return [schema, ...forms((def as z.core.$ZodPipeDef).in as SchemaNode)];
   return [schema];
 }
@@ -198,7 +226,9 @@ const nodesAt = (path: Path): SchemaNode[] =>
   path.reduce<SchemaNode[]>((nodes, part) => nodes.flatMap((node) => childrenOf(node, part)), forms(planSchema));
 
 const keysOf = (nodes: SchemaNode[]): string[] => [
-  ...new Set(nodes.flatMap((node) => (node.def.type === 'object' ? Object.keys((node.def as z.core.$ZodObjectDef).shape) : []))),
+  ...new Set(
+    nodes.flatMap((node) => (node.def.type === 'object' ? Object.keys((node.def as z.core.$ZodObjectDef).shape) : [])),
+  ),
 ];
 
 /** Where each key of the schema belongs: `dataDirectory` below `databases.NAME.postgres`. The first place of each. */

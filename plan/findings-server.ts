@@ -12,11 +12,19 @@ export interface ServerAnswers {
   tables: string[];
 }
 
-/** Asks the server behind a connection string; undefined when it does not answer within a few seconds. Says in `notes` how it went, without the string. */
+/**
+ * Asks the server behind a connection string; undefined when it does not answer within a few seconds. Says in `notes`
+ * how it went, without the string.
+ */
 export async function askServer(connectionString: string, notes: string[]): Promise<ServerAnswers | undefined> {
   let client: pg.Client | undefined;
   try {
-    client = new pg.Client({ connectionString, connectionTimeoutMillis: 3000, query_timeout: 5000, application_name: 'lifeboat init' });
+    client = new pg.Client({
+      connectionString,
+      connectionTimeoutMillis: 3000,
+      query_timeout: 5000,
+      application_name: 'lifeboat init',
+    });
     // A connection that breaks later must not end the process.
     client.on('error', () => undefined);
     await client.connect();

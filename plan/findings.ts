@@ -5,7 +5,10 @@ import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { askServer, type ServerAnswers } from './findings-server.js';
 
-/** What `lifeboat init` finds out by itself: from DATABASE_URL, from the server that it leads to, and from Debian's list of clusters. */
+/**
+ * What `lifeboat init` finds out by itself: from DATABASE_URL, from the server that it leads to, and from Debian's list
+ * of clusters.
+ */
 
 export interface Findings {
   /** The name of this machine. */
@@ -35,9 +38,16 @@ export interface Findings {
   notes: string[];
 }
 
-/** Looks at this machine. `env`: DATABASE_URL, BACKUP_DIR, BACKUP_RETENTION_DAYS, PATH, TZ. Changes nothing, and never throws for what it cannot see. */
+/**
+ * Looks at this machine. `env`: DATABASE_URL, BACKUP_DIR, BACKUP_RETENTION_DAYS, PATH, TZ. Changes nothing, and never
+ * throws for what it cannot see.
+ */
 export async function findOnThisMachine(env: NodeJS.ProcessEnv): Promise<Findings> {
-  const findings: Findings = { hostname: hostname(), timezone: env.TZ || Intl.DateTimeFormat().resolvedOptions().timeZone, notes: [] };
+  const findings: Findings = {
+    hostname: hostname(),
+    timezone: env.TZ || Intl.DateTimeFormat().resolvedOptions().timeZone,
+    notes: [],
+  };
   const url = readUrl(env.DATABASE_URL, findings.notes);
   const local = url === undefined || isLocal(url.host, findings.hostname);
   const clusters = local ? await listClusters(env, findings.notes) : [];
@@ -70,10 +80,15 @@ interface Url {
 }
 
 /**
- * What is known best comes first: the server's own answers, then Debian's list, then the URL. What the server may not tell an ordinary role
- * (where its files are) is no answer: then the list has it.
+ * What is known best comes first: the server's own answers, then Debian's list, then the URL. What the server may not
+ * tell an ordinary role (where its files are) is no answer: then the list has it.
  */
-function merge(url: Url | undefined, server: ServerAnswers | undefined, cluster: DebianCluster | undefined, local: boolean): Found {
+function merge(
+  url: Url | undefined,
+  server: ServerAnswers | undefined,
+  cluster: DebianCluster | undefined,
+  local: boolean,
+): Found {
   const dataDirectory = server?.dataDirectory ?? cluster?.dataDirectory;
   const configFile = server?.configFile ?? cluster?.configFile;
   const found: Found = { name: server?.database ?? url?.name ?? 'postgres' };
@@ -131,11 +146,16 @@ async function isSame(one: string, other: string): Promise<boolean> {
   return one === other || (a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino);
 }
 
-/** A data directory that is reached through a link stands in the plan as the server says it: pgBackRest compares the two as text. */
+/**
+ * A data directory that is reached through a link stands in the plan as the server says it: pgBackRest compares the two
+ * as text.
+ */
 async function noteLink({ database, notes }: Findings): Promise<void> {
   const real = database?.dataDirectory && (await realpath(database.dataDirectory).catch(() => undefined));
   if (real && real !== database.dataDirectory)
-    notes.push(`${database.dataDirectory} leads to ${real} by a link: the plan has it as the server says it, and copies go beside ${real}`);
+    notes.push(
+      `${database.dataDirectory} leads to ${real} by a link: the plan has it as the server says it, and copies go beside ${real}`,
+    );
 }
 
 interface DebianCluster {
@@ -150,19 +170,23 @@ interface DebianCluster {
 
 /** The clusters of Debian's pg_lsclusters; none where there is no such program. */
 async function listClusters(env: NodeJS.ProcessEnv, notes: string[]): Promise<DebianCluster[]> {
-  const output = await promisify(execFile)('pg_lsclusters', ['--no-header'], { env: { PATH: env.PATH ?? '' }, timeout: 5000 }).catch(
-    () => undefined,
-  );
+  const output = await promisify(execFile)('pg_lsclusters', ['--no-header'], {
+    env: { PATH: env.PATH ?? '' },
+    timeout: 5000,
+  }).catch(() => undefined);
   const clusters: DebianCluster[] = [];
   for (const line of output?.stdout.split('\n') ?? []) {
     const [version, name, port, status, , dataDirectory] = line.trim().split(/\s+/);
     if (!version || !name || !dataDirectory?.startsWith('/')) continue;
     const online = status?.startsWith('online') === true;
     const cluster: DebianCluster = { name: `${version}-${name}`, port: Number(port), online, dataDirectory };
-    if (!(await exists(`${dataDirectory}/postgresql.conf`))) cluster.configFile = `/etc/postgresql/${version}/${name}/postgresql.conf`;
+    if (!(await exists(`${dataDirectory}/postgresql.conf`)))
+      cluster.configFile = `/etc/postgresql/${version}/${name}/postgresql.conf`;
     if (await exists('/run/systemd/system')) cluster.systemd = `postgresql@${version}-${name}`;
     clusters.push(cluster);
-    notes.push(`PostgreSQL ${version} cluster "${name}" on port ${port}: ${cluster.online ? 'running' : 'not running'}`);
+    notes.push(
+      `PostgreSQL ${version} cluster "${name}" on port ${port}: ${cluster.online ? 'running' : 'not running'}`,
+    );
   }
   return clusters;
 }

@@ -7,8 +7,9 @@ const shortest = 4;
 export type Hide = <T>(value: T) => T;
 
 /**
- * Whoever holds this can clean a text (or whatever holds texts) of the plan's secrets: wherever the value of one stands, as it is or as it is
- * written in a URL or in JSON, its reference stands instead. Secrets are read anew at each call; one that cannot be read here hides nothing.
+ * Whoever holds this can clean a text (or whatever holds texts) of the plan's secrets: wherever the value of one
+ * stands, as it is or as it is written in a URL or in JSON, its reference stands instead. Secrets are read anew at each
+ * call; one that cannot be read here hides nothing.
  */
 export async function secretHider(plan: Plan, planDirectory: string): Promise<Hide> {
   const known: [string, string][] = [];

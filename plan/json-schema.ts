@@ -1,9 +1,16 @@
 import { z } from 'zod';
 import { planSchema } from './schema.js';
 
-/** The JSON schema of the plan file as its author writes it, for editors: the text of `plan/lifeboat.schema.json`. What needs the whole file (unknown hosts, two databases on one port) only `lifeboat check` can tell. Pure. */
+/**
+ * The JSON schema of the plan file as its author writes it, for editors: the text of `plan/lifeboat.schema.json`. What
+ * needs the whole file (unknown hosts, two databases on one port) only `lifeboat check` can tell. Pure.
+ */
 export function planJsonSchema(): string {
-  const schema = z.toJSONSchema(planSchema, { target: 'draft-7', io: 'input', override: ({ jsonSchema }) => tidy(jsonSchema) });
+  const schema = z.toJSONSchema(planSchema, {
+    target: 'draft-7',
+    io: 'input',
+    override: ({ jsonSchema }) => tidy(jsonSchema),
+  });
   const { $schema, ...rest } = schema;
   const head = {
     $schema,

@@ -22,7 +22,10 @@ export interface LoadedPlan {
   text: string;
 }
 
-/** Reads and checks a plan file. Throws {@link PlanError} with all of its problems, also when the file is missing or cannot be read. */
+/**
+ * Reads and checks a plan file. Throws {@link PlanError} with all of its problems, also when the file is missing or
+ * cannot be read.
+ */
 export async function loadPlan(path: string): Promise<LoadedPlan> {
   const text = await readText(path);
   const plan = parsePlan(text, path);
@@ -69,11 +72,17 @@ async function readText(path: string): Promise<string> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT')
-      throw wholeFile(path, 'there is no such file', 'name the plan with --plan FILE, or write a first one with: lifeboat init');
+      throw wholeFile(
+        path,
+        'there is no such file',
+        'name the plan with --plan FILE, or write a first one with: lifeboat init',
+      );
     if (code === 'EACCES' || code === 'EPERM')
       throw wholeFile(path, 'the file cannot be read: permission denied', 'give your user the right to read it');
-    if (code === 'EISDIR') throw wholeFile(path, 'this is a directory, and the plan is a file', 'name the file in it with --plan FILE');
-    if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') throw wholeFile(path, 'the file is not UTF-8 text', 'save it as UTF-8');
+    if (code === 'EISDIR')
+      throw wholeFile(path, 'this is a directory, and the plan is a file', 'name the file in it with --plan FILE');
+    if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA')
+      throw wholeFile(path, 'the file is not UTF-8 text', 'save it as UTF-8');
     throw wholeFile(path, `the file cannot be read (${code ?? 'unknown error'})`, 'look at the file and its disk');
   }
 }

@@ -27,7 +27,9 @@ export class PlanError extends Error {
     problems: PlanProblem[],
   ) {
     const sorted = [...problems].sort((a, b) => a.line - b.line || a.column - b.column || a.path.localeCompare(b.path));
-    super(`${file} has ${count(sorted.length)}: ${sorted.map((problem) => `line ${problem.line}: ${problem.message}`).join('; ')}`);
+    super(
+      `${file} has ${count(sorted.length)}: ${sorted.map((problem) => `line ${problem.line}: ${problem.message}`).join('; ')}`,
+    );
     this.name = 'PlanError';
     this.problems = sorted;
   }
@@ -36,7 +38,9 @@ export class PlanError extends Error {
 /** Takes the error; gives two or three lines for each problem, and a last line that says what to type next. */
 export function formatProblems(error: PlanError): string {
   const blocks = error.problems.map((problem) => {
-    const lines = [`${problem.file}:${problem.line}:${problem.column}  ${problem.path ? `${problem.path}: ` : ''}${problem.message}`];
+    const lines = [
+      `${problem.file}:${problem.line}:${problem.column}  ${problem.path ? `${problem.path}: ` : ''}${problem.message}`,
+    ];
     if (problem.expected) lines.push(`  expected ${problem.expected}`);
     if (problem.hint) lines.push(`  ${problem.hint}`);
     return lines.join('\n');

@@ -1,7 +1,10 @@
 import { code, table } from './markdown.js';
 import { planJsonSchema } from './json-schema.js';
 
-/** The plan file key by key, for `docs/plan.md`: derived from the schema, so that it cannot say anything else. Gives Markdown. Pure. */
+/**
+ * The plan file key by key, for `docs/plan.md`: derived from the schema, so that it cannot say anything else. Gives
+ * Markdown. Pure.
+ */
 export function planReference(): string {
   const schema = JSON.parse(planJsonSchema()) as Node;
   const sections = Object.keys(schema.properties ?? {}).filter((key) => isSection(schema.properties![key]!));
@@ -57,7 +60,11 @@ const kinds = [
   { name: 'name', written: 'letters, digits, `-` and `_`; it begins with a letter', begins: '^[A-Za-z][A-Za-z0-9_-]' },
   { name: 'duration', written: '`30s`, `15m`, `4h`, `90d`, `2w`', begins: '^\\d+(\\.\\d+)?(s|m|h|d|w)$' },
   { name: 'percentage', written: '`1%`, `0.5%`', begins: '^(100|' },
-  { name: 'cron', written: '`0 2 * * *`: minute, hour, day, month, weekday, in the timezone of the plan', begins: '^\\S+( \\S+){4}$' },
+  {
+    name: 'cron',
+    written: '`0 2 * * *`: minute, hour, day, month, weekday, in the timezone of the plan',
+    begins: '^\\S+( \\S+){4}$',
+  },
   {
     name: 'secret',
     written: '`env:NAME` (a variable of the process on the host that needs it) or `file:PATH`; never the secret itself',
@@ -66,7 +73,8 @@ const kinds = [
   { name: 'path', written: 'absolute, without `.` and `..`', begins: '^(\\/+' },
 ];
 
-const isMap = (node: Node): node is Node & { additionalProperties: Node } => typeof node.additionalProperties === 'object';
+const isMap = (node: Node): node is Node & { additionalProperties: Node } =>
+  typeof node.additionalProperties === 'object';
 const isSection = (node: Node): boolean =>
   node.properties !== undefined || isMap(node) || (node.items?.properties ?? undefined) !== undefined;
 
@@ -108,7 +116,9 @@ function valueOf(node: Node): string {
   if (isMap(node)) return `${plural(valueOf(node.additionalProperties))} by name`;
   if (node.properties) return Object.keys(node.properties).map(code).join(', ');
   if (node.type === 'integer')
-    return node.minimum !== undefined && node.maximum !== undefined ? `${node.minimum} to ${node.maximum}` : 'a whole number';
+    return node.minimum !== undefined && node.maximum !== undefined
+      ? `${node.minimum} to ${node.maximum}`
+      : 'a whole number';
   const words: Record<string, string> = { string: 'text', number: 'a number', boolean: 'true or false' };
   return [node.type ?? []]
     .flat()
@@ -120,7 +130,8 @@ const plural = (kind: string): string => ({ name: 'names', path: 'paths', text: 
 
 function defaultOf(node: Node, required: boolean): string {
   if (required) return '**required**';
-  if (node.default === undefined || JSON.stringify(node.default) === '[]' || JSON.stringify(node.default) === '{}') return '';
+  if (node.default === undefined || JSON.stringify(node.default) === '[]' || JSON.stringify(node.default) === '{}')
+    return '';
   return code(show(node.default));
 }
 

@@ -19,7 +19,8 @@ import type { Path } from './show.js';
 
 /** Whether what is backed up can be: the kinds of a database, who tests them, files, Redis servers, code. Pure. */
 export function checkBackups(plan: RawMap, names: Names, report: Report): void {
-  for (const [name, database] of entries(plan.databases)) checkDatabaseBackups(['databases', name], map(database), plan, names, report);
+  for (const [name, database] of entries(plan.databases))
+    checkDatabaseBackups(['databases', name], map(database), plan, names, report);
   for (const kind of ['files', 'redis', 'code'] as const) {
     for (const [name, value] of entries(plan[kind])) {
       const component = map(value);
@@ -32,7 +33,13 @@ export function checkBackups(plan: RawMap, names: Names, report: Report): void {
   checkScratch(plan, report);
 }
 
-function checkDatabaseBackups(path: Path, database: RawMap | undefined, plan: RawMap, names: Names, report: Report): void {
+function checkDatabaseBackups(
+  path: Path,
+  database: RawMap | undefined,
+  plan: RawMap,
+  names: Names,
+  report: Report,
+): void {
   const postgres = map(database?.postgres);
   const backups = map(database?.backups);
   if (postgres && postgres.dataDirectory === undefined) {
@@ -44,15 +51,23 @@ function checkDatabaseBackups(path: Path, database: RawMap | undefined, plan: Ra
           'an absolute path, such as /var/lib/postgresql/15/main; or "url" for a managed database, of which dumps alone are possible',
       });
     else if (backups?.physical !== undefined)
-      report([...path, 'backups', 'physical'], 'physical backups need "dataDirectory": they are taken from the files of the server', {
-        at: 'key',
-        hint: 'take "logical" backups of a managed database',
-      });
+      report(
+        [...path, 'backups', 'physical'],
+        'physical backups need "dataDirectory": they are taken from the files of the server',
+        {
+          at: 'key',
+          hint: 'take "logical" backups of a managed database',
+        },
+      );
     if (list(postgres.standbys).length > 0)
-      report([...path, 'postgres', 'standbys'], 'standbys need "dataDirectory": Lifeboat rebuilds them on their hosts', {
-        at: 'key',
-        hint: 'those of a managed database are its provider\'s: remove "standbys"',
-      });
+      report(
+        [...path, 'postgres', 'standbys'],
+        'standbys need "dataDirectory": Lifeboat rebuilds them on their hosts',
+        {
+          at: 'key',
+          hint: 'those of a managed database are its provider\'s: remove "standbys"',
+        },
+      );
   }
   if (!backups) return;
   const here = [...path, 'backups'];
@@ -87,7 +102,9 @@ function checkKept(path: Path, component: RawMap | undefined, names: Names, repo
   knownLocations(component?.locations, names, [...path, 'locations'], report);
   const keep = map(component?.keep);
   if (keep && Object.keys(keep).length === 0)
-    report([...path, 'keep'], 'no rule is named: nothing would be kept', { expected: 'at least one of last, daily, monthly, for' });
+    report([...path, 'keep'], 'no rule is named: nothing would be kept', {
+      expected: 'at least one of last, daily, monthly, for',
+    });
 }
 
 /** Source: https://wal-g.readthedocs.io/STORAGES/ ; its Azure and SSH storages are not driven by Lifeboat. */
@@ -120,10 +137,14 @@ function checkPaths(path: Path, files: RawMap | undefined, plan: RawMap, report:
       });
     const place = own.find((each) => isWithin(each, given));
     if (place !== undefined)
-      report([...path, 'paths', i], `this holds ${place}, where these backups go: each would be backed up by the next`, {
-        found: given,
-        hint: `add ${place} to "exclude", or keep them elsewhere`,
-      });
+      report(
+        [...path, 'paths', i],
+        `this holds ${place}, where these backups go: each would be backed up by the next`,
+        {
+          found: given,
+          hint: `add ${place} to "exclude", or keep them elsewhere`,
+        },
+      );
   }
 }
 
@@ -138,7 +159,9 @@ function checkRepositories(path: Path, code: RawMap | undefined, report: Report)
   }
 }
 
-/** What is restored to be tested is removed afterwards: it may not lie among the files of a server, nor they among it. */
+/**
+ * What is restored to be tested is removed afterwards: it may not lie among the files of a server, nor they among it.
+ */
 function checkScratch(plan: RawMap, report: Report): void {
   for (const [host, value] of entries(plan.hosts)) {
     const scratch = directory(map(value)?.scratch);
@@ -148,10 +171,14 @@ function checkScratch(plan: RawMap, report: Report): void {
     );
     if (!data) continue;
     const which = isWithin(scratch, data.directory) ? 'is inside of' : 'holds';
-    report(['hosts', host, 'scratch'], `the scratch directory ${which} the data directory of database "${data.database}"`, {
-      found: scratch,
-      hint: 'choose a directory apart from it',
-    });
+    report(
+      ['hosts', host, 'scratch'],
+      `the scratch directory ${which} the data directory of database "${data.database}"`,
+      {
+        found: scratch,
+        hint: 'choose a directory apart from it',
+      },
+    );
   }
 }
 

@@ -31,7 +31,8 @@ export const kindsOf = (location: unknown): string[] =>
 function checkKind(name: string, location: RawMap, report: Report): void {
   const kinds = kindsOf(location);
   const expected = `one of ${locationKinds.join(', ')}`;
-  if (kinds.length === 0) report(['locations', name], `"${name}" says not where it is`, { at: 'key', kind: 'missing', expected });
+  if (kinds.length === 0)
+    report(['locations', name], `"${name}" says not where it is`, { at: 'key', kind: 'missing', expected });
   if (kinds.length > 1)
     report(['locations', name, kinds[1]!], `"${name}" is in ${kinds.length} places: ${sentenceList(kinds)}`, {
       at: 'key',
@@ -64,22 +65,30 @@ function checkOutside(name: string, location: RawMap, plan: RawMap, report: Repo
   if (place === undefined) return;
   const inside = dataDirectories(plan).find((data) => isWithin(place, data.directory));
   if (inside === undefined) return;
-  report(['locations', name, 'directory'], `backups cannot be kept inside of the data directory of database "${inside.database}"`, {
-    found: place,
-    hint: 'choose a directory elsewhere, best on another disk',
-  });
+  report(
+    ['locations', name, 'directory'],
+    `backups cannot be kept inside of the data directory of database "${inside.database}"`,
+    {
+      found: place,
+      hint: 'choose a directory elsewhere, best on another disk',
+    },
+  );
 }
 
-/** A text that two locations share when they are one place. The region of a bucket is none: its name and endpoint are. */
+/**
+ * A text that two locations share when they are one place. The region of a bucket is none: its name and endpoint are.
+ */
 function samePlace(location: RawMap): string | undefined {
   const [kind, ...more] = kindsOf(location);
   if (kind === undefined || more.length > 0) return undefined;
   if (kind === 'directory') return directory(location.directory);
   const given = map(location[kind]);
   if (!given) return undefined;
-  const needed = { s3: ['bucket'], azure: ['account', 'container'], gcs: ['bucket'], sftp: ['host', 'directory'] }[kind] ?? [];
+  const needed =
+    { s3: ['bucket'], azure: ['account', 'container'], gcs: ['bucket'], sftp: ['host', 'directory'] }[kind] ?? [];
   if (needed.some((key) => typeof given[key] !== 'string')) return undefined;
-  if (kind === 'sftp') return `sftp ${String(given.host)} ${JSON.stringify(given.port ?? 22)} ${directory(given.directory) ?? ''}`;
+  if (kind === 'sftp')
+    return `sftp ${String(given.host)} ${JSON.stringify(given.port ?? 22)} ${directory(given.directory) ?? ''}`;
   const endpoint = typeof given.endpoint === 'string' ? given.endpoint.replace(/\/+$/, '').toLowerCase() : '';
   return [kind, endpoint, ...needed.map((key) => given[key]), given.prefix ?? ''].join(' ');
 }

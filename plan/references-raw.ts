@@ -31,7 +31,10 @@ export const at = (value: unknown, host: string): unknown => (map(value) ? value
 export const hostsOf = (postgres: RawMap): string[] =>
   [postgres.primary, ...list(postgres.standbys)].filter((host) => typeof host === 'string');
 
-/** A path as the loader of the plan makes it: without slashes at its end. Undefined when it is no path, which is told elsewhere. */
+/**
+ * A path as the loader of the plan makes it: without slashes at its end. Undefined when it is no path, which is told
+ * elsewhere.
+ */
 export const directory = (value: unknown): string | undefined =>
   typeof value === 'string' && /^\/.*[^/]/.test(value) ? value.replace(/\/+/g, '/').replace(/\/$/, '') : undefined;
 /** Whether the first path is the second one, or below it. */
@@ -70,6 +73,9 @@ export function knownLocations(value: unknown, { locations }: Names, path: Path,
   for (const [i, location] of all.entries()) {
     known('location', location, locations, [...path, i], report);
     if (typeof location === 'string' && all.indexOf(location) < i)
-      report([...path, i], `"${location}" stands twice among the locations`, { found: location, hint: 'remove one of them' });
+      report([...path, i], `"${location}" stands twice among the locations`, {
+        found: location,
+        hint: 'remove one of them',
+      });
   }
 }

@@ -1,13 +1,24 @@
 import type { Finding } from './explain.js';
 import { checkBackups, checkDrillable } from './references-backups.js';
 import { checkLocations } from './references-locations.js';
-import { at, entries, hostsOf, keys, known, list, map, type Names, type RawMap, type Report } from './references-raw.js';
+import {
+  at,
+  entries,
+  hostsOf,
+  keys,
+  known,
+  list,
+  map,
+  type Names,
+  type RawMap,
+  type Report,
+} from './references-raw.js';
 import type { Path } from './show.js';
 import { suggestion } from './suggest.js';
 
 /**
- * Whether the names in a plan lead somewhere, and whether its parts can stand beside each other. Works on the raw data of the
- * file and takes nothing for granted, so that these problems show although others are there. Pure.
+ * Whether the names in a plan lead somewhere, and whether its parts can stand beside each other. Works on the raw data
+ * of the file and takes nothing for granted, so that these problems show although others are there. Pure.
  */
 export function checkReferences(data: unknown): Finding[] {
   const plan = map(data);
@@ -19,7 +30,8 @@ export function checkReferences(data: unknown): Finding[] {
     databases: keys(plan.databases),
     contacts: keys(map(plan.people)?.contacts),
   };
-  const report: Report = (path, message, rest = {}) => findings.push({ path, at: 'value', kind: 'reference', message, ...rest });
+  const report: Report = (path, message, rest = {}) =>
+    findings.push({ path, at: 'value', kind: 'reference', message, ...rest });
 
   for (const [name, database] of entries(plan.databases)) checkDatabase(['databases', name], database, names, report);
   checkNeighbours(plan, report);
@@ -53,7 +65,10 @@ function checkDatabase(path: Path, database: unknown, { hosts }: Names, report: 
           hint: 'remove it from the standbys',
         });
       if (standbys.indexOf(standby) < i)
-        report([...at, 'standbys', i], `"${standby}" stands twice among the standbys`, { found: standby, hint: 'remove one of them' });
+        report([...at, 'standbys', i], `"${standby}" stands twice among the standbys`, {
+          found: standby,
+          hint: 'remove one of them',
+        });
     }
     for (const field of ['dataDirectory', 'port', 'socketDirectory'])
       checkPerHost([...at, field], postgres[field], [...new Set(hostsOf(postgres))], hosts, report);
@@ -116,7 +131,8 @@ function checkNeighbours(plan: RawMap, report: Report): void {
 function checkService(path: Path, value: unknown, names: Names, report: Report): void {
   const service = map(value);
   known('database', service?.database, names.databases, [...path, 'database'], report);
-  for (const [i, host] of list(service?.hosts).entries()) known('host', host, names.hosts, [...path, 'hosts', i], report);
+  for (const [i, host] of list(service?.hosts).entries())
+    known('host', host, names.hosts, [...path, 'hosts', i], report);
   const url = map(service?.health)?.url;
   for (const [placeholder] of typeof url === 'string' ? url.matchAll(/\{[^}]*\}/g) : []) {
     if (placeholder === '{host}') continue;

@@ -7,7 +7,9 @@ import { scenarioNames } from '../vocabulary/scenario.js';
 const perHost = <T extends z.ZodType>(value: T) => z.union([value, z.record(name, value)]);
 
 const httpUrl = z.string({ error: 'an http or https URL' }).regex(/^https?:\/\//);
-const caFile = absolutePath.optional().describe('The certificate authority of the endpoint, when the system does not know it');
+const caFile = absolutePath
+  .optional()
+  .describe('The certificate authority of the endpoint, when the system does not know it');
 
 const objectives = z.strictObject({
   rto: duration.describe('How long the service may be away'),
@@ -16,10 +18,16 @@ const objectives = z.strictObject({
 
 const host = z.strictObject({
   region: z.string().min(1).describe('Where the host stands'),
-  address: z.string().min(1).optional().describe('Name or address at which other hosts reach it; its own name by default'),
+  address: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Name or address at which other hosts reach it; its own name by default'),
   scratch: absolutePath
     .optional()
-    .describe('A directory, owned by the user that PostgreSQL runs as, where backups are restored to be tested, apart from any database'),
+    .describe(
+      'A directory, owned by the user that PostgreSQL runs as, where backups are restored to be tested, apart from any database',
+    ),
 });
 
 const s3 = z.strictObject({
@@ -31,7 +39,9 @@ const s3 = z.strictObject({
     .boolean()
     .default(false)
     .describe('The bucket stands in the path and not in the host name, as most services beside AWS want it'),
-  accessKeyId: secret.optional().describe('Without one, the credentials of the machine: environment, profile, instance role'),
+  accessKeyId: secret
+    .optional()
+    .describe('Without one, the credentials of the machine: environment, profile, instance role'),
   secretAccessKey: secret.optional().describe('The secret of that key'),
   caFile,
 });
@@ -41,14 +51,18 @@ const azure = z.strictObject({
   container: z.string().min(1).describe('The container; it must exist'),
   prefix,
   key: secret.describe('A key of the account'),
-  endpoint: httpUrl.optional().describe('Where the service is, when it is not blob.core.windows.net; with the account at its end'),
+  endpoint: httpUrl
+    .optional()
+    .describe('Where the service is, when it is not blob.core.windows.net; with the account at its end'),
   caFile,
 });
 
 const gcs = z.strictObject({
   bucket: z.string().min(1).describe('The bucket; it must exist'),
   prefix,
-  credentials: secret.optional().describe('The JSON key of a service account; without one, the credentials of the machine'),
+  credentials: secret
+    .optional()
+    .describe('The JSON key of a service account; without one, the credentials of the machine'),
   endpoint: httpUrl.optional().describe('Where the service is, when it is not storage.googleapis.com'),
   caFile,
 });
@@ -62,7 +76,9 @@ const sftp = z.strictObject({
   hostKey: z
     .string({ error: 'the public key of the server, such as "ssh-ed25519 AAAA...", as ssh-keyscan prints it' })
     .regex(/^(ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+/)
-    .describe('The public key of the server, as `ssh-keyscan` prints it after the name: whoever else answers is refused'),
+    .describe(
+      'The public key of the server, as `ssh-keyscan` prints it after the name: whoever else answers is refused',
+    ),
 });
 
 /** Exactly one of the kinds; references.ts says so, with what is wrong, better than a union could. */
@@ -95,20 +111,33 @@ const postgres = z.strictObject({
   standbys: z.array(name).default([]).describe('The hosts of its standbys'),
   dataDirectory: perHost(absolutePath)
     .optional()
-    .describe('The data directory, or one for each host; without one (a managed database), only logical backups are possible'),
+    .describe(
+      'The data directory, or one for each host; without one (a managed database), only logical backups are possible',
+    ),
   url: secret
     .optional()
-    .describe('Its connection string, when it is not reached over the local socket: postgres://user:password@host/name'),
+    .describe(
+      'Its connection string, when it is not reached over the local socket: postgres://user:password@host/name',
+    ),
   port: perHost(z.int().min(1).max(65_535)).default(5432).describe('The port, or one for each host'),
   socketDirectory: perHost(absolutePath)
     .default('/var/run/postgresql')
     .describe('Where its Unix socket is, or one for each host; /var/run/postgresql by default'),
-  binDirectory: absolutePath.optional().describe('Where pg_ctl is; found from the version of the data directory by default'),
+  binDirectory: absolutePath
+    .optional()
+    .describe('Where pg_ctl is; found from the version of the data directory by default'),
   configFile: absolutePath.optional().describe('postgresql.conf, when it is not in the data directory (Debian)'),
-  user: z.string().min(1).default('postgres').describe('The superuser that Lifeboat connects as, over the local socket'),
+  user: z
+    .string()
+    .min(1)
+    .default('postgres')
+    .describe('The superuser that Lifeboat connects as, over the local socket'),
   password: secret.optional().describe('Its password; without one, peer authentication'),
   replication: z
-    .strictObject({ user: z.string().min(1).describe('Its name'), password: secret.optional().describe('Its password') })
+    .strictObject({
+      user: z.string().min(1).describe('Its name'),
+      password: secret.optional().describe('Its password'),
+    })
     .optional()
     .describe('The role that standbys replicate as; the superuser by default'),
   systemd: z.string().min(1).optional().describe('The unit that starts and stops the server; pg_ctl by default'),
@@ -116,7 +145,9 @@ const postgres = z.strictObject({
     .string({ error: 'version and name of the cluster, such as 15-main' })
     .regex(/^\d+(\.\d+)?-[\w.-]+$/)
     .optional()
-    .describe('The cluster that pg_ctlcluster starts and stops, where there is no systemd (Debian): version and name, such as 15-main'),
+    .describe(
+      'The cluster that pg_ctlcluster starts and stops, where there is no systemd (Debian): version and name, such as 15-main',
+    ),
 });
 
 const count = (of: string) => z.int().min(1).optional().describe(of);
@@ -133,7 +164,9 @@ const keep = z.strictObject({
 const kept = {
   locations: z.array(name).min(1).describe('Where they go, in the order of preference for a restore'),
   schedule: cron.optional().describe('When one is taken'),
-  keep: keep.default({ daily: 30 }).describe('Which are kept: whatever any of these rules keeps; 30 daily ones by default'),
+  keep: keep
+    .default({ daily: 30 })
+    .describe('Which are kept: whatever any of these rules keeps; 30 daily ones by default'),
 };
 
 const physical = z.strictObject({
@@ -169,7 +202,9 @@ const verify = z.strictObject({
   rows: z
     .record(
       z.string().min(1),
-      z.strictObject({ maxDrop: percent.optional().describe('How many rows it may have fewer than last known; 0% by default') }),
+      z.strictObject({
+        maxDrop: percent.optional().describe('How many rows it may have fewer than last known; 0% by default'),
+      }),
     )
     .default({})
     .describe('Tables (schema.table, or table in public) whose rows are counted'),
@@ -212,7 +247,9 @@ const service = z.strictObject({
   objectives: z
     .strictObject({ rto: objectives.shape.rto })
     .optional()
-    .describe("How long it may be away; the RTO of its database by default. Its data is the database's, and so is its RPO"),
+    .describe(
+      "How long it may be away; the RTO of its database by default. Its data is the database's, and so is its RPO",
+    ),
 });
 
 const person = z.strictObject({
@@ -225,7 +262,9 @@ const people = z.strictObject({
   roles: z.record(name, name).default({}).describe('Role: who has it'),
   onCall: z.array(name).default([]).describe('Who is called, in this order'),
   contacts: z.record(name, person).default({}).describe('How to reach people and outside providers'),
-  escalateAfter: duration.optional().describe('After this without an answer, the next one is called; printed, not done by Lifeboat yet'),
+  escalateAfter: duration
+    .optional()
+    .describe('After this without an answer, the next one is called; printed, not done by Lifeboat yet'),
 });
 
 const drill = z.strictObject({

@@ -6,7 +6,10 @@ import { type Plan, planSchema } from './schema.js';
 import { showPath } from './show.js';
 import { secretParts } from './values.js';
 
-/** Secrets by reference: `env:NAME`, `file:PATH`. They are read on the host that needs them, when it needs them, and travel nowhere. */
+/**
+ * Secrets by reference: `env:NAME`, `file:PATH`. They are read on the host that needs them, when it needs them, and
+ * travel nowhere.
+ */
 
 /** A secret cannot be read on this host. Neither message nor hint holds any of it. */
 export class SecretError extends Error {
@@ -22,15 +25,19 @@ export class SecretError extends Error {
 }
 
 /**
- * Reads what a reference points to. `directory`: that of the plan file; `file:` paths are relative to it. Line ends at the end of
- * a file are cut off. Throws {@link SecretError} when it is unset, missing, unreadable or empty.
+ * Reads what a reference points to. `directory`: that of the plan file; `file:` paths are relative to it. Line ends at
+ * the end of a file are cut off. Throws {@link SecretError} when it is unset, missing, unreadable or empty.
  */
 export async function resolveSecret(reference: string, directory: string): Promise<string> {
   const [, kind, rest] = /^(env|file):(.+)$/s.exec(reference) ?? [];
   if (kind === 'env' && rest) return fromEnvironment(reference, rest);
   if (kind === 'file' && rest) return fromFile(reference, resolve(directory, rest));
   // The text is not repeated: it may be the secret itself.
-  throw new SecretError('what should be a reference to a secret is none', '(hidden)', 'Write env:NAME or file:PATH in the plan');
+  throw new SecretError(
+    'what should be a reference to a secret is none',
+    '(hidden)',
+    'Write env:NAME or file:PATH in the plan',
+  );
 }
 
 function fromEnvironment(reference: string, variable: string): string {
@@ -82,7 +89,10 @@ export interface SecretReference {
   usedBy: string;
 }
 
-/** Every reference to a secret in the plan, in the order of its schema: whatever the schema says to be one, none can be forgotten. */
+/**
+ * Every reference to a secret in the plan, in the order of its schema: whatever the schema says to be one, none can be
+ * forgotten.
+ */
 export const allSecretReferences = (plan: Plan): SecretReference[] => {
   const found = secretsIn(planSchema, plan, []);
   return found.filter(({ usedBy }, index) => found.findIndex((one) => one.usedBy === usedBy) === index);
@@ -97,7 +107,9 @@ function secretsIn(schema: z.core.$ZodType, value: unknown, path: readonly (stri
   const entries = Object.entries(value);
   switch (def.type) {
     case 'object':
-      return Object.entries(def.shape).flatMap(([key, part]) => secretsIn(part, (value as Record<string, unknown>)[key], [...path, key]));
+      return Object.entries(def.shape).flatMap(([key, part]) =>
+        secretsIn(part, (value as Record<string, unknown>)[key], [...path, key]),
+      );
     case 'record':
       return entries.flatMap(([key, part]) => secretsIn(def.valueType, part, [...path, key]));
     case 'array':
@@ -107,7 +119,8 @@ function secretsIn(schema: z.core.$ZodType, value: unknown, path: readonly (stri
   }
 }
 
-const holdsSecret = (schema: z.core.$ZodType): boolean => within(schema).some((inner) => secretParts.get(inner) || holdsSecret(inner));
+const holdsSecret = (schema: z.core.$ZodType): boolean =>
+  within(schema).some((inner) => secretParts.get(inner) || holdsSecret(inner));
 
 /** What a schema is made of that has no parts of its own: the inside of an optional one, the ways of a union. */
 function within(schema: z.core.$ZodType): z.core.$ZodType[] {
@@ -118,13 +131,15 @@ function within(schema: z.core.$ZodType): z.core.$ZodType[] {
 }
 
 /**
- * Those that the agent of a host needs: of the databases and Redis servers on it, and of the locations that it backs up to or restores
- * from. Those of the notifications are the control worker's.
+ * Those that the agent of a host needs: of the databases and Redis servers on it, and of the locations that it backs up
+ * to or restores from. Those of the notifications are the control worker's.
  */
 export function secretsOn(plan: Plan, host: string): SecretReference[] {
   const locations = new Set(locationsUsedOn(plan, host).map((name) => `locations.${name}.`));
   // Managed ones too: the host that the plan names is the one that dumps them.
-  const databases = Object.keys(plan.databases).flatMap((name) => (databaseHosts(plan, name).includes(host) ? [`databases.${name}.`] : []));
+  const databases = Object.keys(plan.databases).flatMap((name) =>
+    databaseHosts(plan, name).includes(host) ? [`databases.${name}.`] : [],
+  );
   const redis = Object.keys(plan.redis).flatMap((name) => (plan.redis[name]?.host === host ? [`redis.${name}.`] : []));
   const mine = [...locations, ...databases, ...redis];
   return allSecretReferences(plan).filter(({ usedBy }) => mine.some((prefix) => usedBy.startsWith(prefix)));

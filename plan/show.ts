@@ -10,8 +10,12 @@ export function showPath(path: Path): string {
   return path.map((part, at) => (typeof part === 'number' ? `[${part}]` : at === 0 ? part : `.${part}`)).join('');
 }
 
-/** True when what stands at the path may be a secret put in clear: its own key says so, or that of the list that it is in. */
-const isSecretPath = (path: Path): boolean => secretName.test(String(path.findLast((part) => typeof part === 'string') ?? ''));
+/**
+ * True when what stands at the path may be a secret put in clear: its own key says so, or that of the list that it is
+ * in.
+ */
+const isSecretPath = (path: Path): boolean =>
+  secretName.test(String(path.findLast((part) => typeof part === 'string') ?? ''));
 
 /** The value as a problem shows it. Secrets in URLs and in arguments of commands are hidden too. */
 export function showValue(value: unknown, path: Path): string {
@@ -20,7 +24,9 @@ export function showValue(value: unknown, path: Path): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
   if (typeof value === 'object') {
     const keys = Object.keys(value);
-    return keys.length === 0 ? 'an empty map' : `a map with ${keys.slice(0, 5).join(', ')}${keys.length > 5 ? ', ...' : ''}`;
+    return keys.length === 0
+      ? 'an empty map'
+      : `a map with ${keys.slice(0, 5).join(', ')}${keys.length > 5 ? ', ...' : ''}`;
   }
   const text = mask(JSON.stringify(value));
   return text.length > 80 ? `${text.slice(0, 76)}..."` : text;

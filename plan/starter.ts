@@ -7,16 +7,23 @@ export { findOnThisMachine, type Findings } from './findings.js';
 const passwordVariable = 'PGPASSWORD';
 
 /**
- * Renders a first plan, with comments, from what was found. It always passes `lifeboat check`: what was found and cannot stand in a
- * plan is replaced by a convention. `schema`: where editors find the JSON schema, relative to the plan. Pure.
+ * Renders a first plan, with comments, from what was found. It always passes `lifeboat check`: what was found and
+ * cannot stand in a plan is replaced by a convention. `schema`: where editors find the JSON schema, relative to the
+ * plan. Pure.
  */
-export function starterPlan(findings: Findings, { schema = './lifeboat.schema.json' }: { schema?: string } = {}): string {
+export function starterPlan(
+  findings: Findings,
+  { schema = './lifeboat.schema.json' }: { schema?: string } = {},
+): string {
   const found = findings.database;
   const host = nameOf(found?.host ?? findings.hostname, 'db1');
   const address = found?.host ?? 'localhost';
   const dataDirectory = path(found?.dataDirectory, '/var/lib/postgresql/15/main');
   const backups = backupDirectory(findings.backups?.directory, dataDirectory);
-  const port = found?.port !== undefined && Number.isInteger(found.port) && found.port > 0 && found.port < 65_536 ? found.port : 5432;
+  const port =
+    found?.port !== undefined && Number.isInteger(found.port) && found.port > 0 && found.port < 65_536
+      ? found.port
+      : 5432;
   const rows = [...new Set(found?.tables)].filter((each) => each !== '__proto__');
   return `# yaml-language-server: $schema=${schema}
 # The line above gives editors completion and checks; \`lifeboat init\` writes the schema beside this file.
@@ -131,7 +138,8 @@ function nameOf(given: string | undefined, otherwise: string): string {
   return !reserved && planName.safeParse(candidate).success ? candidate : otherwise;
 }
 
-const path = (given: string | undefined, otherwise: string): string => (absolutePath.safeParse(given).success ? given! : otherwise);
+const path = (given: string | undefined, otherwise: string): string =>
+  absolutePath.safeParse(given).success ? given! : otherwise;
 
 /** Never inside of the data directory: it would be moved aside together with the damage. */
 function backupDirectory(given: string | undefined, dataDirectory: string): string {
@@ -152,7 +160,9 @@ function access(found: Findings['database']): string {
 
 function unit(found: Findings['database']): string {
   if (found?.systemd) return `      systemd: ${text(found.systemd)} # starts and stops the server\n`;
-  return found?.debianCluster ? `      debianCluster: ${text(found.debianCluster)} # pg_ctlcluster starts and stops the server\n` : '';
+  return found?.debianCluster
+    ? `      debianCluster: ${text(found.debianCluster)} # pg_ctlcluster starts and stops the server\n`
+    : '';
 }
 
 function verifyRows(tables: string[]): string {

@@ -4,7 +4,10 @@ import { distance } from 'fastest-levenshtein';
 
 const bare = (word: string): string => word.toLowerCase().replace(/[-_ .]/g, '');
 
-/** Gives the known word that the given one is most likely a slip of, or undefined when none is near. Case, - and _ do not count. */
+/**
+ * Gives the known word that the given one is most likely a slip of, or undefined when none is near. Case, - and _ do
+ * not count.
+ */
 export function closest(given: string, known: readonly string[]): string | undefined {
   const word = bare(given);
   let best: { known: string; far: number } | undefined;

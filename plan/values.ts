@@ -1,8 +1,9 @@
 import { z } from 'zod';
 
 /**
- * The kinds of value that a plan is written in. Each parses its text to the unit that its name says. The error text of each
- * says what would be right, as a noun that goes after "expected": for another type, for a missing value and for a wrong form alike.
+ * The kinds of value that a plan is written in. Each parses its text to the unit that its name says. The error text of
+ * each says what would be right, as a noun that goes after "expected": for another type, for a missing value and for a
+ * wrong form alike.
  */
 
 const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
@@ -49,7 +50,9 @@ export const cron = z
   .string({ error: cronExpected })
   // The form, for editors that read the JSON schema; the ranges are checked below.
   .regex(/^\S+( \S+){4}$/)
-  .refine((text) => text.split(' ').every((field, at) => cronFields[at] !== undefined && isCronField(field, cronFields[at])))
+  .refine((text) =>
+    text.split(' ').every((field, at) => cronFields[at] !== undefined && isCronField(field, cronFields[at])),
+  )
   .meta({ description: 'Cron: minute hour day month weekday, in the timezone of the plan' });
 
 /** A name that travels in workflow inputs: letters, digits, dashes and underscores. */
@@ -74,8 +77,9 @@ export const timezone = z
   .meta({ description: 'IANA timezone: UTC, Asia/Kolkata, Europe/Kyiv' });
 
 /**
- * An absolute path, below the root. `~` is not expanded: an agent's home may not be yours. Slashes at its end are cut off, since
- * what stands beside a directory is named by appending to its path; `.` and `..` are refused for the same reason.
+ * An absolute path, below the root. `~` is not expanded: an agent's home may not be yours. Slashes at its end are cut
+ * off, since what stands beside a directory is named by appending to its path; `.` and `..` are refused for the same
+ * reason.
  */
 export const absolutePath = z
   .string({ error: 'an absolute path without "." and "..", such as /var/lib/postgresql/15/main' })

@@ -3,7 +3,20 @@ import type { Control, Keep } from './schema.js';
 /** Schedules and settings as people say them. Pure. */
 
 const days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
-const months = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
+const months = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
 
 /** `0 2 * * *`: "every day at 02:00". A schedule that is more intricate stays as it is written: `cron 7-9 2 * * *`. */
 export function describeCron(cron: string): string {
@@ -15,13 +28,18 @@ export function describeCron(cron: string): string {
   if (day === '*' && month === '*') {
     const range = /^(\w+)-(\w+)$/.exec(weekday);
     if (range) return `from ${dayName(range[1]!)} to ${dayName(range[2]!)} at ${when.at}`;
-    return /^\w+(,\w+)*$/.test(weekday) ? `every ${sentenceList(weekday.split(',').map(dayName))} at ${when.at}` : `cron ${cron}`;
+    return /^\w+(,\w+)*$/.test(weekday)
+      ? `every ${sentenceList(weekday.split(',').map(dayName))} at ${when.at}`
+      : `cron ${cron}`;
   }
   if (weekday !== '*' || !/^\d+$/.test(day)) return `cron ${cron}`;
   if (month === '*') return `on day ${day} of each month at ${when.at}`;
   const every = /^\*\/(\d+)$/.exec(month);
-  if (every) return `on day ${day} of ${sentenceList(months.filter((_, at) => at % Number(every[1]) === 0))} at ${when.at}`;
-  return /^\w+(,\w+)*$/.test(month) ? `on day ${day} of ${sentenceList(month.split(',').map(monthName))} at ${when.at}` : `cron ${cron}`;
+  if (every)
+    return `on day ${day} of ${sentenceList(months.filter((_, at) => at % Number(every[1]) === 0))} at ${when.at}`;
+  return /^\w+(,\w+)*$/.test(month)
+    ? `on day ${day} of ${sentenceList(month.split(',').map(monthName))} at ${when.at}`
+    : `cron ${cron}`;
 }
 
 /** The times of a day: `at` for one or a list of them, `every` for what goes on all day long. */
@@ -32,15 +50,22 @@ function timesOf(minute: string, hour: string): { at?: string; every?: string } 
   if (!/^\d+$/.test(minute)) return undefined;
   if (hour === '*') return { every: `every hour at minute ${minute}` };
   if (step(hour)) return { every: `every ${step(hour)!} hours, beginning at 00:${two(minute)}` };
-  return /^\d+(,\d+)*$/.test(hour) ? { at: sentenceList(hour.split(',').map((each) => `${two(each)}:${two(minute)}`)) } : undefined;
+  return /^\d+(,\d+)*$/.test(hour)
+    ? { at: sentenceList(hour.split(',').map((each) => `${two(each)}:${two(minute)}`)) }
+    : undefined;
 }
 
 const two = (number: string): string => number.padStart(2, '0');
 const dayName = (field: string): string =>
-  days[/^\d+$/.test(field) ? Number(field) : days.findIndex((day) => day.toUpperCase().startsWith(field.toUpperCase()))] ?? field;
+  days[
+    /^\d+$/.test(field) ? Number(field) : days.findIndex((day) => day.toUpperCase().startsWith(field.toUpperCase()))
+  ] ?? field;
 const monthName = (field: string): string =>
-  months[/^\d+$/.test(field) ? Number(field) - 1 : months.findIndex((month) => month.toUpperCase().startsWith(field.toUpperCase()))] ??
-  field;
+  months[
+    /^\d+$/.test(field)
+      ? Number(field) - 1
+      : months.findIndex((month) => month.toUpperCase().startsWith(field.toUpperCase()))
+  ] ?? field;
 
 /** Seconds as a plan writes them: `15m`, `1h 30m`, `2d`. */
 export function planDuration(seconds: number): string {
@@ -79,5 +104,7 @@ export function sentenceList(words: readonly string[], none = 'none'): string {
 /** What stops or starts a service, or asks whether it runs, as it would be typed on its host. */
 export function controlCommand(control: Control, what: 'start' | 'stop' | 'status'): string {
   if ('systemd' in control) return `systemctl ${what === 'status' ? 'is-active' : what} ${control.systemd}`;
-  return control[what].map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`)).join(' ');
+  return control[what]
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`))
+    .join(' ');
 }

@@ -42,14 +42,22 @@ export interface YamlFile {
 /** Reads the text. Never throws: what cannot be read is in `problems`. */
 export function readYaml(text: string): YamlFile {
   const lines = new LineCounter();
-  const document = parseDocument(text, { version: '1.2', lineCounter: lines, prettyErrors: false, uniqueKeys: true, merge: false });
+  const document = parseDocument(text, {
+    version: '1.2',
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    merge: false,
+  });
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
   const problems = onePerLine([
     ...strayAliases(document, at),
-    ...[...document.errors, ...document.warnings].filter(firstStumble()).map((error) => explain(error, at(startOf(document, error)))),
+    ...[...document.errors, ...document.warnings]
+      .filter(firstStumble())
+      .map((error) => explain(error, at(startOf(document, error)))),
   ]);
   let data: unknown;
   try {
@@ -76,7 +84,10 @@ function offsetOf(document: Document.Parsed, path: Path, what: 'key' | 'value'):
     if (isMap(node)) {
       // The last of two equal keys is the one whose value counts.
       const pair = node.items.findLast(
-        (item) => isPair(item) && isScalar(item.key) && String((item.key.value as string | number | boolean | null) ?? '') === String(part),
+        (item) =>
+          isPair(item) &&
+          isScalar(item.key) &&
+          String((item.key.value as string | number | boolean | null) ?? '') === String(part),
       );
       if (!pair) return offset;
       const key = (pair.key as Node).range?.[0] ?? offset;
@@ -117,7 +128,12 @@ function strayAliases(document: Document.Parsed, at: (offset: number) => Positio
     Pair(_, pair) {
       // JavaScript takes it for something else than a key, so that nothing after this would see it.
       if (isScalar(pair.key) && pair.key.value === '__proto__') {
-        found.push({ ...at(pair.key.range?.[0] ?? 0), breaks: false, message: 'unknown key "__proto__"', hint: 'remove it' });
+        found.push({
+          ...at(pair.key.range?.[0] ?? 0),
+          breaks: false,
+          message: 'unknown key "__proto__"',
+          hint: 'remove it',
+        });
       }
       return undefined;
     },
@@ -132,7 +148,8 @@ function startOf(document: Document.Parsed, error: YAMLError): number {
     visit(document, {
       Scalar(_, scalar) {
         const quoted = scalar.type === 'QUOTE_DOUBLE' || scalar.type === 'QUOTE_SINGLE';
-        if (quoted && scalar.range && scalar.range[0] < start && scalar.range[2] >= error.pos[0]) start = scalar.range[0];
+        if (quoted && scalar.range && scalar.range[0] < start && scalar.range[2] >= error.pos[0])
+          start = scalar.range[0];
       },
     });
   }
@@ -162,9 +179,15 @@ function onePerLine(problems: SyntaxProblem[]): SyntaxProblem[] {
 
 const quoteStar = 'put the value in quotes: "*/15 * * * *"';
 
-/** The words of the parser, for people; it quotes the text of the file, which may be a secret, so that its own words are not passed on. */
+/**
+ * The words of the parser, for people; it quotes the text of the file, which may be a secret, so that its own words are
+ * not passed on.
+ */
 function explain(error: YAMLError, position: Position): SyntaxProblem {
-  const [message, hint] = texts[error.code] ?? [`this is not valid YAML (${error.code})`, 'compare with the lines around it'];
+  const [message, hint] = texts[error.code] ?? [
+    `this is not valid YAML (${error.code})`,
+    'compare with the lines around it',
+  ];
   return { ...position, breaks: !isHarmless(error), message, hint };
 }
 
@@ -184,7 +207,10 @@ const texts: Partial<Record<YAMLError['code'], [message: string, hint: string]>>
   ALIAS_PROPS: ['an alias (*name) cannot have an anchor or a tag', 'remove it'],
   BAD_ALIAS: ['a value that begins with * is read as a YAML alias', quoteStar],
   BAD_COLLECTION_TYPE: ['the tag (!name) does not fit the value', 'remove the tag'],
-  BAD_DIRECTIVE: ['a line that begins with % is a YAML directive, and this is not a known one', 'remove it, or put the value in quotes'],
+  BAD_DIRECTIVE: [
+    'a line that begins with % is a YAML directive, and this is not a known one',
+    'remove it, or put the value in quotes',
+  ],
   BAD_DQ_ESCAPE: ['a backslash in double quotes must begin a known escape', 'double it, or use single quotes'],
   BAD_INDENT: [
     'the line is not indented like the lines that it belongs to',

@@ -3,4 +3,6 @@ import { databaseCorruption } from './database-corruption.js';
 import type { Scenario } from './scenario.js';
 
 /** Every scenario that there is. */
-export const scenarios: Readonly<Record<ScenarioName, Scenario>> = { 'database-corruption': databaseCorruption as Scenario };
+export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
+  'database-corruption': databaseCorruption as Scenario,
+};

@@ -70,13 +70,18 @@ export const databaseCorruption = scenario<(typeof steps)[number]>({
     await incident.do(saveEvidence, at);
     const damage = await incident.do(assess, at);
     if (!(await sound(incident, at, damage))) await restored(incident, at);
-    incident.serves([database, ...incident.plan.services.map(({ name }) => name)], await incident.do(resumeService, at));
+    incident.serves(
+      [database, ...incident.plan.services.map(({ name }) => name)],
+      await incident.do(resumeService, at),
+    );
     await incident.do(watch, at);
     await incident.do(reprotect, at);
     await incident.do(release, at);
     const named = (standby: string) => standby;
     // As the plan is now: it may have been corrected while a person was asked.
-    await incident.each(incident.plan.standbys, named, (branch, standby) => branch.do(rebuildStandby, { database, host: standby }));
+    await incident.each(incident.plan.standbys, named, (branch, standby) =>
+      branch.do(rebuildStandby, { database, host: standby }),
+    );
     await incident.do(report, {});
   },
 });
@@ -88,7 +93,10 @@ async function sound(incident: Here, at: OnDatabase, found: Assessment): Promise
   if (damage.classification === 'not repairable' || damage.classification === 'repairable') return false;
   if (damage.classification === 'healthy' && found.classification === 'repairable') {
     incident.warn(...notChecked(damage));
-    Object.assign(incident.component(at.database).measured, { rpoSeconds: 0, rpoNote: 'repaired in place: no row was lost' });
+    Object.assign(incident.component(at.database).measured, {
+      rpoSeconds: 0,
+      rpoNote: 'repaired in place: no row was lost',
+    });
     return true;
   }
   if (!incident.real) return false;

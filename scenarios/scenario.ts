@@ -18,17 +18,24 @@ export interface Incident<Parts extends Part = Part> {
   readonly plan: PlanFacts;
   readonly state: IncidentState;
   /**
-   * Takes a step. When it fails for good a person is asked. Throws {@link Chosen} when that person chose what is the scenario's to do,
-   * {@link HandedBack} when the failure is.
+   * Takes a step. When it fails for good a person is asked. Throws {@link Chosen} when that person chose what is the
+   * scenario's to do, {@link HandedBack} when the failure is.
    */
   do<One extends Parts & AnyStep>(step: One, input: InputOf<One>): Promise<OutputOf<One>>;
   /** Asks a person, and waits for as long as it takes. A drill and a dry run approve themselves, and say so. */
-  ask<One extends Parts & AnyQuestion>(question: One, input: One extends Question<string, infer In> ? In : never): Promise<Decision>;
+  ask<One extends Parts & AnyQuestion>(
+    question: One,
+    input: One extends Question<string, infer In> ? In : never,
+  ): Promise<Decision>;
   /**
-   * The same work on several components or hosts at once; steps and questions bear its name, and each may be asked while the others go on. Ends when
-   * all have ended.
+   * The same work on several components or hosts at once; steps and questions bear its name, and each may be asked
+   * while the others go on. Ends when all have ended.
    */
-  each<T, R>(over: readonly T[], named: (one: T) => string, work: (branch: Incident<Parts>, one: T) => Promise<R>): Promise<R[]>;
+  each<T, R>(
+    over: readonly T[],
+    named: (one: T) => string,
+    work: (branch: Incident<Parts>, one: T) => Promise<R>,
+  ): Promise<R[]>;
   component(name: string): ComponentRecord;
   /** The moment from which components serve again: their RTO. */
   serves(components: readonly string[], how: Serves): void;

@@ -2,13 +2,24 @@
 // Colours, bold and dim of ANSI escapes; no fonts of its own, and no script.
 import { readFileSync } from 'node:fs';
 
-const palette = { 30: '#0d1117', 31: '#ff7b72', 32: '#7ee787', 33: '#e3b341', 34: '#79c0ff', 35: '#d2a8ff', 36: '#76e3ea', 37: '#e6edf3' };
+const palette = {
+  30: '#0d1117',
+  31: '#ff7b72',
+  32: '#7ee787',
+  33: '#e3b341',
+  34: '#79c0ff',
+  35: '#d2a8ff',
+  36: '#76e3ea',
+  37: '#e6edf3',
+};
 const [charWidth, lineHeight, margin] = [8.43, 19, 16];
 
 const lines = readFileSync(0, 'utf8').trimEnd().split('\n');
 const state = { color: undefined, background: undefined, bold: false, dim: false };
 const rows = lines.map(spans);
-const width = Math.ceil(Math.max(...rows.map((row) => row.reduce((sum, span) => sum + span.text.length, 0))) * charWidth + 2 * margin);
+const width = Math.ceil(
+  Math.max(...rows.map((row) => row.reduce((sum, span) => sum + span.text.length, 0))) * charWidth + 2 * margin,
+);
 const height = lines.length * lineHeight + 2 * margin;
 
 process.stdout.write(

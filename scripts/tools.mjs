@@ -1,6 +1,6 @@
 /**
- * Where the tools that Lifeboat drives are on this machine. Plain Node, no dependencies: it runs before `npm install` has to have worked.
- * `setup.mjs` installs what is missing; the lab and the tests ask here for absolute paths.
+ * Where the tools that Lifeboat drives are on this machine. Plain Node, no dependencies: it runs before `npm install`
+ * has to have worked. `setup.mjs` installs what is missing; the lab and the tests ask here for absolute paths.
  */
 import { accessSync, constants, readdirSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -38,7 +38,9 @@ export function findTool(name) {
     const directory = postgresDirectory();
     return directory && join(directory, name);
   }
-  return [...pathDirectories(), ...packageDirectories, cacheDirectory()].map((directory) => join(directory, name)).find(isProgram);
+  return [...pathDirectories(), ...packageDirectories, cacheDirectory()]
+    .map((directory) => join(directory, name))
+    .find(isProgram);
 }
 
 /** The directory of the newest PostgreSQL server that has every program needed; one on PATH comes first. */
@@ -59,7 +61,14 @@ export function missingPostgresPrograms() {
 }
 
 // Servers such as sshd are in sbin, which an ordinary user's PATH may lack.
-const packageDirectories = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin', '/usr/local/pgsql/bin', '/usr/sbin', '/usr/local/sbin'];
+const packageDirectories = [
+  '/usr/bin',
+  '/usr/local/bin',
+  '/opt/homebrew/bin',
+  '/usr/local/pgsql/bin',
+  '/usr/sbin',
+  '/usr/local/sbin',
+];
 
 function versionedDirectories() {
   return [
@@ -76,7 +85,9 @@ function versionedDirectories() {
 
 /** node_modules/.bin is left out: a package of the same name is not the tool. */
 function pathDirectories() {
-  return (process.env.PATH ?? '').split(delimiter).filter((directory) => directory.startsWith('/') && !directory.includes('node_modules'));
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter((directory) => directory.startsWith('/') && !directory.includes('node_modules'));
 }
 
 function list(directory) {

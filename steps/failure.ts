@@ -1,6 +1,9 @@
 import type { FailureKind } from '../vocabulary/failure.js';
 
-/** Reads failures of activities, and makes those of the steps themselves. Of Temporal's classes nothing is needed here but their fields. */
+/**
+ * Reads failures of activities, and makes those of the steps themselves. Of Temporal's classes nothing is needed here
+ * but their fields.
+ */
 
 interface Failed {
   name?: string;
@@ -29,7 +32,9 @@ export const factOf = (error: unknown, name: string): unknown =>
 
 /** What a verification found wrong, one line each, the same line for the same damage; empty for other failures. */
 export const findingsOf = (error: unknown): string[] =>
-  isFailureOf(error, 'VerificationFailed') === undefined ? [] : ((factOf(error, 'findings') as string[] | undefined) ?? []);
+  isFailureOf(error, 'VerificationFailed') === undefined
+    ? []
+    : ((factOf(error, 'findings') as string[] | undefined) ?? []);
 
 /** What a step itself finds wrong. `hint`: what the person on call does next. */
 export class StepFailed extends Error {

@@ -9,8 +9,9 @@ import type { PlanFacts } from '../vocabulary/plan-facts.js';
 import type { Choice, Problem } from '../vocabulary/question.js';
 
 /**
- * What a step is: a value that the workflow runs, the document prints, `watch` shows and the CLI offers. Pure: nothing here runs Temporal.
- * After Operation of pgroll (Start, Complete, Rollback, Validate) and the compensations of Temporal's saga sample.
+ * What a step is: a value that the workflow runs, the document prints, `watch` shows and the CLI offers. Pure: nothing
+ * here runs Temporal. After Operation of pgroll (Start, Complete, Rollback, Validate) and the compensations of
+ * Temporal's saga sample.
  */
 
 /** What a step touches says in which form a drill and a dry run call it. */
@@ -24,7 +25,10 @@ export interface Said {
   summary: string;
 }
 
-/** The activities of a host or of the control worker. `form` and `incident` are added to every call by the step: no scenario can get them wrong. */
+/**
+ * The activities of a host or of the control worker. `form` and `incident` are added to every call by the step: no
+ * scenario can get them wrong.
+ */
 export type Calls<Activities> = {
   [Name in keyof Activities]: Activities[Name] extends (input: infer In) => infer Out
     ? (input: Omit<In, 'form' | 'incident'>) => Out
@@ -60,13 +64,20 @@ export interface At {
   /** What it would mean for who uses the service if the incident ended now. */
   writes(): 'as before' | 'stopped' | 'resumed';
   warn(...lines: string[]): void;
-  /** Does what holds nothing up when it fails: then `otherwise` says what to go on with. That the incident is ended goes through. */
+  /**
+   * Does what holds nothing up when it fails: then `otherwise` says what to go on with. That the incident is ended goes
+   * through.
+   */
   orElse<T>(work: () => Promise<T>, otherwise: (problem: Problem) => T): Promise<T>;
   /** Several at once; when one fails, the others are ended. */
-  together<T extends readonly (() => Promise<unknown>)[]>(...works: T): Promise<{ [Key in keyof T]: Awaited<ReturnType<T[Key]>> }>;
+  together<T extends readonly (() => Promise<unknown>)[]>(
+    ...works: T
+  ): Promise<{ [Key in keyof T]: Awaited<ReturnType<T[Key]>> }>;
   /** The incident is being ended, and this error says so. */
   isEnding(error: unknown): boolean;
-  /** Whether there is a change in how it works, of this name: an incident that was declared before it goes on without. */
+  /**
+   * Whether there is a change in how it works, of this name: an incident that was declared before it goes on without.
+   */
   since(change: string): boolean;
 }
 
@@ -80,7 +91,10 @@ export interface Ending {
 
 /** One named line of a timeline. */
 export interface Step<Name extends string, In, Out extends Said> {
-  /** As the timeline, `watch`, the document and the tests call it; its type keeps a scenario from taking a step that it has not declared. */
+  /**
+   * As the timeline, `watch`, the document and the tests call it; its type keeps a scenario from taking a step that it
+   * has not declared.
+   */
   readonly name: Name;
   /** What it does, as the printed document says it. */
   readonly does: string;
@@ -96,7 +110,9 @@ export interface Step<Name extends string, In, Out extends Said> {
   readonly run: (at: At, input: In) => Promise<Out>;
   /** What goes on when a person skips it or has done it by hand; without it neither is offered. */
   readonly without?: (input: In) => Out;
-  /** What is left to do when a person attests what could not be proven: only then is that offered, and never to skip it. */
+  /**
+   * What is left to do when a person attests what could not be proven: only then is that offered, and never to skip it.
+   */
   readonly attested?: (at: At, input: In) => Promise<Out>;
   /** Choices besides retry, skip, done and abort, when it fails: the scenario goes on with them ({@link Chosen}). */
   readonly choices?: readonly Choice[];
@@ -105,8 +121,8 @@ export interface Step<Name extends string, In, Out extends Said> {
   /** Failures that the scenario deals with ({@link HandedBack}), and no person. */
   readonly handsBack?: readonly FailureKind[];
   /**
-   * Leaves what it began safe when the incident ends, and says in which state: a clause each. Of a drill and a dry run only what touches scratch is
-   * settled: nothing else was begun.
+   * Leaves what it began safe when the incident ends, and says in which state: a clause each. Of a drill and a dry run
+   * only what touches scratch is settled: nothing else was begun.
    */
   readonly settle?: (at: At, on: OnDatabase, ending: Ending) => Promise<string[]>;
   /** Throws, before anything is stopped, when what it put in place cannot be taken back. Changes nothing. */
@@ -123,7 +139,8 @@ export type InputOf<S> = S extends { run: (at: never, input: infer In) => unknow
 export type OutputOf<S> = S extends { run: (at: never, input: never) => Promise<infer Out> } ? Out : never;
 
 /** Gives a step with the types of its input and output taken from `run`. */
-export const step = <const Name extends string, In, Out extends Said>(of: Step<Name, In, Out>): Step<Name, In, Out> => of;
+export const step = <const Name extends string, In, Out extends Said>(of: Step<Name, In, Out>): Step<Name, In, Out> =>
+  of;
 
 /** What a person is asked, beside the choice to abort. */
 export interface Asked {

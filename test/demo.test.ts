@@ -1,5 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { processesOf } from '../lab/processes.js';
@@ -55,7 +64,9 @@ test('it tells a true story from the backup to the report, and leaves nothing', 
   expect(said).toMatch(/GET \/health: 503/);
   // The moment that was found is the one that was restored, and lies before the damage.
   const target = /lifeboat start database-corruption --to (\S+)/.exec(said)![1]!;
-  const [good, bad] = ['last good answer', 'first bad answer'].map((what) => new RegExp(`${what} +(\\S+Z)`).exec(said)![1]!);
+  const [good, bad] = ['last good answer', 'first bad answer'].map(
+    (what) => new RegExp(`${what} +(\\S+Z)`).exec(said)![1]!,
+  );
   expect(target).toBe(good);
   expect(Date.parse(good!)).toBeLessThan(Date.parse(bad!));
   expect(Date.parse(/COMMIT ([^;]+) UTC; rels: base/.exec(said)![1]! + 'Z')).toBeGreaterThan(Date.parse(target));
@@ -83,7 +94,10 @@ test.runIf(process.getuid?.() === 0)(
   "with debian, on a cluster of Debian's own programs; those that were there are untouched (needs root)",
   async () => {
     const others = () =>
-      execFileSync('pg_lsclusters', ['--no-header'], { encoding: 'utf8' }).replace(/^.* lifeboat[0-9a-f]{12} .*\n/gm, '');
+      execFileSync('pg_lsclusters', ['--no-header'], { encoding: 'utf8' }).replace(
+        /^.* lifeboat[0-9a-f]{12} .*\n/gm,
+        '',
+      );
     const before = others();
     const demo = startDemo(['debian']);
     const code = await demo.ended;
@@ -92,7 +106,8 @@ test.runIf(process.getuid?.() === 0)(
     const [, version, name] = /cluster (\d+)\/(lifeboat[0-9a-f]{12}), its data at/.exec(said)!;
     expect(said).toMatch(/RTO .* \(objective 15m 00s: met\)/);
     expect(said).toContain("it runs with Debian's own configuration: ssl is on");
-    for (const kind of ['html', 'md', 'json']) rmSync(join(checkout, /kept: (\S+)/.exec(said)![1]!.replace(/html$/, kind)));
+    for (const kind of ['html', 'md', 'json'])
+      rmSync(join(checkout, /kept: (\S+)/.exec(said)![1]!.replace(/html$/, kind)));
     expect(left()).toEqual(nothing);
     for (const place of [`/etc/postgresql/${version}`, `/var/lib/postgresql/${version}`, '/var/log/postgresql'])
       expect(readdirSync(place).filter((one) => one.includes(name!))).toEqual([]);
@@ -125,14 +140,17 @@ test('an argument that is not known is refused, and starts nothing', async () =>
   expect(left()).toEqual(nothing);
 });
 
-test.each(['SIGINT', 'SIGTERM'] as const)('%s in the middle of the recovery ends and removes everything', async (signal) => {
-  const demo = startDemo();
-  await until('the restore', () => /Restore beside on db1/.test(demo.said()), 90);
-  expect(left().processes.length).toBeGreaterThan(5);
-  demo.signal(signal);
-  expect(await demo.ended, demo.said()).toBe(130);
-  expect(left()).toEqual(nothing);
-});
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s in the middle of the recovery ends and removes everything',
+  async (signal) => {
+    const demo = startDemo();
+    await until('the restore', () => /Restore beside on db1/.test(demo.said()), 90);
+    expect(left().processes.length).toBeGreaterThan(5);
+    demo.signal(signal);
+    expect(await demo.ended, demo.said()).toBe(130);
+    expect(left()).toEqual(nothing);
+  },
+);
 
 test('with --keep it leaves everything running until it is told to stop', async () => {
   const demo = startDemo(['--keep']);
@@ -144,7 +162,8 @@ test('with --keep it leaves everything running until it is told to stop', async 
   demo.signal('SIGINT');
   expect(await demo.ended, demo.said()).toBe(0);
   expect(left()).toEqual(nothing);
-  for (const kind of ['html', 'md', 'json']) rmSync(join(checkout, /kept: (\S+)/.exec(demo.said())![1]!.replace(/html$/, kind)));
+  for (const kind of ['html', 'md', 'json'])
+    rmSync(join(checkout, /kept: (\S+)/.exec(demo.said())![1]!.replace(/html$/, kind)));
 });
 
 test('an unknown option is refused, and starts nothing', async () => {

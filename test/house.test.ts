@@ -19,7 +19,9 @@ const broken: Record<string, [file: string, source: string][]> = {
     ['vocabulary/units.ts', `import type { b } from '../plan/values.js'; export type A = typeof b;`],
     ['vocabulary/alert.ts', `export { z } from 'zod';`],
   ],
-  'plan-imports-vocabulary': [['plan/load.ts', `import type { b } from '../workflows/messages.js'; export type c = typeof b;`]],
+  'plan-imports-vocabulary': [
+    ['plan/load.ts', `import type { b } from '../workflows/messages.js'; export type c = typeof b;`],
+  ],
   'steps-import-plan': [['steps/fence.ts', `import type { s } from '../scenarios/loss.js'; export type A = typeof s;`]],
   'scenarios-import-steps': [['scenarios/breach.ts', `export { b } from '../plan/access.js';`]],
   'steps-are-pure': [
@@ -29,7 +31,9 @@ const broken: Record<string, [file: string, source: string][]> = {
     ['scenarios/breach.ts', `export { e } from '../activities/errors.js';`],
   ],
   'pure-plan-imports-vocabulary': [['plan/words.ts', `export { z } from 'zod';`]],
-  'document-imports-scenarios': [['document/page.ts', `import type { e } from '../activities/errors.js'; export type A = typeof e;`]],
+  'document-imports-scenarios': [
+    ['document/page.ts', `import type { e } from '../activities/errors.js'; export type A = typeof e;`],
+  ],
   'activities-import-plan': [
     ['activities/start.ts', `import type { a } from '../client/api.js'; export type b = typeof a;`],
     ['activities/same.ts', `import type { a } from '../workflows/scenario.js'; export type b = typeof a;`],
@@ -41,8 +45,12 @@ const broken: Record<string, [file: string, source: string][]> = {
   'recovery-stands-on-backups': [['activities/backups/wal.ts', `export { r } from '../recovery/assess.js';`]],
   'workflows-import-activities-as-types': [['workflows/corruption.ts', `export { e } from '../activities/errors.js';`]],
   'workflows-import-plan-as-types': [['workflows/corruption.ts', `export { c } from '../plan/secrets.js';`]],
-  'workflows-import-no-caller': [['workflows/corruption.ts', `import type { a } from '../client/api.js'; export type b = typeof a;`]],
-  'workflows-import-no-node': [['workflows/corruption.ts', `import { readFileSync } from 'fs'; export const a = readFileSync;`]],
+  'workflows-import-no-caller': [
+    ['workflows/corruption.ts', `import type { a } from '../client/api.js'; export type b = typeof a;`],
+  ],
+  'workflows-import-no-node': [
+    ['workflows/corruption.ts', `import { readFileSync } from 'fs'; export const a = readFileSync;`],
+  ],
   'workflows-import-no-host-sdk': [['workflows/corruption.ts', `export { Client } from '@temporalio/client';`]],
   'workflows-are-types-outside': [
     ['client/declare.ts', `export { b } from '../workflows/messages.js';`],
@@ -52,7 +60,9 @@ const broken: Record<string, [file: string, source: string][]> = {
   'client-loads-worker-late': [['client/up.ts', `export { w } from '../worker/run.js';`]],
   'lab-is-for-tests': [['client/demo.ts', `export const demo = () => import('../lab/system.js');`]],
   'nothing-imports-tests': [['lab/help.ts', `export { h } from '../test/help.js';`]],
-  'no-development-dependency': [['worker/control.ts', `export { TestWorkflowEnvironment } from '@temporalio/testing';`]],
+  'no-development-dependency': [
+    ['worker/control.ts', `export { TestWorkflowEnvironment } from '@temporalio/testing';`],
+  ],
   'no-undeclared-package': [['worker/control.ts', `export { default } from 'webpack';`]],
 };
 
@@ -90,10 +100,16 @@ async function violations(name: string, files: Record<string, string>): Promise<
     await mkdir(join(baseDir, dirname(file)), { recursive: true });
     await writeFile(join(baseDir, file), source);
   }
-  for (const shared of ['node_modules', 'package.json', 'tsconfig.json']) await symlink(join(root, shared), join(baseDir, shared));
+  for (const shared of ['node_modules', 'package.json', 'tsconfig.json'])
+    await symlink(join(root, shared), join(baseDir, shared));
   const { options, forbidden } = config;
   const folders = [...new Set(Object.keys(files).map((file) => file.split('/')[0]!))];
-  const { output } = await cruise(folders, { ...options, baseDir, validate: true, ruleSet: { forbidden: forbidden ?? [] } });
+  const { output } = await cruise(folders, {
+    ...options,
+    baseDir,
+    validate: true,
+    ruleSet: { forbidden: forbidden ?? [] },
+  });
   return (output as ICruiseResult).summary.violations.map((violation) => violation.rule.name);
 }
 

@@ -6,8 +6,9 @@ import { workflowBundle } from '../worker/run-worker.js';
 import { storedHistories } from './helpers/histories.js';
 
 /**
- * Incidents that were once real are replayed against the workflows as they are now. One that no longer replays would get stuck in the middle of
- * a disaster when Lifeboat is upgraded. If a change is meant: give it a patch() marker, or store the histories anew (npm run histories).
+ * Incidents that were once real are replayed against the workflows as they are now. One that no longer replays would
+ * get stuck in the middle of a disaster when Lifeboat is upgraded. If a change is meant: give it a patch() marker, or
+ * store the histories anew (npm run histories).
  */
 describe('stored histories replay with the workflows of today', () => {
   const histories = storedHistories();
@@ -15,7 +16,14 @@ describe('stored histories replay with the workflows of today', () => {
 
   test('each branch is stored', () => {
     expect(histories.map(({ name }) => name).sort()).toEqual(
-      expect.arrayContaining(['abort', 'drill', 'fall-back-to-an-older-backup', 'repair', 'restore-latest', 'restore-to-a-time']),
+      expect.arrayContaining([
+        'abort',
+        'drill',
+        'fall-back-to-an-older-backup',
+        'repair',
+        'restore-latest',
+        'restore-to-a-time',
+      ]),
     );
   });
 
@@ -30,14 +38,21 @@ describe('stored histories replay with the workflows of today', () => {
   test('a step that stands in no scenario is noticed, and one before its turn', () => {
     expect(outOfTurn(['Check the request', 'Stop writes', 'Fail over'])).toEqual(['"Fail over" stands in no list']);
     expect(outOfTurn(['Stop writes', 'Check the request'])).toEqual(['"Check the request" after "Stop writes"']);
-    const again = ['Choose the backup', 'Restore beside', 'Verify the restored copy', 'Choose the backup', 'Restore beside'];
+    const again = [
+      'Choose the backup',
+      'Restore beside',
+      'Verify the restored copy',
+      'Choose the backup',
+      'Restore beside',
+    ];
     expect(outOfTurn(again)).toEqual([]);
   });
 
   test('a history that today’s workflows would have written otherwise is noticed', async () => {
     const { history } = structuredClone(histories.find(({ name }) => name === 'repair')!);
     const scheduled = history.events.flatMap(
-      (event) => (event['activityTaskScheduledEventAttributes'] as { activityType: { name: string } } | undefined) ?? [],
+      (event) =>
+        (event['activityTaskScheduledEventAttributes'] as { activityType: { name: string } } | undefined) ?? [],
     );
     scheduled.find(({ activityType }) => activityType.name === 'stopWrites')!.activityType.name = 'startWrites';
     await expect(Worker.runReplayHistory({ workflowBundle: workflowBundle() }, history)).rejects.toThrow(/TMPRL1100/);
@@ -71,7 +86,9 @@ const goesBackTo = ['Choose the backup', 'Verify the restored copy'];
 /** The steps of an incident that do not follow the list of its scenario, or of a roll-back, each in a sentence. */
 function outOfTurn(names: string[]): string[] {
   const { steps } = scenarios['database-corruption'];
-  const lists = [steps, ...steps.filter(isStep).flatMap(({ undo }) => (undo ? [undo] : []))].map((list) => list.map(({ name }) => name));
+  const lists = [steps, ...steps.filter(isStep).flatMap(({ undo }) => (undo ? [undo] : []))].map((list) =>
+    list.map(({ name }) => name),
+  );
   // What is said of a standby has its name behind it.
   const place = (list: string[], name: string) => list.findIndex((one) => name === one || name.startsWith(`${one} `));
   const [forward = [], ...back] = lists;
@@ -83,7 +100,11 @@ function outOfTurn(names: string[]): string[] {
     if (rollBack) [list, at] = [rollBack, -1];
     const next = place(list, name);
     const wrong =
-      next < 0 ? `"${name}" stands in no list` : next < at && !goesBackTo.includes(name) ? `"${name}" after "${before}"` : undefined;
+      next < 0
+        ? `"${name}" stands in no list`
+        : next < at && !goesBackTo.includes(name)
+          ? `"${name}" after "${before}"`
+          : undefined;
     if (next >= 0) [at, before] = [next, name];
     return wrong ?? [];
   });

@@ -3,7 +3,9 @@
 /** critical: somebody is woken (PagerDuty); warning: it can wait for the morning. */
 export type Severity = 'critical' | 'warning';
 
-/** Something that is wrong now. Its key is what it is known by: raised again under the same key it is the same alert. */
+/**
+ * Something that is wrong now. Its key is what it is known by: raised again under the same key it is the same alert.
+ */
 export interface Alert {
   /** `backup/logical/main`, `late/physical/main/full`, `space/onsite`. */
   key: string;

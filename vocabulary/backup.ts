@@ -5,7 +5,8 @@ export const physicalTypes = ['full', 'differential', 'incremental'] as const;
 export type PhysicalType = (typeof physicalTypes)[number];
 export type BackupType = PhysicalType | Exclude<BackupKind, 'physical'>;
 
-export const isPhysical = (type: BackupType): type is PhysicalType => (physicalTypes as readonly string[]).includes(type);
+export const isPhysical = (type: BackupType): type is PhysicalType =>
+  (physicalTypes as readonly string[]).includes(type);
 export const kindOf = (type: BackupType): BackupKind => (isPhysical(type) ? 'physical' : type);
 
 /** One backup at one location: its `.meta.json`, as it lies beside it. Sizes in bytes, times as ISO 8601. */
@@ -56,7 +57,9 @@ export interface BackupRecord {
   damaged?: { at: string; why: string };
 }
 
-/** What a dump does not say of its database without naming it: how it was created, and what was set and granted on it. */
+/**
+ * What a dump does not say of its database without naming it: how it was created, and what was set and granted on it.
+ */
 export interface DatabaseMade {
   /** Bytes of the dump itself, neither compressed nor encrypted. */
   dumpBytes: number;

@@ -1,4 +1,6 @@
-/** What an incident recovers has its own objectives and figures; those of the incident are what they come to together. */
+/**
+ * What an incident recovers has its own objectives and figures; those of the incident are what they come to together.
+ */
 
 export interface RowCheck {
   table: string;
@@ -48,14 +50,19 @@ export interface Totals {
   lost: string[];
 }
 
-/** The incident is over when its last component serves, and has lost as much as the one that lost most. Where one was not measured, neither was the whole. */
+/**
+ * The incident is over when its last component serves, and has lost as much as the one that lost most. Where one was
+ * not measured, neither was the whole.
+ */
 export function totalsOf(components: ComponentRecord[]): Totals {
   const databases = components.filter(({ kind }) => kind === 'database');
   const several = databases.length > 1;
   const named = (name: string, line: string) => (several ? `${name}: ${line}` : line);
   return {
     measured: { ...rto(components), ...rpo(databases, named) },
-    rows: databases.flatMap(({ name, rows }) => (several ? rows.map((row) => ({ ...row, table: `${name}.${row.table}` })) : rows)),
+    rows: databases.flatMap(({ name, rows }) =>
+      several ? rows.map((row) => ({ ...row, table: `${name}.${row.table}` })) : rows,
+    ),
     doubts: databases.flatMap(({ name, doubts }) => doubts.map((line) => named(name, line))),
     lost: databases.flatMap(({ name, lost }) => lost.map((line) => named(name, line))),
   };
@@ -64,10 +71,16 @@ export function totalsOf(components: ComponentRecord[]): Totals {
 function rto(components: ComponentRecord[]): Pick<Measured, 'rtoSeconds' | 'rtoNote'> {
   const without = components.find(({ measured }) => measured.rtoSeconds === null);
   const note = (without ?? components.find(({ measured }) => measured.rtoNote !== undefined))?.measured.rtoNote;
-  return { rtoSeconds: worst(components.map(({ measured }) => measured.rtoSeconds)), ...(note === undefined ? {} : { rtoNote: note }) };
+  return {
+    rtoSeconds: worst(components.map(({ measured }) => measured.rtoSeconds)),
+    ...(note === undefined ? {} : { rtoNote: note }),
+  };
 }
 
-function rpo(databases: ComponentRecord[], named: (name: string, line: string) => string): Pick<Measured, 'rpoSeconds' | 'rpoNote'> {
+function rpo(
+  databases: ComponentRecord[],
+  named: (name: string, line: string) => string,
+): Pick<Measured, 'rpoSeconds' | 'rpoNote'> {
   const without = databases.find(({ measured }) => measured.rpoSeconds === null);
   const one = without ?? databases.find(({ measured }) => measured.rpoNote !== undefined);
   const note = one?.measured.rpoNote;

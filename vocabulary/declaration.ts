@@ -23,8 +23,8 @@ export interface IncidentInput {
 }
 
 /**
- * An incident is open under the lock of its system, waits for its tasks beside it, and takes the lock again to be rolled back: three runs, which
- * hand over what they know.
+ * An incident is open under the lock of its system, waits for its tasks beside it, and takes the lock again to be
+ * rolled back: three runs, which hand over what they know.
  */
 export interface Carried {
   state: IncidentState;
@@ -42,7 +42,10 @@ export interface Declared {
   id: string;
   /** Of the input of this incident. */
   request?: string;
-  /** What the incident that answers was declared with: somebody who asks for something else is not told that they have it. */
+  /**
+   * What the incident that answers was declared with: somebody who asks for something else is not told that they have
+   * it.
+   */
   of: Pick<IncidentInput, 'scenario' | 'database' | 'mode' | 'vacuumFull'> & { target: string };
   problem?: Problem;
 }

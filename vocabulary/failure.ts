@@ -1,6 +1,6 @@
 /**
- * The failures that Lifeboat tells apart. Each says what happened, carries a hint for the person on call, and says whether
- * trying again can help: only then does Temporal retry it.
+ * The failures that Lifeboat tells apart. Each says what happened, carries a hint for the person on call, and says
+ * whether trying again can help: only then does Temporal retry it.
  */
 export const failureKinds = {
   /** The request cannot be honoured as it was made; nothing was changed. */

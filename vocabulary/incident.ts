@@ -3,7 +3,8 @@ import type { Problem, Question } from './question.js';
 
 /**
  * What an incident knows and says: the answer to the `state` query, the input of every report, the text of `watch`.
- * Names, sizes, times and digests only: no secret and no command is ever in it. Times are ISO 8601 in UTC, durations seconds.
+ * Names, sizes, times and digests only: no secret and no command is ever in it. Times are ISO 8601 in UTC, durations
+ * seconds.
  */
 
 export type StepStatus = 'running' | 'done' | 'failed' | 'skipped' | 'by hand';
@@ -12,8 +13,9 @@ export type StepStatus = 'running' | 'done' | 'failed' | 'skipped' | 'by hand';
 export type Mode = 'real' | 'drill' | 'dry-run';
 
 /**
- * open: running or waiting. recovered: the service is verified; tasks and roll-back remain. closed: done with.
- * refused: the request could not be honoured and nothing was changed. aborted: stopped by a person, in the state that `ending` says.
+ * open: running or waiting. recovered: the service is verified; tasks and roll-back remain. closed: done with. refused:
+ * the request could not be honoured and nothing was changed. aborted: stopped by a person, in the state that `ending`
+ * says.
  */
 export type Phase = 'open' | 'waiting' | 'recovered' | 'closed' | 'refused' | 'aborted' | 'rolled back';
 
@@ -75,9 +77,13 @@ export interface CopyFigures {
   summary: string;
   /** ISO 8601. */
   at: string;
-  /** Which copy it is: each one that was recovered is on a timeline of its own. Null: its control file cannot be read. */
+  /**
+   * Which copy it is: each one that was recovered is on a timeline of its own. Null: its control file cannot be read.
+   */
   timeline: number | null;
-  /** The next transaction's number, and how many of those before it were the canary's. Null where it could not be asked. */
+  /**
+   * The next transaction's number, and how many of those before it were the canary's. Null where it could not be asked.
+   */
   transaction: string | null;
   beats: number | null;
   /** When the canary was committed last. */
@@ -116,23 +122,35 @@ export interface IncidentState {
   /** The first of them. */
   question?: Question;
   notes: NoteRecord[];
-  /** What it recovers, each with its own objectives and figures; `lost`, `rows`, `doubts` and `measured` are what they come to together. */
+  /**
+   * What it recovers, each with its own objectives and figures; `lost`, `rows`, `doubts` and `measured` are what they
+   * come to together.
+   */
   components: ComponentRecord[];
   /** What was lost, in sentences. */
   lost: string[];
   rows: RowCheck[];
-  /** What the plan's own checks (rows, queries) found wrong with the restored copy: a person decides with them on screen. */
+  /**
+   * What the plan's own checks (rows, queries) found wrong with the restored copy: a person decides with them on
+   * screen.
+   */
   doubts: string[];
   /** What of the restored copy is not as in its backup, or not as production was: configuration, slots, places. */
   differences?: string[];
-  /** What the verification could not check, what it mended, and what no restore brings back: nothing wrong, and to be known before an approval. */
+  /**
+   * What the verification could not check, what it mended, and what no restore brings back: nothing wrong, and to be
+   * known before an approval.
+   */
   cautions?: string[];
   /** What the restored copy holds prepared, until that was rolled back in it. */
   prepared?: PreparedInCopy[];
   measured: Measured;
   /** The other databases of the cluster, in words: a restore of the whole takes them along. */
   neighbours?: string[];
-  /** Transactions that were committed in the damaged database after it was closed: they are in quarantine alone. Null: nobody can tell how many. */
+  /**
+   * Transactions that were committed in the damaged database after it was closed: they are in quarantine alone. Null:
+   * nobody can tell how many.
+   */
   behindFence?: number | null;
   quarantine: Quarantine[];
   tasks: PostRecoveryTask[];
@@ -171,4 +189,5 @@ export const questionAbout = ({ questions, steps }: IncidentState, step: StepRec
     : undefined;
 
 /** A step as people call it. */
-export const titleOf = ({ name, lane }: Pick<StepRecord, 'name' | 'lane'>): string => (lane === undefined ? name : `${name} ${lane}`);
+export const titleOf = ({ name, lane }: Pick<StepRecord, 'name' | 'lane'>): string =>
+  lane === undefined ? name : `${name} ${lane}`;

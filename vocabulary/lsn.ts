@@ -5,11 +5,13 @@ export function lsnValue(lsn: string): bigint {
 }
 
 /** The other way round. */
-export const lsnText = (value: bigint): string => `${(value >> 32n).toString(16)}/${(value & 0xffffffffn).toString(16)}`.toUpperCase();
+export const lsnText = (value: bigint): string =>
+  `${(value >> 32n).toString(16)}/${(value & 0xffffffffn).toString(16)}`.toUpperCase();
 
 /**
- * Where the next record is written, at the beginning of a page, lies behind the page's header; the end of the last record lies before it. So an end may
- * seem to be short by that much. Source: src/include/access/xlog_internal.h, SizeOfXLogLongPHD.
+ * Where the next record is written, at the beginning of a page, lies behind the page's header; the end of the last
+ * record lies before it. So an end may seem to be short by that much. Source: src/include/access/xlog_internal.h,
+ * SizeOfXLogLongPHD.
  */
 const pageHeader = 40n;
 

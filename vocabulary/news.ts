@@ -21,7 +21,13 @@ export interface IncidentNews {
 
 export const newsOf = (state: IncidentState, at: string): IncidentNews => ({
   ...{ id: state.id, system: state.system, scenario: state.scenario, database: state.database },
-  ...{ declaredBy: state.declaredBy, declaredAt: state.declaredAt, phase: state.phase, objectives: state.objectives, at },
+  ...{
+    declaredBy: state.declaredBy,
+    declaredAt: state.declaredAt,
+    phase: state.phase,
+    objectives: state.objectives,
+    at,
+  },
   ...{ rtoSeconds: state.measured.rtoSeconds, rpoSeconds: state.measured.rpoSeconds },
   questions: state.questions.map(({ id, kind, step, lane, text, choices }) => ({
     ...{ id, kind, step, text, choices },

@@ -13,7 +13,9 @@ export interface Choice {
   name: string;
   meaning: string;
   needs: ('reason' | 'target')[];
-  /** Whoever declared the incident may choose it also where the plan asks for two people: nothing is put in place by it. */
+  /**
+   * Whoever declared the incident may choose it also where the plan asks for two people: nothing is put in place by it.
+   */
   alone?: true;
 }
 
@@ -35,7 +37,10 @@ export interface Question {
 export interface Decision {
   by: string;
   choice: string;
-  /** The question that is answered: an answer without it is refused, but for an abort and a roll-back, which hold whatever is asked. */
+  /**
+   * The question that is answered: an answer without it is refused, but for an abort and a roll-back, which hold
+   * whatever is asked.
+   */
   question?: number;
   reason?: string;
   target?: string;

@@ -12,17 +12,20 @@ export interface KeepRules {
 }
 
 /**
- * The IDs of the backups that any of the rules keeps. Days and months are those of the calendar in the timezone: where the clock is put
- * forward or back, a day has 23 or 25 hours and is one day all the same. A day without a backup counts too: `daily: 30` reaches back 30 days,
- * not 30 backups.
+ * The IDs of the backups that any of the rules keeps. Days and months are those of the calendar in the timezone: where
+ * the clock is put forward or back, a day has 23 or 25 hours and is one day all the same. A day without a backup counts
+ * too: `daily: 30` reaches back 30 days, not 30 backups.
  */
 export function kept(backups: { id: string; at: Date }[], rules: KeepRules, now: Date, timezone: string): Set<string> {
   const keep = new Set<string>();
   // A clock ran ahead when it dated them: such a one is kept, and takes the place of none that is newer in truth.
   for (const { id, at } of backups) if (at > now) keep.add(id);
-  const newestFirst = backups.filter(({ at }) => at <= now).sort((a, b) => b.at.getTime() - a.at.getTime() || b.id.localeCompare(a.id));
+  const newestFirst = backups
+    .filter(({ at }) => at <= now)
+    .sort((a, b) => b.at.getTime() - a.at.getTime() || b.id.localeCompare(a.id));
   for (const { id } of newestFirst.slice(0, rules.last ?? 0)) keep.add(id);
-  for (const { id, at } of newestFirst) if (rules.for !== undefined && now.getTime() - at.getTime() < rules.for * 1000) keep.add(id);
+  for (const { id, at } of newestFirst)
+    if (rules.for !== undefined && now.getTime() - at.getTime() < rules.for * 1000) keep.add(id);
   const today = calendar(now, timezone);
   const newestOfEach = (count: number | undefined, numberOf: (day: Day) => number) => {
     const seen = new Set<number>();
@@ -33,7 +36,8 @@ export function kept(backups: { id: string; at: Date }[], rules: KeepRules, now:
       keep.add(id);
     }
   };
-  if (rules.daily !== undefined) newestOfEach(rules.daily, ({ year, month, day }) => Date.UTC(year, month - 1, day) / 86_400_000);
+  if (rules.daily !== undefined)
+    newestOfEach(rules.daily, ({ year, month, day }) => Date.UTC(year, month - 1, day) / 86_400_000);
   if (rules.monthly !== undefined) newestOfEach(rules.monthly, ({ year, month }) => year * 12 + month);
   return keep;
 }
@@ -49,7 +53,13 @@ const formats = new Map<string, Intl.DateTimeFormat>();
 function calendar(at: Date, timeZone: string): Day {
   let format = formats.get(timeZone);
   if (!format) {
-    format = new Intl.DateTimeFormat('en-US', { timeZone, calendar: 'gregory', year: 'numeric', month: 'numeric', day: 'numeric' });
+    format = new Intl.DateTimeFormat('en-US', {
+      timeZone,
+      calendar: 'gregory',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+    });
     formats.set(timeZone, format);
   }
   const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]));

@@ -24,7 +24,6 @@ export const searchAttributeTypes = {
 } as const satisfies Record<(typeof searchAttributeNames)[keyof typeof searchAttributeNames], string>;
 
 /** As the options of `temporal server start-dev`. */
-export const searchAttributeOptions: readonly string[] = Object.entries(searchAttributeTypes).flatMap(([name, type]) => [
-  '--search-attribute',
-  `${name}=${type}`,
-]);
+export const searchAttributeOptions: readonly string[] = Object.entries(searchAttributeTypes).flatMap(
+  ([name, type]) => ['--search-attribute', `${name}=${type}`],
+);

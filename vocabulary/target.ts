@@ -1,6 +1,12 @@
-/** Where a recovery goes back to. `timeline`: the latest moment of that one, where nobody but a person knows which served last. */
+/**
+ * Where a recovery goes back to. `timeline`: the latest moment of that one, where nobody but a person knows which
+ * served last.
+ */
 export type Target =
-  { kind: 'latest'; timeline?: number } | { kind: 'time'; iso: string } | { kind: 'lsn'; lsn: string } | { kind: 'backup'; label: string };
+  | { kind: 'latest'; timeline?: number }
+  | { kind: 'time'; iso: string }
+  | { kind: 'lsn'; lsn: string }
+  | { kind: 'backup'; label: string };
 
 export class TargetError extends Error {
   constructor(
@@ -17,8 +23,8 @@ const lsn = /^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/;
 const time = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?( ?(Z|[+-]\d{2}(:?\d{2})?))?$/;
 
 /**
- * Reads `latest`, a time with an explicit offset, an LSN, or the label of a backup.
- * Throws {@link TargetError}: a time without an offset is refused, since at 3 a.m. nobody knows whose clock it was read from.
+ * Reads `latest`, a time with an explicit offset, an LSN, or the label of a backup. Throws {@link TargetError}: a time
+ * without an offset is refused, since at 3 a.m. nobody knows whose clock it was read from.
  */
 export function parseTarget(text: string): Target {
   const given = text.trim();
@@ -40,15 +46,22 @@ export function parseTarget(text: string): Target {
       `Say whose clock it is: "${given}Z" for UTC, or for example "${given}+05:30"`,
     );
   }
-  const offset = match[4] === 'Z' ? 'Z' : match[4].replace(/^([+-]\d{2}):?(\d{2})?$/, (_, h: string, m?: string) => `${h}:${m ?? '00'}`);
+  const offset =
+    match[4] === 'Z'
+      ? 'Z'
+      : match[4].replace(/^([+-]\d{2}):?(\d{2})?$/, (_, h: string, m?: string) => `${h}:${m ?? '00'}`);
   const clock = given.slice(0, given.length - (match[3]?.length ?? 0));
   const iso = clock.replace(' ', 'T');
   const milliseconds = Date.parse(`${iso}${offset}`);
   // Date takes 30 February for 2 March: the day must come back as it was given.
   const asUtc = Date.parse(`${iso}Z`);
-  const exists = !Number.isNaN(milliseconds) && !Number.isNaN(asUtc) && new Date(asUtc).toISOString().startsWith(iso.slice(0, 10));
+  const exists =
+    !Number.isNaN(milliseconds) && !Number.isNaN(asUtc) && new Date(asUtc).toISOString().startsWith(iso.slice(0, 10));
   if (!exists) {
-    throw new TargetError(`"${given}" is not a moment of the calendar`, 'Check day, month and hour; for example 2026-11-21T03:15:00Z');
+    throw new TargetError(
+      `"${given}" is not a moment of the calendar`,
+      'Check day, month and hour; for example 2026-11-21T03:15:00Z',
+    );
   }
   // Date keeps milliseconds; PostgreSQL's commits have microseconds, and the target of a recovery must keep them.
   const micros = (match[2] ?? '.').slice(1).padEnd(6, '0');

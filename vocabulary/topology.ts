@@ -4,9 +4,15 @@ export type Role = 'primary' | 'standby';
 
 /** What the agent of a host sees of a database there. */
 export interface Observation {
-  /** up: its server answers. down: no server runs. unclear: it runs and does not answer, or the agent could not be asked. */
+  /**
+   * up: its server answers. down: no server runs. unclear: it runs and does not answer, or the agent could not be
+   * asked.
+   */
   server: 'up' | 'down' | 'unclear';
-  /** Of a server that does not answer: what it was, by its files, or when its agent saw it last. Absent: nobody can tell. */
+  /**
+   * Of a server that does not answer: what it was, by its files, or when its agent saw it last. Absent: nobody can
+   * tell.
+   */
   role?: Role;
   systemIdentifier?: string;
   timeline?: number;
@@ -21,15 +27,21 @@ export interface Topology {
   primary: string;
   /** The other hosts of the database, in the order of the plan. */
   others: string[];
-  /** All that claim to be the primary of this very cluster: more than one, and each may have what the other does not. */
+  /**
+   * All that claim to be the primary of this very cluster: more than one, and each may have what the other does not.
+   */
   primaries: string[];
 }
 
 /**
- * The primary is the host whose server is one now. Where none is, the one that was a primary on the highest timeline, as far as its host can tell; else
- * the plan's. A host that serves another cluster than the plan's primary is none of it.
+ * The primary is the host whose server is one now. Where none is, the one that was a primary on the highest timeline,
+ * as far as its host can tell; else the plan's. A host that serves another cluster than the plan's primary is none of
+ * it.
  */
-export function topologyOf(planned: { primary: string; standbys: string[] }, seen: Record<string, Observation>): Topology {
+export function topologyOf(
+  planned: { primary: string; standbys: string[] },
+  seen: Record<string, Observation>,
+): Topology {
   const hosts = [...new Set([planned.primary, ...planned.standbys])];
   const cluster = seen[planned.primary]?.systemIdentifier;
   const own = hosts.filter((host) => {
@@ -39,12 +51,15 @@ export function topologyOf(planned: { primary: string; standbys: string[] }, see
   const were = own.filter((host) => seen[host]?.role === 'primary');
   const timeline = (host: string) => seen[host]?.timeline ?? 0;
   const serve = were.filter((host) => seen[host]!.server === 'up');
-  // One that was promoted is on a higher timeline than the one that it took over from; otherwise that one has not been replaced, and is only down.
+  // One that was promoted is on a higher timeline than the one that it took over from; otherwise that one has not been
+  // replaced, and is only down.
   const claims = ({ primary: one }: typeof planned) =>
     serve.length > 0 && were.includes(one) && serve.every((host) => timeline(host) <= timeline(one));
   const primaries = were.filter((host) => serve.includes(host) || (host === planned.primary && claims(planned)));
   // Sorting is stable: of equals it is the plan's.
-  const [primary = planned.primary] = [...(primaries.length > 0 ? primaries : were)].sort((a, b) => timeline(b) - timeline(a));
+  const [primary = planned.primary] = [...(primaries.length > 0 ? primaries : were)].sort(
+    (a, b) => timeline(b) - timeline(a),
+  );
   return { primary, others: hosts.filter((host) => host !== primary), primaries };
 }
 

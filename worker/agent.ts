@@ -17,10 +17,23 @@ import { gaugesOf, metricsAddress } from './metrics.js';
 import { settleEnvironment } from './environment.js';
 import { watchOver } from './watchdog.js';
 
-/** The agent of a host: it does what a workflow asks of this host, and keeps its databases' canaries and archiving alive by itself. */
-export async function runAgent({ plan, digest, directory }: LoadedPlan, host: string, signal: AbortSignal): Promise<void> {
+/**
+ * The agent of a host: it does what a workflow asks of this host, and keeps its databases' canaries and archiving alive
+ * by itself.
+ */
+export async function runAgent(
+  { plan, digest, directory }: LoadedPlan,
+  host: string,
+  signal: AbortSignal,
+): Promise<void> {
   settleEnvironment(plan);
-  const context: HostContext = { plan, planDirectory: directory, planDigest: digest, host, state: await hostState(plan.system, host) };
+  const context: HostContext = {
+    plan,
+    planDirectory: directory,
+    planDigest: digest,
+    host,
+    state: await hostState(plan.system, host),
+  };
   const attempts = join(context.state, 'attempts');
   await onlyAgent(context);
   await resolveDirectories(context);
@@ -38,7 +51,8 @@ export async function runAgent({ plan, digest, directory }: LoadedPlan, host: st
         activities: createHostActivities(context),
         interceptors: { activity: [noteTasks(attempts), logActivities(say), keepSecretsOut(plan, directory)] },
         maxConcurrentActivityTaskExecutions: 20,
-        // Heartbeats bring progress to `watch` and an abort to the agent: by default they are held back for most of their time-out, 24 s.
+        // Heartbeats bring progress to `watch` and an abort to the agent: by default they are held back for most of
+        // their time-out, 24 s.
         maxHeartbeatThrottleInterval: '1 second',
       }),
     ready: async (connection) => {

@@ -8,15 +8,23 @@ export function connectionSettings(): { options: NativeConnectionOptions; namesp
   return { options: connectionOptions, namespace: namespace ?? 'default', address };
 }
 
-/** Connects to Temporal; says in one line when it cannot, and keeps trying until `signal` says stop. Undefined: it was told to stop. */
-export async function connectPatiently(signal: AbortSignal, say: (line: string) => void): Promise<NativeConnection | undefined> {
+/**
+ * Connects to Temporal; says in one line when it cannot, and keeps trying until `signal` says stop. Undefined: it was
+ * told to stop.
+ */
+export async function connectPatiently(
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<NativeConnection | undefined> {
   const { options, address } = connectionSettings();
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     try {
       return await NativeConnection.connect(options);
     } catch (error) {
       if (attempt % 10 === 0)
-        say(`Temporal does not answer at ${address} (${firstLine(error)}). Trying again until it does; start one here with: lifeboat up`);
+        say(
+          `Temporal does not answer at ${address} (${firstLine(error)}). Trying again until it does; start one here with: lifeboat up`,
+        );
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.min(3000, 500 * 2 ** attempt));
         const woken = () => {

@@ -17,10 +17,19 @@ import { settleEnvironment } from './environment.js';
 import { watchOver } from './watchdog.js';
 import { failPredecessors, noteTasks } from './predecessor.js';
 
-/** The control worker: it runs the workflows of a system, reads its plan for them, asks its services from outside and writes reports. */
+/**
+ * The control worker: it runs the workflows of a system, reads its plan for them, asks its services from outside and
+ * writes reports.
+ */
 export async function runControl({ plan, digest, directory }: LoadedPlan, signal: AbortSignal): Promise<void> {
   settleEnvironment(plan);
-  const context = { plan, planDirectory: directory, planDigest: digest, state: join(stateRoot(), plan.system), ...temporalUi() };
+  const context = {
+    plan,
+    planDirectory: directory,
+    planDigest: digest,
+    state: join(stateRoot(), plan.system),
+    ...temporalUi(),
+  };
   // Control workers in containers may share a directory; which of their processes is alive, each knows of its own only.
   const attempts = join(context.state, 'attempts', hostname());
   const what = 'control worker';
@@ -36,7 +45,8 @@ export async function runControl({ plan, digest, directory }: LoadedPlan, signal
         workflowBundle: workflowBundle(),
         activities: createControlActivities(context),
         interceptors: { activity: [noteTasks(attempts), logActivities(say), keepSecretsOut(plan, directory)] },
-        // A cached incident answers `watch` without a replay of its history. When its worker is gone, another one takes its next task up after this time.
+        // A cached incident answers `watch` without a replay of its history. When its worker is gone, another one takes
+        // its next task up after this time.
         stickyQueueScheduleToStartTimeout: '2 seconds',
         maxHeartbeatThrottleInterval: '1 second',
       };

@@ -1,6 +1,7 @@
 /**
- * What a shell had set for its own programs does not reach what we do: the driver reads PGSSLMODE, PGOPTIONS and the like, and what is made under
- * another umask, the owner of the data cannot read. What the plan itself refers to (`env:PGPASSWORD`) stays.
+ * What a shell had set for its own programs does not reach what we do: the driver reads PGSSLMODE, PGOPTIONS and the
+ * like, and what is made under another umask, the owner of the data cannot read. What the plan itself refers to
+ * (`env:PGPASSWORD`) stays.
  */
 export function settleEnvironment(plan: unknown): void {
   const named = new Set(references(plan));

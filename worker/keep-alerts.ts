@@ -9,10 +9,15 @@ import type { Say } from './log.js';
 const everyMilliseconds = 60_000;
 
 /**
- * Sees to it, until the signal, that the workflow that keeps a system's alerts runs: it is started where it does not run, and left alone where it
- * does. A plan that names no channel has none.
+ * Sees to it, until the signal, that the workflow that keeps a system's alerts runs: it is started where it does not
+ * run, and left alone where it does. A plan that names no channel has none.
  */
-export async function keepAlerts(plan: Plan, connection: NativeConnection, signal: AbortSignal, say: Say): Promise<void> {
+export async function keepAlerts(
+  plan: Plan,
+  connection: NativeConnection,
+  signal: AbortSignal,
+  say: Say,
+): Promise<void> {
   if (Object.values(plan.notifications).every((channel) => channel === undefined)) return;
   const client = new Client({ connection, namespace: connectionSettings().namespace });
   let said = '';

@@ -14,14 +14,16 @@ import { bringBackSynchronous, isSetAside } from '../activities/postgres/synchro
 const rowsEverySeconds = 15 * 60;
 
 /**
- * What an agent does without being asked, and without Temporal: canary, archiving and known row counts of the databases whose primary is here now. Which
- * those are is asked of the servers: a standby that somebody promotes is protected within seconds.
+ * What an agent does without being asked, and without Temporal: canary, archiving and known row counts of the databases
+ * whose primary is here now. Which those are is asked of the servers: a standby that somebody promotes is protected
+ * within seconds.
  */
 export async function keepProtected(context: HostContext, signal: AbortSignal, log: Say): Promise<void> {
   await Promise.all(
     databasesOn(context.plan, context.host).flatMap(({ database }) => {
       const cluster = clusterOf(context, database);
-      // While an incident holds the database nothing is written to it and nothing is counted: its rows are what is in question.
+      // While an incident holds the database nothing is written to it and nothing is counted: its rows are what is in
+      // question.
       const held = async () => (await claimedBy(cluster)) !== undefined || (await isClosed(cluster).catch(() => false));
       const physical = cluster.plan.backups.physical !== undefined;
       const watched = new Watched(cluster, log);
@@ -78,7 +80,8 @@ class Watched {
   /** Each trouble once. */
   say(trouble: string): void {
     const { database } = this.cluster;
-    if (trouble !== this.said) this.log(`${database} is not protected now: ${trouble}`, 'warning', { component: database });
+    if (trouble !== this.said)
+      this.log(`${database} is not protected now: ${trouble}`, 'warning', { component: database });
     this.said = trouble;
   }
 }

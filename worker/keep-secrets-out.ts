@@ -4,8 +4,8 @@ import type { Plan } from '../plan/schema.js';
 import { type Hide, secretHider } from '../plan/hide-secrets.js';
 
 /**
- * The last gate before history: wherever the value of one of the plan's secrets stands in a result or a failure, its reference stands
- * instead. Nothing should put it there; tools print surprising things when they fail.
+ * The last gate before history: wherever the value of one of the plan's secrets stands in a result or a failure, its
+ * reference stands instead. Nothing should put it there; tools print surprising things when they fail.
  */
 export function keepSecretsOut(plan: Plan, planDirectory: string): ActivityInterceptorsFactory {
   return () => ({

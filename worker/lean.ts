@@ -4,14 +4,16 @@ import { accessSync, constants } from 'node:fs';
 const mark = 'LIFEBOAT_LEAN';
 
 /**
- * glibc keeps a block that was freed for the next one, and the more threads a process has the more of them; from this size on (bytes) a block goes
- * back to the system at once. An agent passes gigabytes through blocks of 64 KB and more. Source: mallopt(3), M_MMAP_THRESHOLD, M_ARENA_MAX.
+ * glibc keeps a block that was freed for the next one, and the more threads a process has the more of them; from this
+ * size on (bytes) a block goes back to the system at once. An agent passes gigabytes through blocks of 64 KB and more.
+ * Source: mallopt(3), M_MMAP_THRESHOLD, M_ARENA_MAX.
  */
 const malloc = { MALLOC_MMAP_THRESHOLD_: '60000', MALLOC_ARENA_MAX: '2' };
 
 /**
- * Starts this process anew in its own place, with its own ID, and with settings of memory that are only taken at a start: it then has about
- * 40 MB less while a dump goes through it (docs/benchmarks.md). Returns when they are taken, or where they cannot be.
+ * Starts this process anew in its own place, with its own ID, and with settings of memory that are only taken at a
+ * start: it then has about 40 MB less while a dump goes through it (docs/benchmarks.md). Returns when they are taken,
+ * or where they cannot be.
  */
 export function lean(): void {
   const { [mark]: done, ...env } = process.env;

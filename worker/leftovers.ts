@@ -5,7 +5,10 @@ import { fetchedPrefix } from '../activities/backups/wal.js';
 import type { HostContext } from '../activities/context.js';
 import { endLeftovers } from '../activities/run.js';
 
-/** What a killed agent left behind, its successor clears away before it takes any work: programs that still run, files fetched to look at. */
+/**
+ * What a killed agent left behind, its successor clears away before it takes any work: programs that still run, files
+ * fetched to look at.
+ */
 export async function clearLeftovers(context: HostContext): Promise<void> {
   const { state } = context;
   await endLeftovers(join(state, 'running'));

@@ -3,8 +3,8 @@ import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import type { About, Say } from './log.js';
 
 /**
- * A line for each thing done for an incident, and for each that failed: what stands in Temporal's history, too, and is asked for where that is not at hand.
- * It comes after {@link keepSecretsOut}, so that no secret is in what it prints.
+ * A line for each thing done for an incident, and for each that failed: what stands in Temporal's history, too, and is
+ * asked for where that is not at hand. It comes after {@link keepSecretsOut}, so that no secret is in what it prints.
  */
 export const logActivities =
   (say: Say): ActivityInterceptorsFactory =>
@@ -22,7 +22,11 @@ export const logActivities =
             say(`${activityType} done in ${took()}${typeof summary === 'string' ? `: ${summary}` : ''}`, 'info', about);
           return result;
         } catch (error) {
-          say(`${activityType} failed after ${took()}, attempt ${attempt}: ${(error as Error).message}`, 'error', about);
+          say(
+            `${activityType} failed after ${took()}, attempt ${attempt}: ${(error as Error).message}`,
+            'error',
+            about,
+          );
           throw error;
         }
       },
@@ -30,7 +34,11 @@ export const logActivities =
   });
 
 function aboutOf(input: unknown): About {
-  const { incident, database, component } = (input ?? {}) as { incident?: unknown; database?: unknown; component?: unknown };
+  const { incident, database, component } = (input ?? {}) as {
+    incident?: unknown;
+    database?: unknown;
+    component?: unknown;
+  };
   const name = database ?? component;
   return {
     ...(typeof incident === 'string' ? { incident } : {}),

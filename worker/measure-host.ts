@@ -10,7 +10,10 @@ const everySeconds = 15;
 /** Locations are read whole for it. */
 const backupsEverySeconds = 300;
 
-/** Measures, until the signal, what is worth a curve of the databases and backups of this host. What cannot be measured has no value, and stops nothing. */
+/**
+ * Measures, until the signal, what is worth a curve of the databases and backups of this host. What cannot be measured
+ * has no value, and stops nothing.
+ */
 export async function measureHost(context: HostContext, gauges: Gauges, signal: AbortSignal): Promise<void> {
   let listedAt = 0;
   while (!signal.aborted) {
@@ -18,7 +21,9 @@ export async function measureHost(context: HostContext, gauges: Gauges, signal: 
     await Promise.all(here.map((each) => measureDatabase(each, gauges)));
     if (Date.now() - listedAt > backupsEverySeconds * 1000) {
       listedAt = Date.now();
-      await Promise.all(componentsOf(context, ours(context, here)).map((component) => measureBackups(context, component, gauges)));
+      await Promise.all(
+        componentsOf(context, ours(context, here)).map((component) => measureBackups(context, component, gauges)),
+      );
     }
     await pause(everySeconds * 1000, signal);
   }
@@ -38,10 +43,18 @@ async function measureDatabase({ cluster, database, seen }: Here, gauges: Gauges
     canary: await readCanary(client),
   })).catch(() => undefined);
   gauges.set('lifeboat_archive_age_seconds', Number(since?.archived ?? NaN), tags);
-  gauges.set('lifeboat_canary_age_seconds', since?.canary ? (Date.now() - Date.parse(since.canary.ts)) / 1000 : NaN, tags);
+  gauges.set(
+    'lifeboat_canary_age_seconds',
+    since?.canary ? (Date.now() - Date.parse(since.canary.ts)) / 1000 : NaN,
+    tags,
+  );
 }
 
-async function measureBackups(context: HostContext, { kind, name, locations }: ReturnType<typeof componentsOf>[number], gauges: Gauges) {
+async function measureBackups(
+  context: HostContext,
+  { kind, name, locations }: ReturnType<typeof componentsOf>[number],
+  gauges: Gauges,
+) {
   const listing = await providerOf(kind)
     .list(context, name)
     .catch(() => undefined);

@@ -10,7 +10,12 @@ import type { Gauges } from './metrics.js';
 const everySeconds = 10;
 
 /** Measures, until the signal, how incidents and alerts of a system stand. What cannot be asked has no value. */
-export async function measureIncidents(system: string, connection: NativeConnection, gauges: Gauges, signal: AbortSignal): Promise<void> {
+export async function measureIncidents(
+  system: string,
+  connection: NativeConnection,
+  gauges: Gauges,
+  signal: AbortSignal,
+): Promise<void> {
   const { workflow } = new Client({ connection, namespace: connectionSettings().namespace });
   const running = async (workflowId: string): Promise<IncidentState | undefined> => {
     const handle = workflow.getHandle(workflowId);
@@ -20,7 +25,9 @@ export async function measureIncidents(system: string, connection: NativeConnect
   while (!signal.aborted) {
     for (const mode of ['real', 'drill'] as const) {
       // One that was never declared is no workflow.
-      const state = await running(mode === 'real' ? incidentWorkflowId(system) : drillWorkflowId(system)).catch(() => undefined);
+      const state = await running(mode === 'real' ? incidentWorkflowId(system) : drillWorkflowId(system)).catch(
+        () => undefined,
+      );
       gauges.set('lifeboat_incidents_open', state ? 1 : 0, { mode });
       gauges.set('lifeboat_questions_open', state?.questions.length ?? 0, { mode });
       if (mode === 'real') gauges.set('lifeboat_incident_rto_left_seconds', state ? rtoLeft(state) : NaN, {});
@@ -30,7 +37,9 @@ export async function measureIncidents(system: string, connection: NativeConnect
       .query<AlertsNow>('alerts')
       .catch(() => undefined);
     for (const severity of ['critical', 'warning'])
-      gauges.set('lifeboat_alerts_open', alerts ? alerts.open.filter((one) => one.severity === severity).length : NaN, { severity });
+      gauges.set('lifeboat_alerts_open', alerts ? alerts.open.filter((one) => one.severity === severity).length : NaN, {
+        severity,
+      });
     await pause(everySeconds * 1000, signal);
   }
 }

@@ -2,7 +2,10 @@ import type { MetricGauge } from '@temporalio/common';
 import { type MetricsExporterConfig, Runtime } from '@temporalio/worker';
 import { CannotStart } from './cannot-start.js';
 
-/** What Prometheus reads of a worker, where `LIFEBOAT_METRICS` says at which address: what the SDK measures of itself, and what people are woken for. */
+/**
+ * What Prometheus reads of a worker, where `LIFEBOAT_METRICS` says at which address: what the SDK measures of itself,
+ * and what people are woken for.
+ */
 
 /** `127.0.0.1:9464`; undefined where nobody asked. Throws {@link CannotStart} for what is no address. */
 export function metricsAddress(): string | undefined {
@@ -24,7 +27,9 @@ export function metricsOf(after: number): { LIFEBOAT_METRICS?: string } {
 /** For the Temporal SDK's runtime; nothing where nobody asked. */
 export function metricsOptions(): { metrics?: MetricsExporterConfig } {
   const bindAddress = metricsAddress();
-  return bindAddress === undefined ? {} : { metrics: { prometheus: { bindAddress, countersTotalSuffix: true, unitSuffix: true } } };
+  return bindAddress === undefined
+    ? {}
+    : { metrics: { prometheus: { bindAddress, countersTotalSuffix: true, unitSuffix: true } } };
 }
 
 export interface Gauges {
@@ -33,7 +38,8 @@ export interface Gauges {
 
 const gauges = {
   lifeboat_incidents_open: 'Incidents that recover or wait for a person now',
-  lifeboat_incident_rto_left_seconds: 'Time left until the RTO of the open incident; negative: missed. No value while none is open',
+  lifeboat_incident_rto_left_seconds:
+    'Time left until the RTO of the open incident; negative: missed. No value while none is open',
   lifeboat_questions_open: 'Questions of incidents that nobody has answered yet',
   lifeboat_alerts_open: 'Alerts that are open',
   lifeboat_database_primary:

@@ -9,8 +9,8 @@ import { isAlive, startOf } from '../activities/processes.js';
 import { CannotStart } from './cannot-start.js';
 
 /**
- * Two agents of one host would work in each other's directories. Throws when another one is alive. The file with its PID says which; of two that
- * start at the same moment, the lock lets one go on.
+ * Two agents of one host would work in each other's directories. Throws when another one is alive. The file with its
+ * PID says which; of two that start at the same moment, the lock lets one go on.
  */
 export async function onlyAgent(context: HostContext): Promise<void> {
   const file = join(context.state, 'agent.pid');
@@ -20,7 +20,11 @@ export async function onlyAgent(context: HostContext): Promise<void> {
   // For a while: one that was killed just now may not be gone yet.
   for (let left = 20; !(await isLocked(lock)); left -= 1) {
     await demandNone(file, context.host);
-    if (left === 0) throw new CannotStart(`An agent of ${context.host} runs already on this machine.`, 'Stop it first, or let it be.');
+    if (left === 0)
+      throw new CannotStart(
+        `An agent of ${context.host} runs already on this machine.`,
+        'Stop it first, or let it be.',
+      );
     await pause(250);
   }
   // One that knows no lock may have come meanwhile.
@@ -31,12 +35,16 @@ export async function onlyAgent(context: HostContext): Promise<void> {
 async function demandNone(file: string, host: string): Promise<void> {
   const [pid = '', started = ''] = (await readFile(file, 'utf8').catch(() => '')).split('\n');
   if (Number(pid) !== process.pid && (await isAlive(Number(pid), started)))
-    throw new CannotStart(`An agent of ${host} runs already on this machine, with PID ${pid}.`, 'Stop it first, or let it be.');
+    throw new CannotStart(
+      `An agent of ${host} runs already on this machine, with PID ${pid}.`,
+      'Stop it first, or let it be.',
+    );
 }
 
 /**
- * Takes the lock unless somebody else has it. A lock of flock(2) belongs to the open file that the program is given, and so stays ours when the program
- * has ended. Where there is no flock (macOS), or no lock to be had, only the file with the PID tells. Source: flock(1), flock(2).
+ * Takes the lock unless somebody else has it. A lock of flock(2) belongs to the open file that the program is given,
+ * and so stays ours when the program has ended. Where there is no flock (macOS), or no lock to be had, only the file
+ * with the PID tells. Source: flock(1), flock(2).
  */
 async function isLocked(file: number): Promise<boolean> {
   const child = spawn('flock', ['-x', '-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', file] });

@@ -8,10 +8,14 @@ import { isAlive, startOf } from '../activities/processes.js';
 import { connectionSettings } from './connect.js';
 
 /**
- * A worker that was killed leaves attempts behind which Temporal would miss only after their heartbeat time-out. The one that comes back on
- * this machine says so at once, and the recovery goes on a second after a crash instead of half a minute.
+ * A worker that was killed leaves attempts behind which Temporal would miss only after their heartbeat time-out. The
+ * one that comes back on this machine says so at once, and the recovery goes on a second after a crash instead of half
+ * a minute.
  */
-/** An attempt stays noted for this long after its end: killed in this moment, nobody knows whether Temporal has heard of the end. */
+/**
+ * An attempt stays noted for this long after its end: killed in this moment, nobody knows whether Temporal has heard of
+ * the end.
+ */
 const notedAfterItsEnd = 10_000;
 
 /** Writes down each attempt's task token, and which process works on it. */
@@ -21,7 +25,8 @@ export function noteTasks(folder: string): ActivityInterceptorsFactory {
     inbound: {
       async execute(input, next) {
         const file = join(folder, `${info.workflowExecution?.runId ?? 'none'}-${info.activityId}-${info.attempt}`);
-        // The directory of state may be removed under a running worker: then it is made anew, here, before each activity. An attempt that cannot be
+        // The directory of state may be removed under a running worker: then it is made anew, here, before each
+        // activity. An attempt that cannot be
         // noted is made all the same: it only takes longer until the death of its worker is noticed.
         await mkdir(folder, { recursive: true }).catch(() => undefined);
         await writeFile(file, [info.base64TaskToken, process.pid, await start].join('\n')).catch(() => undefined);
@@ -35,7 +40,10 @@ export function noteTasks(folder: string): ActivityInterceptorsFactory {
   });
 }
 
-/** Fails the attempts of processes that died, so that they are retried now. Temporal knows those that were over already, and refuses. */
+/**
+ * Fails the attempts of processes that died, so that they are retried now. Temporal knows those that were over already,
+ * and refuses.
+ */
 export async function failPredecessors(folder: string, who: string, connection: NativeConnection): Promise<void> {
   const client = new AsyncCompletionClient({ connection, namespace: connectionSettings().namespace });
   const names = await readdir(folder).catch(() => []);
@@ -55,7 +63,10 @@ async function fail(client: AsyncCompletionClient, token: Uint8Array, message: s
   for (let left = 20; left > 0; left -= 1) {
     try {
       // The activity has waited long enough.
-      await client.fail(token, ApplicationFailure.create({ type: 'WorkerRestarted', message, nextRetryDelay: '50 milliseconds' }));
+      await client.fail(
+        token,
+        ApplicationFailure.create({ type: 'WorkerRestarted', message, nextRetryDelay: '50 milliseconds' }),
+      );
       return;
     } catch (error) {
       if (error instanceof ActivityNotFoundError) return;

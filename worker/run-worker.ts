@@ -2,7 +2,14 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
-import { DefaultLogger, type LogEntry, type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  type LogEntry,
+  type NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { CannotStart } from './cannot-start.js';
 import { connectionSettings, connectPatiently } from './connect.js';
 import type { Say } from './log.js';
@@ -10,7 +17,9 @@ import { metricsOptions } from './metrics.js';
 
 /** Where the prebuilt workflow bundle lies: `npm install` makes it. */
 export function workflowBundle(): { codePath: string } {
-  const places = ['../workflow-bundle.js', '../dist/workflow-bundle.js'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  const places = ['../workflow-bundle.js', '../dist/workflow-bundle.js'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
   const codePath = places.find((path) => existsSync(path));
   if (!codePath) throw new CannotStart('The workflow bundle is not built.', 'Build it: npm install');
   return { codePath };
@@ -35,7 +44,8 @@ export interface RunOptions {
 
 /** Runs a worker until the signal. A Temporal that goes away is waited for; what runs meanwhile goes on. */
 export async function runWorker({ what, say, signal, worker: options, ready }: RunOptions): Promise<void> {
-  // A worker is idle most of its life, beside a database that needs the memory: V8 collects early instead of letting its heaps grow.
+  // A worker is idle most of its life, beside a database that needs the memory: V8 collects early instead of letting
+  // its heaps grow.
   setFlagsFromString('--optimize-for-size');
   Runtime.install({
     logger: new DefaultLogger('WARN', quietLog(say)),

@@ -4,7 +4,10 @@ import { searchAttributeTypes } from '../vocabulary/search-attributes.js';
 /** temporal.api.enums.v1.IndexedValueType */
 const indexed = { Keyword: 2, Bool: 5, Datetime: 6 } as const;
 
-/** Registers Lifeboat's search attributes where they are missing. Throws when they are missing and may not be registered. */
+/**
+ * Registers Lifeboat's search attributes where they are missing. Throws when they are missing and may not be
+ * registered.
+ */
 export async function ensureSearchAttributes(connection: NativeConnection, namespace: string): Promise<void> {
   const wanted = Object.fromEntries(Object.entries(searchAttributeTypes).map(([name, type]) => [name, indexed[type]]));
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });

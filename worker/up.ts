@@ -21,9 +21,10 @@ export interface UpOptions {
 }
 
 /**
- * Everything on one machine, each part a process of its own: what dies is started again, and nothing is lost, since Temporal's data is in a
- * file. The parts do not outlive this process: when it is killed, so are they, and the next one starts them anew. A Temporal that answers
- * already is used as it is. Returns when the signal came and everything was shut down.
+ * Everything on one machine, each part a process of its own: what dies is started again, and nothing is lost, since
+ * Temporal's data is in a file. The parts do not outlive this process: when it is killed, so are they, and the next one
+ * starts them anew. A Temporal that answers already is used as it is. Returns when the signal came and everything was
+ * shut down.
  */
 export async function runUp({ plan, path }: LoadedPlan, { host, listen, uiPort, signal }: UpOptions): Promise<void> {
   const { address } = connectionSettings();
@@ -66,13 +67,23 @@ export async function runUp({ plan, path }: LoadedPlan, { host, listen, uiPort, 
   const cli = process.argv[1]!;
   keep('control worker', process.execPath, [cli, '--plan', path, 'worker'], env);
   hosts.forEach((name, at) =>
-    keep(`agent of ${name}`, process.execPath, [cli, '--plan', path, 'agent', '--host', name], { ...env, ...metricsOf(at + 1) }),
+    keep(`agent of ${name}`, process.execPath, [cli, '--plan', path, 'agent', '--host', name], {
+      ...env,
+      ...metricsOf(at + 1),
+    }),
   );
   const metrics = metricsAddress();
-  if (metrics) say(`metrics: the control worker at ${metrics}, agents at the ports that follow, in this order: ${hosts.join(', ')}`);
+  if (metrics)
+    say(
+      `metrics: the control worker at ${metrics}, agents at the ports that follow, in this order: ${hosts.join(', ')}`,
+    );
   if (hosts.length === 0)
-    say(`no host of the plan is this machine; run agents where they are, or name them: lifeboat up --host ${hostsOf(plan)[0] ?? 'NAME'}`);
-  await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
+    say(
+      `no host of the plan is this machine; run agents where they are, or name them: lifeboat up --host ${hostsOf(plan)[0] ?? 'NAME'}`,
+    );
+  await new Promise<void>((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
   // Workers first: Temporal is what they hand their work back to.
   await Promise.all(parts.slice(parts[0]?.name === 'Temporal' ? 1 : 0).map((part) => part.stop()));
   await parts[0]?.stop();

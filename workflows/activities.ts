@@ -7,11 +7,17 @@ import { ended } from './last-task.js';
 /** How activities are called: on which queue, for how long, and how often again. */
 
 /**
- * An attempt that ends because its agent died is taken up again as often as it takes; an attempt that fails by itself is tried a few times
- * (activities/attempts.ts), and then a person is asked. 100 bounds an agent that every attempt kills.
+ * An attempt that ends because its agent died is taken up again as often as it takes; an attempt that fails by itself
+ * is tried a few times (activities/attempts.ts), and then a person is asked. 100 bounds an agent that every attempt
+ * kills.
  */
 const retry = {
-  ...{ initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '10 seconds', maximumAttempts: 100 },
+  ...{
+    initialInterval: '500 milliseconds',
+    backoffCoefficient: 2,
+    maximumInterval: '10 seconds',
+    maximumAttempts: 100,
+  },
   // Of a worker that does not know the activity: it is older than this workflow, and does not become newer by itself.
   nonRetryableErrorTypes: ['NotFoundError'],
 } satisfies RetryPolicy;
@@ -21,14 +27,22 @@ const scheduleToStartTimeout = '30 seconds';
 /** How soon a dead agent is noticed, when it does not come back to say so itself. */
 const heartbeatTimeout = '30 seconds';
 
-/** Who ends an incident goes on only when what was running has ended too: two hands on one directory would be worse than none. */
+/**
+ * Who ends an incident goes on only when what was running has ended too: two hands on one directory would be worse than
+ * none.
+ */
 const cancellationType = 'WAIT_CANCELLATION_COMPLETED' as const;
 
 export const patience = {
   /** Reads. */
   look: { startToCloseTimeout: '10 minutes', scheduleToCloseTimeout: '30 minutes', heartbeatTimeout, retry },
   /** What is good to know, and is not waited for: a host that is away says nothing. */
-  ask: { startToCloseTimeout: '15 seconds', scheduleToCloseTimeout: '20 seconds', heartbeatTimeout: '15 seconds', retry },
+  ask: {
+    startToCloseTimeout: '15 seconds',
+    scheduleToCloseTimeout: '20 seconds',
+    heartbeatTimeout: '15 seconds',
+    retry,
+  },
   /** Changes that can be made twice with the same end. */
   change: { startToCloseTimeout: '30 minutes', scheduleToCloseTimeout: '2 hours', heartbeatTimeout, retry },
   /** Restores, backups, verification: as long as they show progress. */
@@ -57,7 +71,8 @@ export function onHost(system: string, host: string, kind: Patience, summary: st
 
 function waitedFor<Activities extends object>(activities: Activities, failed: (error: unknown) => never): Activities {
   return new Proxy(activities, {
-    get: (of, name) => (input: never) => ended((of[name as keyof Activities] as (input: never) => Promise<unknown>)(input)).catch(failed),
+    get: (of, name) => (input: never) =>
+      ended((of[name as keyof Activities] as (input: never) => Promise<unknown>)(input)).catch(failed),
   });
 }
 
@@ -68,7 +83,12 @@ const failedOn = (host: string) => (error: unknown) => {
 };
 
 export function onControl(system: string, kind: Patience, summary: string): ControlActivities {
-  const activities = proxyActivities<ControlActivities>({ ...patience[kind], cancellationType, taskQueue: controlQueue(system), summary });
+  const activities = proxyActivities<ControlActivities>({
+    ...patience[kind],
+    cancellationType,
+    taskQueue: controlQueue(system),
+    summary,
+  });
   return waitedFor(activities, (error) => {
     throw error;
   });

@@ -70,7 +70,8 @@ export class AlertBook {
     }
     if (!found.sources.includes(source)) found.sources.push(source);
     // Told so far as a warning: it is told anew, and is no reminder.
-    if (found.severity === 'warning' && severity === 'critical') for (const place of this.placesOf(key)) this.book.due[place] = anew;
+    if (found.severity === 'warning' && severity === 'critical')
+      for (const place of this.placesOf(key)) this.book.due[place] = anew;
     Object.assign(found, { severity, title, text });
   }
 
@@ -83,7 +84,11 @@ export class AlertBook {
     this.book.open = this.book.open.filter((one) => one !== found);
     for (const place of this.placesOf(key)) {
       delete this.book.due[place];
-      this.post(channelOf(place), this.notice(found, 'resolved', at, text || 'It is as it should be again. Nothing is to be done.'), at);
+      this.post(
+        channelOf(place),
+        this.notice(found, 'resolved', at, text || 'It is as it should be again. Nothing is to be done.'),
+        at,
+      );
     }
   }
 
@@ -115,11 +120,15 @@ export class AlertBook {
     );
   }
 
-  /** The plan as it is now. What was said of hosts that it no longer has is over, and channels that it no longer has are told nothing. */
+  /**
+   * The plan as it is now. What was said of hosts that it no longer has is over, and channels that it no longer has are
+   * told nothing.
+   */
   follow(watched: Watched, at: number): void {
     this.book.watched = watched;
     const has = (place: string) => watched.channels.some(({ name }) => name === channelOf(place));
-    for (const places of [this.book.due, this.book.threads]) for (const place of Object.keys(places)) if (!has(place)) delete places[place];
+    for (const places of [this.book.due, this.book.threads])
+      for (const place of Object.keys(places)) if (!has(place)) delete places[place];
     for (const { key, sources } of [...this.book.open]) {
       for (const source of sources.filter((one) => one !== '' && !watched.hosts.includes(one)))
         this.resolve(key, source, at, `${source} is no longer in the plan.`);
@@ -157,7 +166,10 @@ export class AlertBook {
     );
   }
 
-  /** Those that may be sent now: of one alert, a channel is told one thing after the other. What was resolved must not arrive before it was raised. */
+  /**
+   * Those that may be sent now: of one alert, a channel is told one thing after the other. What was resolved must not
+   * arrive before it was raised.
+   */
   sendable(): Outgoing[] {
     const seen = new Set<string>();
     return this.book.outgoing.filter(({ channel, notice }) => {
@@ -183,7 +195,11 @@ export class AlertBook {
     // Told here after all: what was not told before needs no more mention.
     this.book.undelivered = this.book.undelivered.filter((one) => one.channel !== channel || one.key !== notice.key);
     if (sent.refused && sent.refused.length > 0)
-      this.note(out, { message: `not to ${sent.refused.join(', ')}: refused`, hint: 'Correct those addresses in the plan.' }, at);
+      this.note(
+        out,
+        { message: `not to ${sent.refused.join(', ')}: refused`, hint: 'Correct those addresses in the plan.' },
+        at,
+      );
   }
 
   failed(out: Outgoing, problem: Problem, at: number): void {
@@ -199,8 +215,18 @@ export class AlertBook {
 
   private note({ channel, notice }: Outgoing, { message, hint }: Problem, at: number): void {
     const { key, state, title } = notice;
-    const others = this.book.undelivered.filter((one) => one.channel !== channel || one.key !== key || one.state !== state);
-    const one: Undelivered = { channel, key, state, title, at: new Date(at).toISOString(), why: message, ...(hint ? { hint } : {}) };
+    const others = this.book.undelivered.filter(
+      (one) => one.channel !== channel || one.key !== key || one.state !== state,
+    );
+    const one: Undelivered = {
+      channel,
+      key,
+      state,
+      title,
+      at: new Date(at).toISOString(),
+      why: message,
+      ...(hint ? { hint } : {}),
+    };
     this.book.undelivered = [...others, one].slice(-kept);
   }
 
@@ -209,8 +235,8 @@ export class AlertBook {
   }
 
   /**
-   * Behind the one of the same alert that is on its way there now, which stays; of those that only wait the last one counts. So an alert that
-   * comes and goes while a channel is down does not fill it with old news.
+   * Behind the one of the same alert that is on its way there now, which stays; of those that only wait the last one
+   * counts. So an alert that comes and goes while a channel is down does not fill it with old news.
    */
   private post(channel: string, notice: Notice, at: number): void {
     const same = (one: Outgoing) => one.channel === channel && one.notice.key === notice.key;

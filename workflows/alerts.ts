@@ -28,9 +28,10 @@ export interface AlertsInput {
 const usual: Pace = { check: 300, remind: 86_400, again: 3600, patience: 86_400, history: 1500 };
 
 /**
- * The open alerts of a system, one workflow for as long as it lives: others raise and resolve by signal, every host is asked for trouble every
- * five minutes, and each channel is told of each alert once, again after a day, and when it is over. Every notice travels beside everything
- * else: neither a channel that is down nor a host that does not answer holds up the rest.
+ * The open alerts of a system, one workflow for as long as it lives: others raise and resolve by signal, every host is
+ * asked for trouble every five minutes, and each channel is told of each alert once, again after a day, and when it is
+ * over. Every notice travels beside everything else: neither a channel that is down nor a host that does not answer
+ * holds up the rest.
  */
 export async function alerts({ system, book: before, pace: hurried }: AlertsInput): Promise<never> {
   const pace = { ...usual, ...hurried };
@@ -55,7 +56,8 @@ export async function alerts({ system, book: before, pace: hurried }: AlertsInpu
       book.delivered(out, answer, Date.now());
     } catch (error) {
       // What may be tried again, the next run takes up.
-      if (!run.ending || isFailureOf(error, 'NoticeRefused', 'SecretMissing')) book.failed(out, problemOf(error), Date.now());
+      if (!run.ending || isFailureOf(error, 'NoticeRefused', 'SecretMissing'))
+        book.failed(out, problemOf(error), Date.now());
     } finally {
       sending.delete(out);
     }
@@ -73,7 +75,10 @@ export async function alerts({ system, book: before, pace: hurried }: AlertsInpu
     run.checking = false;
   };
 
-  const mayEnd = () => looks > 0 && !run.checking && (workflowInfo().historyLength > pace.history || workflowInfo().continueAsNewSuggested);
+  const mayEnd = () =>
+    looks > 0 &&
+    !run.checking &&
+    (workflowInfo().historyLength > pace.history || workflowInfo().continueAsNewSuggested);
   while (!mayEnd()) {
     const now = Date.now();
     if (!run.checking && now >= checkedAt + pace.check * 1000) void check();
@@ -81,12 +86,14 @@ export async function alerts({ system, book: before, pace: hurried }: AlertsInpu
     for (const out of book.sendable()) if (!sending.has(out)) void send(out);
     setCurrentDetails(describe(book.book));
     const seen = looks;
-    const changed = () => looks !== seen || mayEnd() || book.isDue(now) || book.sendable().some((out) => !sending.has(out));
+    const changed = () =>
+      looks !== seen || mayEnd() || book.isDue(now) || book.sendable().some((out) => !sending.has(out));
     const next = run.checking ? book.nextDue() : Math.min(book.nextDue(), checkedAt + pace.check * 1000);
     await condition(changed, Math.min(Math.max(next - now, 500), pace.check * 1000));
   }
 
-  // What waits for its next attempt is taken along; what is being sent at this moment ends first, so that it is not sent again.
+  // What waits for its next attempt is taken along; what is being sent at this moment ends first, so that it is not
+  // sent again.
   run.ending = true;
   onTheWay.cancel();
   await condition(() => sending.size === 0);
@@ -154,9 +161,18 @@ export async function testAlerts({ system }: { system: string }): Promise<Tested
         const raised = notice('raised', 'Somebody typed: lifeboat alerts test. Nothing is to be done.');
         const { thread, refused } = await send.sendNotice({ form: 'execute', channel, notice: raised });
         const resolved = notice('resolved', 'The test is over.');
-        await send.sendNotice({ form: 'execute', channel, notice: thread === undefined ? resolved : { ...resolved, thread } });
+        await send.sendNotice({
+          form: 'execute',
+          channel,
+          notice: thread === undefined ? resolved : { ...resolved, thread },
+        });
         if (!refused || refused.length === 0) return { channel, delivered: true };
-        return { channel, delivered: false, why: `not to ${refused.join(', ')}: refused`, hint: 'Correct those addresses in the plan.' };
+        return {
+          channel,
+          delivered: false,
+          why: `not to ${refused.join(', ')}: refused`,
+          hint: 'Correct those addresses in the plan.',
+        };
       } catch (error) {
         const { message, hint } = problemOf(error);
         return { channel, delivered: false, why: message, ...(hint ? { hint } : {}) };

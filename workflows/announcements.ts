@@ -80,7 +80,8 @@ function ended(news: IncidentNews): Notice {
   const figure = (name: string, seconds: number | null, objective: number) =>
     `${name} ${seconds === null ? 'not measured' : formatDuration(seconds)} (objective ${formatDuration(objective)}${seconds !== null && seconds > objective ? ': MISSED' : ''})`;
   const next = {
-    recovered: 'Until it is closed it can be rolled back: lifeboat decide roll-back. When its tasks are done: lifeboat close',
+    recovered:
+      'Until it is closed it can be rolled back: lifeboat decide roll-back. When its tasks are done: lifeboat close',
     aborted: 'Nobody recovers it any more. See how it was left: lifeboat report',
   } as Partial<Record<Phase, string>>;
   return notice(news, incidentKey(id), {

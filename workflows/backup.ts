@@ -6,14 +6,22 @@ import { problemOf } from './problems.js';
 import { readComponent } from './shared/topology.js';
 import { raise, resolve } from './shared/alert.js';
 
-/** One backup of one component at every location of its plan, read back there; then what is no longer kept goes. By its schedule, or by hand. */
+/**
+ * One backup of one component at every location of its plan, read back there; then what is no longer kept goes. By its
+ * schedule, or by hand.
+ */
 export async function backup({ system, component, type }: BackupInput): Promise<BackupResult> {
   const kind = kindOf(type);
   const what = `${type} backup of ${component}`;
   const key = `backup/${kind}/${component}`;
   try {
     const { host, locations } = await readComponent(system, kind, component, what);
-    const result = await onHost(system, host, 'long', what).takeBackup({ form: 'execute', component, type, run: workflowInfo().runId });
+    const result = await onHost(system, host, 'long', what).takeBackup({
+      form: 'execute',
+      component,
+      type,
+      run: workflowInfo().runId,
+    });
     if (result.unrestorable) await raise(system, { key, severity: 'warning', ...lacks(what, result) });
     else await resolve(system, key, result.summary);
     for (const location of locations) await tell(system, location, key, what, result.failed);
@@ -23,11 +31,19 @@ export async function backup({ system, component, type }: BackupInput): Promise<
         if (isCancellation(error)) throw error;
         return { failed: [problemOf(error).message] };
       });
-    return { ...result, failed: [...result.failed, ...cleaned.failed.map((why) => `old backups were not removed: ${why}`)] };
+    return {
+      ...result,
+      failed: [...result.failed, ...cleaned.failed.map((why) => `old backups were not removed: ${why}`)],
+    };
   } catch (error) {
     if (isCancellation(error)) throw error;
     const { message, hint } = problemOf(error);
-    await raise(system, { key, severity: 'critical', title: `${what} FAILED`, text: `${message}${hint ? ` → ${hint}` : ''}` });
+    await raise(system, {
+      key,
+      severity: 'critical',
+      title: `${what} FAILED`,
+      text: `${message}${hint ? ` → ${hint}` : ''}`,
+    });
     throw error;
   }
 }
@@ -43,5 +59,11 @@ async function tell(system: string, location: string, backup: string, what: stri
   const key = `location/${location}/${backup}`;
   const why = failed.find((line) => line.startsWith(`${location}: `));
   if (!why) await resolve(system, key, `${location} took it`);
-  else await raise(system, { key, severity: 'warning', title: `${what}: location ${location} did not take it`, text: why });
+  else
+    await raise(system, {
+      key,
+      severity: 'warning',
+      title: `${what}: location ${location} did not take it`,
+      text: why,
+    });
 }

@@ -50,7 +50,10 @@ export interface Trunk {
   show(): void;
 }
 
-/** What a scenario works with: it takes steps and asks, one after the other. Several may run side by side, each in a lane of its own. */
+/**
+ * What a scenario works with: it takes steps and asks, one after the other. Several may run side by side, each in a
+ * lane of its own.
+ */
 export class Branch implements Scene {
   private current: StepRecord | undefined;
 
@@ -91,7 +94,11 @@ export class Branch implements Scene {
   }
 
   /** Ends when all have ended, also when one of them fails: nothing runs on by itself. */
-  async each<T, R>(over: readonly T[], named: (one: T) => string, work: (branch: Scene, one: T) => Promise<R>): Promise<R[]> {
+  async each<T, R>(
+    over: readonly T[],
+    named: (one: T) => string,
+    work: (branch: Scene, one: T) => Promise<R>,
+  ): Promise<R[]> {
     const ended = await Promise.allSettled(over.map((one) => work(new Branch(this.incident, named(one)), one)));
     return ended.map((one) => {
       if (one.status === 'rejected') throw one.reason;
@@ -111,13 +118,26 @@ export class Branch implements Scene {
     const form = this.form(touches);
     const called = () => (this.current ? titleOf(this.current) : input.scenario);
     const host = (name: string, patience: Patience, how: Form) =>
-      withFields(onHost(input.system, name, patience, called()), { form: how, incident: state.id }) as unknown as HostCalls;
+      withFields(onHost(input.system, name, patience, called()), {
+        form: how,
+        incident: state.id,
+      }) as unknown as HostCalls;
     return {
-      ...{ request: input, ...this.inLane, plan: this.plan, state, real: this.real, form, attempt, run: workflowInfo().runId },
+      ...{
+        request: input,
+        ...this.inLane,
+        plan: this.plan,
+        state,
+        real: this.real,
+        form,
+        attempt,
+        run: workflowInfo().runId,
+      },
       component: (name) => this.component(name),
       on: (name, patience) => host(name, patience, form),
       looksOn: (name, patience = 'look') => host(name, patience, 'execute'),
-      control: (patience) => withFields(onControl(input.system, patience, called()), { form }) as unknown as ControlCalls,
+      control: (patience) =>
+        withFields(onControl(input.system, patience, called()), { form }) as unknown as ControlCalls,
       writes: () => writes(state, this.incident.scenario),
       warn: (...lines) => {
         this.warn(...lines);
@@ -145,11 +165,21 @@ export class Branch implements Scene {
     };
   }
 
-  /** Takes a step. When it fails for good, a person is asked: retry, skip with a reason, done by hand, or abort; and what the step offers. */
+  /**
+   * Takes a step. When it fails for good, a person is asked: retry, skip with a reason, done by hand, or abort; and
+   * what the step offers.
+   */
   async do<One extends AnyStep>(step: One, input: InputOf<One>): Promise<OutputOf<One>> {
     const { name } = step;
     const host = step.host?.(input);
-    const record: StepRecord = { name, ...this.inLane, status: 'running', startedAt: now(), attempts: 1, ...(host ? { host } : {}) };
+    const record: StepRecord = {
+      name,
+      ...this.inLane,
+      status: 'running',
+      startedAt: now(),
+      attempts: 1,
+      ...(host ? { host } : {}),
+    };
     this.current = record;
     if (!this.real && this.form(step.touches) === 'rehearse') record.rehearsed = true;
     this.state.steps.push(record);
@@ -191,7 +221,8 @@ export class Branch implements Scene {
           this.finish(record, choice === 'skip' ? 'skipped' : 'by hand', reason);
           const without = step.without(input) as OutputOf<One>;
           // What was not done stays in sight when everything else is: a recovery without it is no plain success.
-          if (choice === 'skip') this.warn(`${titleOf(record)} was skipped by ${by}: ${(without as Said).summary || 'it was not done'}`);
+          if (choice === 'skip')
+            this.warn(`${titleOf(record)} was skipped by ${by}: ${(without as Said).summary || 'it was not done'}`);
           return without;
         } else throw new Chosen(decision);
       }
@@ -205,7 +236,9 @@ export class Branch implements Scene {
   private lookAhead(step: string): void {
     const all = this.incident.scenario.steps.map(({ name }) => name);
     const { state } = this;
-    state.ahead = state.ahead.includes(step) ? state.ahead.slice(state.ahead.indexOf(step) + 1) : all.slice(all.indexOf(step) + 1);
+    state.ahead = state.ahead.includes(step)
+      ? state.ahead.slice(state.ahead.indexOf(step) + 1)
+      : all.slice(all.indexOf(step) + 1);
   }
 
   /** A question about a step that failed. */
@@ -219,11 +252,22 @@ export class Branch implements Scene {
       abortChoice(this.state, this.incident.scenario),
     ];
     const text = `${titleOf({ name, ...this.inLane })} failed. What now?`;
-    return this.incident.question({ kind: 'decision', step: name, ...this.inLane, text, facts: [], choices: offered, problem });
+    return this.incident.question({
+      kind: 'decision',
+      step: name,
+      ...this.inLane,
+      text,
+      facts: [],
+      choices: offered,
+      problem,
+    });
   }
 
   /** A person's decision as a line of the timeline. A drill and a dry run approve themselves, and say so. */
-  async ask<One extends AnyQuestion>({ name, asks }: One, input: One extends Question<string, infer In> ? In : never): Promise<Decision> {
+  async ask<One extends AnyQuestion>(
+    { name, asks }: One,
+    input: One extends Question<string, infer In> ? In : never,
+  ): Promise<Decision> {
     const { text, facts, choices } = await asks(this.at('nothing'), input);
     const record: StepRecord = {
       name,
@@ -266,7 +310,8 @@ export class Branch implements Scene {
 /** Calls of activities with fields that no step has to give. */
 function withFields<Activities extends object>(activities: Activities, fields: object): Activities {
   return new Proxy(activities, {
-    get: (of, name) => (input: object) => (of[name as keyof Activities] as (input: object) => unknown)({ ...fields, ...input }),
+    get: (of, name) => (input: object) =>
+      (of[name as keyof Activities] as (input: object) => unknown)({ ...fields, ...input }),
   });
 }
 

@@ -20,8 +20,9 @@ export interface CommunicationsInput {
 const patience = '1 day';
 
 /**
- * Tells the channels of the plan how an incident stands, beside it and for as long as it is open: the incident signals what has changed, and waits for
- * nothing here. Each channel is told everything in its order, whatever the others do; what one does not take becomes an alert.
+ * Tells the channels of the plan how an incident stands, beside it and for as long as it is open: the incident signals
+ * what has changed, and waits for nothing here. Each channel is told everything in its order, whatever the others do;
+ * what one does not take becomes an alert.
  */
 export async function communications({ system, incident }: CommunicationsInput): Promise<void> {
   const notices: Notice[] = [];
@@ -46,7 +47,13 @@ async function channelsOf(system: string): Promise<Watched> {
   }
 }
 
-async function tell(system: string, incident: string, channel: Watched['channels'][number], notices: Notice[], over: () => boolean) {
+async function tell(
+  system: string,
+  incident: string,
+  channel: Watched['channels'][number],
+  notices: Notice[],
+  over: () => boolean,
+) {
   /** What a message of this channel is answered under. */
   const threads: Record<string, string> = {};
   const send = proxyActivities<ControlActivities>({

@@ -27,7 +27,10 @@ import { phaseKey } from './search-attributes.js';
 import { type IncidentState, type Phase, type StepRecord, titleOf } from '../vocabulary/incident.js';
 import { validateAbort, validateClose, validateDecision, validateNote } from './validators.js';
 
-/** What an incident says to people and hears from them: its state, its questions and their answers, notes, abort, roll-back and close. */
+/**
+ * What an incident says to people and hears from them: its state, its questions and their answers, notes, abort,
+ * roll-back and close.
+ */
 
 /** A person decided against going on; caught by `scenario`. */
 export class Interrupted extends Error {
@@ -51,8 +54,8 @@ export abstract class Conversation {
   private scope: CancellationScope | undefined;
 
   /**
-   * Listens from its first moment on: Temporal rejects an update that finds no handler. `mayRollBack`: throws when what was put in place cannot be
-   * taken back; changes nothing.
+   * Listens from its first moment on: Temporal rejects an update that finds no handler. `mayRollBack`: throws when what
+   * was put in place cannot be taken back; changes nothing.
    */
   constructor(
     readonly input: IncidentInput,
@@ -83,7 +86,12 @@ export abstract class Conversation {
       lost: [],
       rows: [],
       doubts: [],
-      measured: { rtoSeconds: null, rtoNote: 'the service is not verified yet', rpoSeconds: null, rpoNote: 'nothing was restored' },
+      measured: {
+        rtoSeconds: null,
+        rtoNote: 'the service is not verified yet',
+        rpoSeconds: null,
+        rpoNote: 'nothing was restored',
+      },
       quarantine: [],
       tasks: input.mode === 'real' ? postRecoveryTasks.map((task) => ({ ...task })) : [],
       warnings: [],
@@ -92,7 +100,11 @@ export abstract class Conversation {
       planDigest: input.planDigest,
     };
     if (carried?.goesOn)
-      Object.assign(this.state, { scenario: scenario.name, title: scenario.title, ahead: scenario.steps.map(({ name }) => name) });
+      Object.assign(this.state, {
+        scenario: scenario.name,
+        title: scenario.title,
+        ahead: scenario.steps.map(({ name }) => name),
+      });
     if (carried) this.checked = this.declared('accepted');
     this.listen();
   }
@@ -192,7 +204,9 @@ export abstract class Conversation {
   }
   /** So long that Temporal suggests a new run; nobody waits for an answer at the moment. */
   get isLong(): boolean {
-    return workflowInfo().continueAsNewSuggested && this.closing === undefined && !this.wentBack && allHandlersFinished();
+    return (
+      workflowInfo().continueAsNewSuggested && this.closing === undefined && !this.wentBack && allHandlersFinished()
+    );
   }
   /** It is rolled back in another run, under the lock. */
   wentBack = false;
@@ -235,21 +249,24 @@ export abstract class Conversation {
   private before: { at: string; state: IncidentState } | undefined;
 
   /**
-   * How far it is, for who cannot ask a worker. And no workflow task is without a command by it: after an empty one, an update may be replayed in
-   * another order than it was taken (temporalio/sdk-rust#1146).
+   * How far it is, for who cannot ask a worker. And no workflow task is without a command by it: after an empty one, an
+   * update may be replayed in another order than it was taken (temporalio/sdk-rust#1146).
    */
   noteProgress(): void {
     // One that was declared before there was this goes on.
     if (!patched('progress')) return;
     this.changes += 1;
-    upsertMemo({ progress: { step: this.current ? titleOf(this.current) : '', phase: this.state.phase, changes: this.changes } });
+    upsertMemo({
+      progress: { step: this.current ? titleOf(this.current) : '', phase: this.state.phase, changes: this.changes },
+    });
   }
   private changes = 0;
 
   private listen(): void {
     whenEnded(() => this.noteProgress());
     whenAhead(() => {
-      if (this.before?.at !== now()) this.before = { at: now(), state: JSON.parse(JSON.stringify(this.state)) as IncidentState };
+      if (this.before?.at !== now())
+        this.before = { at: now(), state: JSON.parse(JSON.stringify(this.state)) as IncidentState };
     });
     // Where the clock has moved on, there was a task, and what it did is so.
     setHandler(stateQuery, () => (this.before?.at === now() ? this.before.state : this.state));
@@ -262,8 +279,12 @@ export abstract class Conversation {
     setHandler(decideUpdate, (decision: Decision) => this.decided(decision), {
       validator: (decision: Decision) => validateDecision(this.state, decision),
     });
-    setHandler(noteUpdate, (note: Note) => this.noted(note), { validator: (note: Note) => validateNote(this.state, note) });
-    setHandler(abortUpdate, (abort: Abort) => this.aborted(abort), { validator: (abort: Abort) => validateAbort(this.state, abort) });
+    setHandler(noteUpdate, (note: Note) => this.noted(note), {
+      validator: (note: Note) => validateNote(this.state, note),
+    });
+    setHandler(abortUpdate, (abort: Abort) => this.aborted(abort), {
+      validator: (abort: Abort) => validateAbort(this.state, abort),
+    });
     setHandler(
       closeUpdate,
       (close: Close) => {
@@ -283,8 +304,10 @@ export abstract class Conversation {
       this.interrupt({ what: 'roll-back', by: decision.by, reason: decision.reason ?? '', resume: true });
       return rollingBack;
     }
-    if (decision.choice === 'abort') return this.aborted({ by: decision.by, reason: decision.reason ?? '', resume: false });
-    // Here, and not when the workflow goes on: the next answer may come in the same task of it, and the first one counts.
+    if (decision.choice === 'abort')
+      return this.aborted({ by: decision.by, reason: decision.reason ?? '', resume: false });
+    // Here, and not when the workflow goes on: the next answer may come in the same task of it, and the first one
+    // counts.
     const question = this.state.questions.find(({ id }) => id === decision.question)!;
     this.setQuestions(this.state.questions.filter((one) => one !== question));
     this.answers.set(question.id, decision);
@@ -297,8 +320,8 @@ export abstract class Conversation {
   }
 
   /**
-   * There is one writer: it is rolled back under the lock of the system, or not at all. What cannot be rolled back is refused here, where it stays
-   * recovered: with the lock it could only be tried again, or ended.
+   * There is one writer: it is rolled back under the lock of the system, or not at all. What cannot be rolled back is
+   * refused here, where it stays recovered: with the lock it could only be tried again, or ended.
    */
   private async goBack({ by, reason = '' }: Decision): Promise<string> {
     this.state.leaving = { what: 'roll-back', by };
@@ -357,7 +380,9 @@ export abstract class Conversation {
 }
 
 /** Of an incident that was declared before there were components all figures are its database's. */
-function componentsOf(state: Omit<IncidentState, 'components'> & { components?: ComponentRecord[] }): ComponentRecord[] {
+function componentsOf(
+  state: Omit<IncidentState, 'components'> & { components?: ComponentRecord[] },
+): ComponentRecord[] {
   const { database: name, objectives, measured, rows, doubts, lost } = state;
   return state.components ?? [{ name, kind: 'database', objectives, measured, rows, doubts, lost }];
 }
@@ -367,5 +392,8 @@ function numbered(problem: Problem, question: number): Problem {
   const { hint } = problem;
   return hint === undefined
     ? problem
-    : { ...problem, hint: hint.replaceAll(/lifeboat (approve|decide (?!abort|roll-back)[\w-]+)/g, `$& --question ${question}`) };
+    : {
+        ...problem,
+        hint: hint.replaceAll(/lifeboat (approve|decide (?!abort|roll-back)[\w-]+)/g, `$& --question ${question}`),
+      };
 }

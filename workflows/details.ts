@@ -23,10 +23,18 @@ export function describe(state: IncidentState): string {
   return lines.join('\n');
 }
 
-const ticks: Record<StepRecord['status'], string> = { running: '▶', done: '✔', failed: '✖', skipped: '↷', 'by hand': '✋' };
+const ticks: Record<StepRecord['status'], string> = {
+  running: '▶',
+  done: '✔',
+  failed: '✖',
+  skipped: '↷',
+  'by hand': '✋',
+};
 
 function line(step: StepRecord): string {
-  const took = step.endedAt ? ` (${formatDuration((Date.parse(step.endedAt) - Date.parse(step.startedAt)) / 1000)})` : '';
+  const took = step.endedAt
+    ? ` (${formatDuration((Date.parse(step.endedAt) - Date.parse(step.startedAt)) / 1000)})`
+    : '';
   const says = step.problem?.message ?? step.summary ?? '';
   return `- ${ticks[step.status]} **${titleOf(step)}**${took}${says ? `: ${says}` : ''}`;
 }

@@ -4,7 +4,9 @@ import type { HostFacts } from '../activities/doctor/host-facts.js';
 import type { Check, DoctorInput, DoctorResult } from '../vocabulary/check.js';
 import type { Problem } from '../vocabulary/question.js';
 
-/** Asks every host of the plan for everything that the plan promises of it. Whoever does not answer is a failed check. */
+/**
+ * Asks every host of the plan for everything that the plan promises of it. Whoever does not answer is a failed check.
+ */
 export async function doctor({ system, database, planDigest }: DoctorInput): Promise<DoctorResult> {
   const plan = await onControl(system, 'look', 'doctor').readPlan({ form: 'execute', database });
   const checks: Check[] = [digest('control worker', plan.planDigest, planDigest)];
@@ -22,7 +24,11 @@ export async function doctor({ system, database, planDigest }: DoctorInput): Pro
       continue;
     }
     const { facts, asked, answered } = answer;
-    checks.push({ ...digest('agent', facts.planDigest, planDigest), host }, clock(host, asked, answered, facts.now), ...facts.checks);
+    checks.push(
+      { ...digest('agent', facts.planDigest, planDigest), host },
+      clock(host, asked, answered, facts.now),
+      ...facts.checks,
+    );
     Object.assign(bytes, facts.bytes);
   }
   return { checks: [...checks, health, ...channels.checks], bytes };
@@ -64,7 +70,10 @@ function digest(what: string, found: string, expected: string): Check {
   };
 }
 
-/** A host's answer must lie between the question and the answer, give or take a second; the control worker's clock is the measure. */
+/**
+ * A host's answer must lie between the question and the answer, give or take a second; the control worker's clock is
+ * the measure.
+ */
 function clock(host: string, asked: number, answered: number, now: string): Check {
   const skew = Math.max(asked - Date.parse(now), Date.parse(now) - answered, 0) / 1000;
   if (skew <= 1) return { what: 'clock', host, result: 'pass', says: 'within a second' };

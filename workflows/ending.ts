@@ -22,14 +22,17 @@ export function writes(state: IncidentState, scenario: Scenario): 'as before' | 
 }
 
 /** Services and database do not run until somebody resumes them. */
-const staysStopped = (state: IncidentState, scenario: Scenario): boolean => state.mode === 'real' && writes(state, scenario) === 'stopped';
+const staysStopped = (state: IncidentState, scenario: Scenario): boolean =>
+  state.mode === 'real' && writes(state, scenario) === 'stopped';
 
 /** Where nothing is resumed. */
 export function leftAs(state: IncidentState, scenario: Scenario): string {
   if (state.mode !== 'real') return 'production is not touched';
-  return { 'as before': 'nothing was changed', stopped: 'writes stay stopped', resumed: 'the service goes on as it stands' }[
-    writes(state, scenario)
-  ];
+  return {
+    'as before': 'nothing was changed',
+    stopped: 'writes stay stopped',
+    resumed: 'the service goes on as it stands',
+  }[writes(state, scenario)];
 }
 
 export const abortChoice = (state: IncidentState, scenario: Scenario): Choice => ({

@@ -18,7 +18,13 @@ import { type ComponentFacts, newComponent } from '../vocabulary/component.js';
 import type { Carried, IncidentInput } from '../vocabulary/declaration.js';
 import type { Phase } from '../vocabulary/incident.js';
 import { newsOf } from '../vocabulary/news.js';
-import { communicationsWorkflowId, drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
+import {
+  communicationsWorkflowId,
+  drillWorkflowId,
+  incidentWorkflowId,
+  recoveredWorkflowId,
+  workflowTypeOf,
+} from '../vocabulary/names.js';
 import type { ScenarioName } from '../vocabulary/scenario.js';
 import { inPlan } from '../vocabulary/topology.js';
 import type { PlanFacts } from '../vocabulary/plan-facts.js';
@@ -58,7 +64,10 @@ export class Incident extends Conversation {
       this.warn(`the control worker has plan ${plan.planDigest}, the incident was declared with ${input.planDigest}`);
   }
 
-  /** Goes by what its hosts are now: after a promotion by hand the plan says where the database was. Two primaries are for a person to part first. */
+  /**
+   * Goes by what its hosts are now: after a promotion by hand the plan says where the database was. Two primaries are
+   * for a person to part first.
+   */
   private async withPrimary(plan: PlanFacts): Promise<PlanFacts> {
     if (plan.standbys.length === 0 || !patched('observed')) return plan;
     const { database, primary: planned } = plan;
@@ -83,8 +92,9 @@ export class Incident extends Conversation {
   }
 
   /**
-   * Recovered, it waits for its tasks beside the lock of the system, which ends with this run: the next disaster may come before the debrief. To be
-   * rolled back, it takes the lock again. Between the two nothing is taken from anybody. Throws WorkflowExecutionAlreadyStartedError.
+   * Recovered, it waits for its tasks beside the lock of the system, which ends with this run: the next disaster may
+   * come before the debrief. To be rolled back, it takes the lock again. Between the two nothing is taken from anybody.
+   * Throws WorkflowExecutionAlreadyStartedError.
    */
   async handOver(rollBack?: Carried['rollBack']): Promise<void> {
     const { input, state } = this;
@@ -120,11 +130,16 @@ export class Incident extends Conversation {
     const { id, declaredAt } = this.state;
     return {
       memo: { incident: id, declaredAt },
-      typedSearchAttributes: [...incidentAttributes(input, phase), ...identityAttributes(this.state, this.plan.primary)],
+      typedSearchAttributes: [
+        ...incidentAttributes(input, phase),
+        ...identityAttributes(this.state, this.plan.primary),
+      ],
     };
   }
 
-  /** Goes over into another scenario under the same workflow ID: the lock of the system is not given up for a moment. */
+  /**
+   * Goes over into another scenario under the same workflow ID: the lock of the system is not given up for a moment.
+   */
   async goOver(scenario: string): Promise<never> {
     const { input, state } = this;
     // Who declared it may be waiting for the answer still.
@@ -139,13 +154,20 @@ export class Incident extends Conversation {
   }
 
   /**
-   * Hands what has changed to whoever tells people, beside it. Of a request that is refused at its check nobody is woken. Signals reach Temporal, and no
-   * channel: that one is down holds nothing up.
+   * Hands what has changed to whoever tells people, beside it. Of a request that is refused at its check nobody is
+   * woken. Signals reach Temporal, and no channel: that one is down holds nothing up.
    */
   protected tellPeople(): void {
     const { input, state, checked } = this;
     const facts = this.facts ?? input.carried?.plan;
-    if (!this.real || !facts?.tells || checked === undefined || checked.answer === 'refused' || !patched('communications')) return;
+    if (
+      !this.real ||
+      !facts?.tells ||
+      checked === undefined ||
+      checked.answer === 'refused' ||
+      !patched('communications')
+    )
+      return;
     const news = newsOf(state, now());
     const { at: _, ...says } = news;
     const saying = JSON.stringify(says);
@@ -180,7 +202,8 @@ export class Incident extends Conversation {
 
   /** What the plan says, in names and numbers. */
   get plan(): PlanFacts {
-    // Replayed, an answer may be heard before this run has done anything at all: what was carried over is there from its first moment on.
+    // Replayed, an answer may be heard before this run has done anything at all: what was carried over is there from
+    // its first moment on.
     const facts = this.facts ?? this.input.carried?.plan;
     if (!facts) throw ApplicationFailure.nonRetryable('the plan was not read yet');
     return facts;
@@ -195,14 +218,22 @@ export class Incident extends Conversation {
   refuse(problem: Problem): never {
     this.settle('refused', 'nothing was changed');
     this.checked = this.declared('refused', problem);
-    throw ApplicationFailure.create({ type: 'Refused', nonRetryable: true, message: problem.message, details: [{ hint: problem.hint }] });
+    throw ApplicationFailure.create({
+      type: 'Refused',
+      nonRetryable: true,
+      message: problem.message,
+      details: [{ hint: problem.hint }],
+    });
   }
 
   control(patience: Patience): ControlActivities {
     return onControl(this.input.system, patience, this.current?.name ?? this.input.scenario);
   }
 
-  /** Leaves everything in a safe state, the last step first, and says in which. Never throws for what it cannot reach: it says that too. */
+  /**
+   * Leaves everything in a safe state, the last step first, and says in which. Never throws for what it cannot reach:
+   * it says that too.
+   */
   async settleAll(ending: Ending): Promise<string[]> {
     const said: string[] = [];
     for (const { step, lane, on } of takenSteps(this.scenario, this.state, this.plan).reverse()) {
@@ -232,7 +263,8 @@ export class Incident extends Conversation {
     // Once is enough: a second one would end the first in its middle.
     this.state.canRollBack = false;
     const last = this.lastPlaced();
-    if (!last) throw ApplicationFailure.nonRetryable('nothing was put in place by a step that can be taken back', 'BadRequest');
+    if (!last)
+      throw ApplicationFailure.nonRetryable('nothing was put in place by a step that can be taken back', 'BadRequest');
     const { step, on } = last;
     this.state.ahead = step.undo!.map(({ name }) => name);
     for (const one of step.undo!) await this.main.do(one, on);
@@ -240,8 +272,8 @@ export class Incident extends Conversation {
   }
 
   /**
-   * While a person was asked, the plan may have been fixed: the incident goes on with it, and says so. Who declared it and how many people
-   * approve stays as it was, and so does the host that it works on.
+   * While a person was asked, the plan may have been fixed: the incident goes on with it, and says so. Who declared it
+   * and how many people approve stays as it was, and so does the host that it works on.
    */
   protected async afterAnswer(): Promise<void> {
     const { input, state, plan } = this;
@@ -249,7 +281,9 @@ export class Incident extends Conversation {
       .readPlan({ form: 'execute', database: input.database })
       .catch((error: unknown) => {
         if (isCancellation(error)) throw error;
-        this.warn(`the plan cannot be read any more, and the incident goes on with ${plan.planDigest}: ${problemOf(error).message}`);
+        this.warn(
+          `the plan cannot be read any more, and the incident goes on with ${plan.planDigest}: ${problemOf(error).message}`,
+        );
         return undefined;
       });
     if (!now || now.planDigest === state.planDigest) return;
@@ -259,7 +293,9 @@ export class Incident extends Conversation {
       );
       return;
     }
-    this.warn(`the plan was changed in the middle of this incident: it was ${state.planDigest}, and goes on with ${now.planDigest}`);
+    this.warn(
+      `the plan was changed in the middle of this incident: it was ${state.planDigest}, and goes on with ${now.planDigest}`,
+    );
     const { primary, standbys, planned } = plan;
     this.facts = planned === undefined ? now : { ...now, primary, standbys, planned };
     Object.assign(state, { objectives: now.objectives, planDigest: now.planDigest });
@@ -269,13 +305,16 @@ export class Incident extends Conversation {
     }
   }
 
-  /** The moment from which components are verified to serve: their RTO. Without a verification there is none to measure. */
+  /**
+   * The moment from which components are verified to serve: their RTO. Without a verification there is none to measure.
+   */
   serves(components: readonly string[], { verified, since = {} }: Serves): void {
     for (const { name, measured } of this.state.components.filter((one) => components.includes(one.name))) {
       if (this.input.mode === 'dry-run') measured.rtoNote = 'a dry run restores nothing';
       else if (!verified) measured.rtoNote = 'the service was resumed by hand, and Lifeboat did not verify it';
       else {
-        measured.rtoSeconds = ((since[name] ? Date.parse(since[name]) : Date.now()) - Date.parse(this.state.declaredAt)) / 1000;
+        measured.rtoSeconds =
+          ((since[name] ? Date.parse(since[name]) : Date.now()) - Date.parse(this.state.declaredAt)) / 1000;
         delete measured.rtoNote;
       }
     }
@@ -286,5 +325,9 @@ export class Incident extends Conversation {
 const componentsOf = ({ database, objectives, services, components }: PlanFacts): ComponentFacts[] =>
   components ?? [
     { name: database, kind: 'database', objectives },
-    ...services.map(({ name }): ComponentFacts => ({ name, kind: 'service', objectives: { rtoSeconds: objectives.rtoSeconds } })),
+    ...services.map(({ name }): ComponentFacts => ({
+      name,
+      kind: 'service',
+      objectives: { rtoSeconds: objectives.rtoSeconds },
+    })),
   ];

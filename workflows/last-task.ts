@@ -1,9 +1,10 @@
 import { isCancellation } from '@temporalio/workflow';
 
 /**
- * A query may be answered from a history that is ahead of the last workflow task: the end of an activity is in it already, and the task that takes
- * it up is not. Temporal then runs the workflow on with the clock of the task before, and whatever it stamps is of a wrong moment, and will be of
- * another one. It shows in one way: an activity that ended in the very moment in which it was called. What a reader is told is how it stood before.
+ * A query may be answered from a history that is ahead of the last workflow task: the end of an activity is in it
+ * already, and the task that takes it up is not. Temporal then runs the workflow on with the clock of the task before,
+ * and whatever it stamps is of a wrong moment, and will be of another one. It shows in one way: an activity that ended
+ * in the very moment in which it was called. What a reader is told is how it stood before.
  */
 let ahead: () => void = () => undefined;
 

@@ -6,7 +6,10 @@ import { problemOf } from './problems.js';
 import { readComponent } from './shared/topology.js';
 import { raise, resolve } from './shared/alert.js';
 
-/** What there is at every location. A host that is gone must not hide its backups: the next one that can read them is asked. */
+/**
+ * What there is at every location. A host that is gone must not hide its backups: the next one that can read them is
+ * asked.
+ */
 export async function listBackups({ system, kind, component, from }: ListInput): Promise<BackupListing> {
   const what = `list the ${kind} backups of ${component}`;
   const { readers } = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
@@ -28,7 +31,10 @@ export async function listBackups({ system, kind, component, from }: ListInput):
   throw ApplicationFailure.create({ type: 'CommandFailed', nonRetryable: true, message, details: [{ hint }] });
 }
 
-/** Backups are read whole, and every digest compared. What is damaged is an alert: a recovery would have to do without it. */
+/**
+ * Backups are read whole, and every digest compared. What is damaged is an alert: a recovery would have to do without
+ * it.
+ */
 export async function verifyBackups({ system, kind, component, ...which }: VerifyInput): Promise<VerifyResult> {
   const what = `verify the ${kind} backups of ${component}`;
   const { host } = await readComponent(system, kind, component, what);

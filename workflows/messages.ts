@@ -5,7 +5,10 @@ import type { IncidentState } from '../vocabulary/incident.js';
 import type { IncidentNews } from '../vocabulary/news.js';
 import type { Abort, Close, Decision, Note } from '../vocabulary/question.js';
 
-/** How the client talks with an incident. Every update has a synchronous validator: what it refuses leaves no trace in history. */
+/**
+ * How the client talks with an incident. Every update has a synchronous validator: what it refuses leaves no trace in
+ * history.
+ */
 
 export const stateQuery = defineQuery<IncidentState>('state');
 /** Returns when the request was checked: nothing has been changed before that. */

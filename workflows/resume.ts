@@ -1,9 +1,24 @@
 import { onControl, onHost } from './activities.js';
 
-/** Opens a database that an ended incident left closed, and starts its services: `lifeboat abort --resume` when no incident is open. */
-export async function resume({ system, database, incident }: { system: string; database: string; incident: string }): Promise<string> {
+/**
+ * Opens a database that an ended incident left closed, and starts its services: `lifeboat abort --resume` when no
+ * incident is open.
+ */
+export async function resume({
+  system,
+  database,
+  incident,
+}: {
+  system: string;
+  database: string;
+  incident: string;
+}): Promise<string> {
   const plan = await onControl(system, 'look', 'resume').readPlan({ form: 'execute', database });
-  const opened = await onHost(system, plan.primary, 'change', 'resume').openDatabase({ form: 'execute', database, incident });
+  const opened = await onHost(system, plan.primary, 'change', 'resume').openDatabase({
+    form: 'execute',
+    database,
+    incident,
+  });
   const started = await Promise.all(
     plan.services.flatMap(({ name, hosts }) =>
       hosts.map((host) => onHost(system, host, 'change', 'resume').startService({ form: 'execute', service: name })),

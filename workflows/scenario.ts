@@ -23,7 +23,10 @@ export function workflowOf(scenario: Scenario) {
   };
 }
 
-/** Recovers, and waits beside until it is closed; a person may end it at any moment, or roll it back once something was put in place. */
+/**
+ * Recovers, and waits beside until it is closed; a person may end it at any moment, or roll it back once something was
+ * put in place.
+ */
 async function carryOut(incident: Incident, recover: Scenario['recover']): Promise<void> {
   let outcome = await begin(incident, recover);
   if (outcome === 'elsewhere') return;
@@ -59,7 +62,9 @@ async function begin(incident: Incident, recover: Scenario['recover']): Promise<
   if (outcome.how === 'escalated') return incident.goOver(outcome.into);
   if (outcome.how !== 'done' || !incident.real) return outcome;
   const verified =
-    incident.state.measured.rtoSeconds !== null ? 'the service is verified' : 'the service was resumed by hand and is NOT verified';
+    incident.state.measured.rtoSeconds !== null
+      ? 'the service is verified'
+      : 'the service was resumed by hand and is NOT verified';
   incident.settle('recovered', `${verified}; the incident is open until its tasks are done and it is closed`);
   const told = await attempt(incident, async () => {
     await report(incident);
@@ -73,7 +78,8 @@ async function begin(incident: Incident, recover: Scenario['recover']): Promise<
   return 'elsewhere';
 }
 
-type Outcome = { how: 'done' | 'abort' | 'roll-back' } | { how: 'cancelled'; error: unknown } | { how: 'escalated'; into: string };
+type Outcome =
+  { how: 'done' | 'abort' | 'roll-back' } | { how: 'cancelled'; error: unknown } | { how: 'escalated'; into: string };
 
 async function attempt(incident: Incident, work: () => Promise<void>): Promise<Outcome> {
   try {
@@ -82,7 +88,8 @@ async function attempt(incident: Incident, work: () => Promise<void>): Promise<O
   } catch (error) {
     if (incident.interrupted) return { how: incident.interrupted.what };
     if (isCancellation(error)) return { how: 'cancelled', error };
-    if (CancellationScope.current().consideredCancelled) return { how: 'cancelled', error: new CancelledFailure('cancelled') };
+    if (CancellationScope.current().consideredCancelled)
+      return { how: 'cancelled', error: new CancelledFailure('cancelled') };
     if (error instanceof Escalated) return { how: 'escalated', into: error.scenario };
     throw error;
   }
@@ -102,7 +109,10 @@ async function end(incident: Incident, { how }: Outcome): Promise<void> {
   await report(incident);
 }
 
-/** The report is written again whenever something ended; that it cannot be written ends nothing. Throws when it is cancelled. */
+/**
+ * The report is written again whenever something ended; that it cannot be written ends nothing. Throws when it is
+ * cancelled.
+ */
 async function report(incident: Incident): Promise<void> {
   const written = await incident
     .control('tidy')

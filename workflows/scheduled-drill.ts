@@ -6,8 +6,8 @@ import type { IncidentInput } from '../vocabulary/declaration.js';
 import { incidentAttributes } from './search-attributes.js';
 
 /**
- * What a schedule starts. Temporal adds the time to the workflow ID of whatever a schedule starts; the drill itself must have the one ID that is
- * the lock of drills, and by which it is found, answered and ended.
+ * What a schedule starts. Temporal adds the time to the workflow ID of whatever a schedule starts; the drill itself
+ * must have the one ID that is the lock of drills, and by which it is found, answered and ended.
  */
 export async function scheduledDrill(input: IncidentInput): Promise<string> {
   try {

@@ -10,8 +10,9 @@ import { raise } from './shared/alert.js';
 const mostHours = 12;
 
 /**
- * What a schedule starts. Temporal adds the time to the workflow ID of whatever a schedule starts; the work itself must have the one ID that keeps
- * work on the same backups apart. Whatever holds it (another backup, a restore) is waited for.
+ * What a schedule starts. Temporal adds the time to the workflow ID of whatever a schedule starts; the work itself must
+ * have the one ID that keeps work on the same backups apart. Whatever holds it (another backup, a restore) is waited
+ * for.
  */
 export async function scheduledWork({ workflow, input }: ScheduledWork): Promise<unknown> {
   const { system, component } = input;

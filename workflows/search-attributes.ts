@@ -3,12 +3,16 @@ import type { IncidentInput } from '../vocabulary/declaration.js';
 import type { IncidentState, Phase } from '../vocabulary/incident.js';
 import { searchAttributeNames } from '../vocabulary/search-attributes.js';
 
-const keyword = (name: keyof typeof searchAttributeNames) => defineSearchAttributeKey(searchAttributeNames[name], 'KEYWORD');
+const keyword = (name: keyof typeof searchAttributeNames) =>
+  defineSearchAttributeKey(searchAttributeNames[name], 'KEYWORD');
 
 export const phaseKey = keyword('phase');
 
 /** By what an incident is found in Temporal: typed, and never encrypted, so names only. */
-export const incidentAttributes = ({ system, scenario, mode }: IncidentInput, phase: Phase = 'open'): SearchAttributePair[] => [
+export const incidentAttributes = (
+  { system, scenario, mode }: IncidentInput,
+  phase: Phase = 'open',
+): SearchAttributePair[] => [
   { key: keyword('system'), value: system },
   { key: keyword('scenario'), value: scenario },
   { key: phaseKey, value: phase },

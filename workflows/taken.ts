@@ -6,7 +6,10 @@ import type { PlanFacts } from '../vocabulary/plan-facts.js';
 
 /** The steps of an incident, found again by what its timeline says of them: it may have begun in another run. Pure. */
 
-/** In the order in which they were begun (the last time, where it was several), each with the database and the host that it was taken on. */
+/**
+ * In the order in which they were begun (the last time, where it was several), each with the database and the host that
+ * it was taken on.
+ */
 export function takenSteps(
   scenario: Scenario,
   state: IncidentState,
@@ -23,7 +26,9 @@ export function takenSteps(
 }
 
 /** Those of its roll-back, too. */
-export const everyStepOf = (scenario: Scenario): AnyStep[] => knownSteps(scenario).flatMap((step) => [step, ...(step.undo ?? [])]);
+export const everyStepOf = (scenario: Scenario): AnyStep[] =>
+  knownSteps(scenario).flatMap((step) => [step, ...(step.undo ?? [])]);
 
 /** Its own first: it may have gone over from another scenario. */
-const knownSteps = (scenario: Scenario): AnyStep[] => [scenario, ...Object.values(scenarios)].flatMap(({ steps }) => steps.filter(isStep));
+const knownSteps = (scenario: Scenario): AnyStep[] =>
+  [scenario, ...Object.values(scenarios)].flatMap(({ steps }) => steps.filter(isStep));

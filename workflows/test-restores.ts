@@ -9,9 +9,16 @@ import { isFailureOf } from '../steps/failure.js';
 
 /** A backup is known to restore when it was restored. */
 
-/** Weekly: the newest backup of each kind is restored to scratch and verified there; when it does not hold, which one does is found out. */
+/**
+ * Weekly: the newest backup of each kind is restored to scratch and verified there; when it does not hold, which one
+ * does is found out.
+ */
 export const backupVerification = (input: TestInput): Promise<TestedResult> =>
-  tested(input, { name: 'verification', host: ({ verificationHost }) => verificationHost, order: (backups) => backups });
+  tested(input, {
+    name: 'verification',
+    host: ({ verificationHost }) => verificationHost,
+    order: (backups) => backups,
+  });
 
 /** Monthly: a whole restore to staging, from the location whose last one is the longest ago. */
 export const restoreTest = (input: TestInput): Promise<TestedResult> =>
@@ -42,7 +49,9 @@ async function tested({ system, component }: TestInput, test: Test): Promise<Tes
       await raise(system, {
         key,
         severity: 'critical',
-        title: found.holds ? `the newest ${kind} backup of ${component} does not restore` : `NO ${kind} backup of ${component} restores`,
+        title: found.holds
+          ? `the newest ${kind} backup of ${component} does not restore`
+          : `NO ${kind} backup of ${component} restores`,
         text: [
           ...found.failed,
           found.holds ? `but this one does: ${found.holds.summary}` : 'take a new one at once: lifeboat backup create',
@@ -66,7 +75,9 @@ async function tested({ system, component }: TestInput, test: Test): Promise<Tes
 async function kindsOf(system: string, component: string, what: string): Promise<BackupKind[]> {
   const ask = (kind: BackupKind) => onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
   return (
-    await ask('physical').catch((error: unknown) => (isFailureOf(error, 'BadRequest') ? ask('logical') : Promise.reject(error as Error)))
+    await ask('physical').catch((error: unknown) =>
+      isFailureOf(error, 'BadRequest') ? ask('logical') : Promise.reject(error as Error),
+    )
   ).kinds;
 }
 
@@ -82,12 +93,21 @@ async function testKind(
   if (!host) return { failed: [`the plan names no host for the ${test.name} of ${component}`] };
   const agent = onHost(system, host, 'long', what);
   const { backups, unreadable } = await agent.listBackups({ form: 'execute', kind, component });
-  const failed = Object.entries(unreadable).map(([location, why]) => `location ${location} cannot be read from ${host}: ${why}`);
+  const failed = Object.entries(unreadable).map(
+    ([location, why]) => `location ${location} cannot be read from ${host}: ${why}`,
+  );
   const sound = backups.filter(({ damaged }) => !damaged);
   if (sound.length === 0) failed.push(`there is no sound ${kind} backup of ${component}`);
   for (const { id, location } of test.order(sound, facts.locations).slice(0, mostTries)) {
     try {
-      const holds = await agent.testRestore({ form: 'execute', kind, component, id, location, run: workflowInfo().runId });
+      const holds = await agent.testRestore({
+        form: 'execute',
+        kind,
+        component,
+        id,
+        location,
+        run: workflowInfo().runId,
+      });
       failed.push(...holds.doubts.map((doubt) => `${id} at ${location}: ${doubt}`));
       return { holds, failed };
     } catch (error) {
@@ -103,7 +123,10 @@ async function testKind(
 /** The newest of each location; first of the location from which none was restored yet, or the longest ago. */
 function inTurn(backups: BackupRecord[], locations: string[]): BackupRecord[] {
   const last = (location: string) =>
-    backups.reduce((latest, one) => (one.location === location && (one.restored?.at ?? '') > latest ? one.restored!.at : latest), '');
+    backups.reduce(
+      (latest, one) => (one.location === location && (one.restored?.at ?? '') > latest ? one.restored!.at : latest),
+      '',
+    );
   return [...locations]
     .sort((a, b) => last(a).localeCompare(last(b)) || locations.indexOf(a) - locations.indexOf(b))
     .flatMap((location) => backups.find((one) => one.location === location) ?? []);

@@ -2,7 +2,10 @@ import { parseTarget } from '../vocabulary/target.js';
 import type { Abort, Close, Decision, Note, Question } from '../vocabulary/question.js';
 import type { IncidentState } from '../vocabulary/incident.js';
 
-/** What a person may say to an incident. Synchronous, so that what is refused leaves no trace in history. Each throws a sentence for that person. */
+/**
+ * What a person may say to an incident. Synchronous, so that what is refused leaves no trace in history. Each throws a
+ * sentence for that person.
+ */
 
 /** Names are compared without regard to case and surrounding space: "Asha " is asha. */
 const same = (a: string, b: string): boolean => a.trim().toLowerCase() === b.trim().toLowerCase();
@@ -17,15 +20,25 @@ function demandOpen(state: IncidentState): void {
   demandUndecided(state);
 }
 
-const going = { abort: 'is being ended', 'roll-back': 'is about to be rolled back', close: 'is being closed', cancel: 'is being ended' };
+const going = {
+  abort: 'is being ended',
+  'roll-back': 'is about to be rolled back',
+  close: 'is being closed',
+  cancel: 'is being ended',
+};
 
 /** Of two who say how it ends, the first counts: the second is told so, and not that theirs was taken. */
 function demandUndecided({ id, leaving }: IncidentState): void {
-  if (leaving?.what === 'hand over') throw new Error(`Incident ${id} recovered this very moment, and nothing was taken: say it again.`);
+  if (leaving?.what === 'hand over')
+    throw new Error(`Incident ${id} recovered this very moment, and nothing was taken: say it again.`);
   if (leaving?.what === 'escalate')
-    throw new Error(`Incident ${id} goes over into another scenario this very moment, and nothing was taken: say it again.`);
+    throw new Error(
+      `Incident ${id} goes over into another scenario this very moment, and nothing was taken: say it again.`,
+    );
   if (leaving)
-    throw new Error(`Incident ${id} ${going[leaving.what]} already, by ${leaving.by}: follow it with lifeboat watch --incident ${id}`);
+    throw new Error(
+      `Incident ${id} ${going[leaving.what]} already, by ${leaving.by}: follow it with lifeboat watch --incident ${id}`,
+    );
 }
 
 export function validateDecision(state: IncidentState, decision: Decision): void {
@@ -38,18 +51,26 @@ export function validateDecision(state: IncidentState, decision: Decision): void
   }
   const question = questionOf(state, decision);
   const choice = question.choices.find(({ name }) => name === decision.choice);
-  if (!choice) throw new Error(`"${decision.choice}" is not offered here; choose ${question.choices.map(({ name }) => name).join(', ')}.`);
+  if (!choice)
+    throw new Error(
+      `"${decision.choice}" is not offered here; choose ${question.choices.map(({ name }) => name).join(', ')}.`,
+    );
   if (question.kind === 'approval' && !choice.alone && state.approvals > 1 && same(decision.by, state.declaredBy)) {
-    throw new Error(`The plan asks for two people: ${state.declaredBy} declared this incident, so somebody else must approve.`);
+    throw new Error(
+      `The plan asks for two people: ${state.declaredBy} declared this incident, so somebody else must approve.`,
+    );
   }
   if (choice.needs.includes('reason')) demandReason(decision);
   if (choice.needs.includes('target')) {
     if (!decision.target) throw new Error(`"${decision.choice}" needs a target: --to TIME, --to LSN, or --to BACKUP.`);
     parseTarget(decision.target);
   }
-  // Who answers must have seen what is asked: between their look and their answer another person may have answered, and a new one been asked.
+  // Who answers must have seen what is asked: between their look and their answer another person may have answered, and
+  // a new one been asked.
   if (decision.question === undefined && decision.choice !== 'abort')
-    throw new Error(`Say which question you answer, when you have read it: --question ${question.id}. It is: ${question.text}`);
+    throw new Error(
+      `Say which question you answer, when you have read it: --question ${question.id}. It is: ${question.text}`,
+    );
 }
 
 /** The open question that is answered. */
@@ -65,7 +86,9 @@ function questionOf({ questions }: IncidentState, { question: id, choice }: Deci
   if (id === undefined) {
     // Whoever ends it answers none of them.
     if (questions.length === 1 || choice === 'abort') return first;
-    throw new Error(`Several questions are open. Say which one you answer, when you have read it: --question NUMBER; ${open}`);
+    throw new Error(
+      `Several questions are open. Say which one you answer, when you have read it: --question NUMBER; ${open}`,
+    );
   }
   const question = questions.find((one) => one.id === id);
   if (question) return question;

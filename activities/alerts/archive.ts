@@ -10,18 +10,27 @@ import { readCanary } from '../postgres/canary.js';
 /** A standby that is further behind than this is told of (requirement BK-12); seconds. */
 const lagAllowed = 60;
 
-/** Whether what is committed now is safe elsewhere within the RPO: the archive, and the standbys. Nothing is said while an incident holds the database. */
+/**
+ * Whether what is committed now is safe elsewhere within the RPO: the archive, and the standbys. Nothing is said while
+ * an incident holds the database.
+ */
 export async function archiveAndReplicas(cluster: Cluster): Promise<Alert[]> {
   if ((await claimedBy(cluster)) !== undefined || (await isClosed(cluster).catch(() => false))) return [];
   const { plan } = cluster.context;
   const rpo = databaseObjectives(plan, cluster.database).rpo;
-  const archived = await withClient(cluster, { statementTimeout: 20_000 }, (client) => archiveBehind(cluster.database, client, rpo));
-  return [...archived, ...(await withClient(cluster, { statementTimeout: 20_000 }, (client) => replicasBehind(cluster, client, rpo)))];
+  const archived = await withClient(cluster, { statementTimeout: 20_000 }, (client) =>
+    archiveBehind(cluster.database, client, rpo),
+  );
+  return [
+    ...archived,
+    ...(await withClient(cluster, { statementTimeout: 20_000 }, (client) => replicasBehind(cluster, client, rpo))),
+  ];
 }
 
 /**
- * The age of the oldest WAL that only this host has. Sources: pg_stat_archiver, and pg_ls_archive_statusdir(), whose `.ready` files wait for
- * archive_command (PostgreSQL 15, 28.2.13 and 9.27.9). What is in the segment that is being written counts too, by the canary: it commits all the time.
+ * The age of the oldest WAL that only this host has. Sources: pg_stat_archiver, and pg_ls_archive_statusdir(), whose
+ * `.ready` files wait for archive_command (PostgreSQL 15, 28.2.13 and 9.27.9). What is in the segment that is being
+ * written counts too, by the canary: it commits all the time.
  */
 async function archiveBehind(database: string, client: Client, rpo: number): Promise<Alert[]> {
   const { rows } = await client.query<{
@@ -62,7 +71,10 @@ async function archiveBehind(database: string, client: Client, rpo: number): Pro
   ];
 }
 
-/** Standbys that do not stream or are behind; a WAL sender that hears nothing of its standby still shows the last lag that it knew. */
+/**
+ * Standbys that do not stream or are behind; a WAL sender that hears nothing of its standby still shows the last lag
+ * that it knew.
+ */
 async function replicasBehind({ database, plan, context }: Cluster, client: Client, rpo: number): Promise<Alert[]> {
   const standbys = [plan.postgres.primary, ...plan.postgres.standbys].filter((host) => host !== context.host);
   if (standbys.length === 0) return [];

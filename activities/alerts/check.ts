@@ -7,8 +7,8 @@ export type Look = () => Promise<Alert[]>;
 const within = 60_000;
 
 /**
- * Runs a look, and never throws or hangs: what it could not see is an alert of its own. `what`: the end of its key and of its title,
- * such as `locations/onsite`.
+ * Runs a look, and never throws or hangs: what it could not see is an alert of its own. `what`: the end of its key and
+ * of its title, such as `locations/onsite`.
  */
 export async function bounded(what: string, look: Look): Promise<Alert[]> {
   let timer: NodeJS.Timeout | undefined;
@@ -24,7 +24,11 @@ export async function bounded(what: string, look: Look): Promise<Alert[]> {
   }
 }
 
-export const unseen = (what: string, why: string, hint = 'See everything that is wrong there: lifeboat doctor'): Alert => ({
+export const unseen = (
+  what: string,
+  why: string,
+  hint = 'See everything that is wrong there: lifeboat doctor',
+): Alert => ({
   key: `unseen/${what}`,
   severity: 'warning',
   title: `${what.replace('/', ' ')} cannot be looked at`,

@@ -35,7 +35,8 @@ export function componentsOf({ plan, host }: HostContext, ours: readonly string[
       const schedules = physicalTypes.flatMap((type) => scheduled(type, physical[type]));
       found.push({ kind: 'physical', name, locations: physical.locations, schedules, ...verified });
     }
-    // Which kind is verified is the provider's business: where there are both, the base backups are what a recovery takes.
+    // Which kind is verified is the provider's business: where there are both, the base backups are what a recovery
+    // takes.
     if (logical)
       found.push({
         kind: 'logical',
@@ -48,7 +49,8 @@ export function componentsOf({ plan, host }: HostContext, ours: readonly string[
   for (const kind of ['files', 'redis', 'code'] as const) {
     for (const [name, of] of Object.entries<Scheduled>(plan[kind])) {
       const rpo = of.objectives ? { rpo: of.objectives.rpo } : {};
-      if (of.host === host) found.push({ kind, name, locations: of.locations, schedules: scheduled(kind, of.schedule), ...rpo });
+      if (of.host === host)
+        found.push({ kind, name, locations: of.locations, schedules: scheduled(kind, of.schedule), ...rpo });
     }
   }
   return found;

@@ -10,15 +10,16 @@ import { unseen } from './check.js';
 const longestGrace = 3_600_000;
 
 /**
- * The last moment at which something was due and by now must be there: after a grace of an hour, or half of the interval when that is shorter, and of
- * half as much again as it takes (`tookSeconds`). Undefined when there was none yet. Read in the timezone of the plan, daylight saving included, as
- * Temporal reads the schedule itself.
+ * The last moment at which something was due and by now must be there: after a grace of an hour, or half of the
+ * interval when that is shorter, and of half as much again as it takes (`tookSeconds`). Undefined when there was none
+ * yet. Read in the timezone of the plan, daylight saving included, as Temporal reads the schedule itself.
  */
 export function lastDue(cron: string, timezone: string, now: Date, tookSeconds = 0): Date | undefined {
   const runs = new Cron(cron, { timezone }).previousRuns(50, now);
   return runs.find((due, at) => {
     const before = runs[at + 1];
-    const grace = Math.min(longestGrace, before ? (due.getTime() - before.getTime()) / 2 : longestGrace) + tookSeconds * 1500;
+    const grace =
+      Math.min(longestGrace, before ? (due.getTime() - before.getTime()) / 2 : longestGrace) + tookSeconds * 1500;
     return now.getTime() > due.getTime() + grace;
   });
 }
@@ -30,10 +31,19 @@ const covers: Partial<Record<BackupType, BackupRecord['type'][]>> = {
 };
 
 /** What is missing at which location; locations that cannot be read are named, and are not said to miss anything. */
-export function lateBackups(component: Component, { backups, unreadable }: BackupListing, timezone: string, now: Date): Alert[] {
+export function lateBackups(
+  component: Component,
+  { backups, unreadable }: BackupListing,
+  timezone: string,
+  now: Date,
+): Alert[] {
   const { kind, name, schedules } = component;
   const found: Alert[] = Object.entries(unreadable).map(([location, why]) =>
-    unseen(`${kind} backups of ${name}/at ${location}`, why, 'Is the location up, and are its credentials there? Then: lifeboat doctor'),
+    unseen(
+      `${kind} backups of ${name}/at ${location}`,
+      why,
+      'Is the location up, and are its credentials there? Then: lifeboat doctor',
+    ),
   );
   const readable = component.locations.filter((location) => unreadable[location] === undefined);
   for (const { type, cron } of schedules) {
@@ -46,7 +56,9 @@ export function lateBackups(component: Component, { backups, unreadable }: Backu
     );
     if (missing.length === 0) continue;
     const newest = missing.map((location) => {
-      const [last] = sound.filter((one) => one.location === location).sort((a, b) => b.timestamp.localeCompare(a.timestamp));
+      const [last] = sound
+        .filter((one) => one.location === location)
+        .sort((a, b) => b.timestamp.localeCompare(a.timestamp));
       return `${location} (${last ? `the newest is ${formatDuration((now.getTime() - Date.parse(last.timestamp)) / 1000)} old` : 'there is none'})`;
     });
     const everywhere = missing.length === component.locations.length;
@@ -60,7 +72,10 @@ export function lateBackups(component: Component, { backups, unreadable }: Backu
   return found;
 }
 
-/** Of files and Redis all that came since the newest backup is lost with their host: older than the RPO, that is missed already. */
+/**
+ * Of files and Redis all that came since the newest backup is lost with their host: older than the RPO, that is missed
+ * already.
+ */
 export function behindRpo({ kind, name, rpo }: Component, { backups, unreadable }: BackupListing, now: Date): Alert[] {
   const newest = backups
     .filter(({ damaged }) => !damaged)
@@ -86,7 +101,9 @@ export function unverified(component: Component, { backups }: BackupListing, tim
   const due = component.verification === undefined ? undefined : lastDue(component.verification, timezone, now);
   // A backup that came after it could not have been verified then.
   if (!due || !backups.some((one) => Date.parse(one.timestamp) < due.getTime())) return [];
-  const proofs = backups.flatMap(({ verified, restored }) => [verified?.at, restored?.at]).filter((at) => at !== undefined);
+  const proofs = backups
+    .flatMap(({ verified, restored }) => [verified?.at, restored?.at])
+    .filter((at) => at !== undefined);
   const last = proofs.sort().at(-1);
   if (last !== undefined && Date.parse(last) >= due.getTime()) return [];
   return [

@@ -6,11 +6,16 @@ import { withLocation } from '../locations/open.js';
 
 const leastFree = 0.1;
 
-/** A location that is near full: below a tenth free, or too little for two more of the newest whole backup there. Buckets have no end. */
+/**
+ * A location that is near full: below a tenth free, or too little for two more of the newest whole backup there.
+ * Buckets have no end.
+ */
 export async function nearFull(context: HostContext, location: string, backups: BackupRecord[]): Promise<Alert[]> {
   const space = await withLocation(context, location, (open) => open.space());
   if (!space) return [];
-  const whole = backups.filter((one) => one.location === location && !['differential', 'incremental', 'unknown'].includes(one.type));
+  const whole = backups.filter(
+    (one) => one.location === location && !['differential', 'incremental', 'unknown'].includes(one.type),
+  );
   // Of each component the newest: they are all taken again.
   const newest = new Map<string, BackupRecord>();
   for (const one of whole) {

@@ -11,8 +11,9 @@ import { bounded } from './check.js';
 import { nearFull } from './space.js';
 
 /**
- * What is wrong now on this host, as alerts: backups that are late or unverified, an archive or a standby that falls behind, locations near full.
- * Everything is looked at beside everything else, for a minute at most; what cannot be looked at is named, and the whole never throws.
+ * What is wrong now on this host, as alerts: backups that are late or unverified, an archive or a standby that falls
+ * behind, locations near full. Everything is looked at beside everything else, for a minute at most; what cannot be
+ * looked at is named, and the whole never throws.
  */
 export const lookForTrouble = (context: HostContext) =>
   looking<object, { found: Alert[] }>(async () => {
@@ -31,7 +32,14 @@ export const lookForTrouble = (context: HostContext) =>
     const ofLocations = await Promise.all(
       locations.map((location) => bounded(`location/${location}`, () => nearFull(context, location, backups))),
     );
-    return { found: [...here.flatMap(planIsOld), ...ofBackups.flatMap(({ found }) => found), ...ofServers.flat(), ...ofLocations.flat()] };
+    return {
+      found: [
+        ...here.flatMap(planIsOld),
+        ...ofBackups.flatMap(({ found }) => found),
+        ...ofServers.flat(),
+        ...ofLocations.flat(),
+      ],
+    };
   });
 
 /** Told by the host that is the primary now; of one that is a standby only the plan's own can tell that nobody is. */
@@ -42,7 +50,10 @@ function planIsOld(here: Here): Alert[] {
   return [{ key: `plan/${database}/${role}`, severity: 'warning', title: found.says, text: found.hint }];
 }
 
-async function lookAtBackups(context: HostContext, component: Component): Promise<{ found: Alert[]; backups: BackupRecord[] }> {
+async function lookAtBackups(
+  context: HostContext,
+  component: Component,
+): Promise<{ found: Alert[]; backups: BackupRecord[] }> {
   let backups: BackupRecord[] = [];
   const { kind, name } = component;
   const found = await bounded(`${kind} backups of ${name}/`, async () => {

@@ -9,7 +9,10 @@ import type { BackupListing, BackupRecord, BackupKind } from '../../vocabulary/b
 import type { BackupResult, TakeRequest, VerifyRequest, VerifyResult } from '../../vocabulary/backup-work.js';
 import { backupId, readRecords } from './record.js';
 
-/** What is the same for every kind that goes to its locations one after the other: which have it already, which fail, what is said. */
+/**
+ * What is the same for every kind that goes to its locations one after the other: which have it already, which fail,
+ * what is said.
+ */
 
 export interface Asked extends TakeRequest {
   kind: Exclude<BackupKind, 'physical'>;
@@ -17,8 +20,9 @@ export interface Asked extends TakeRequest {
 }
 
 /**
- * Takes a backup at each location that does not have it of this run yet. A location that fails is named, and the others go on. Throws when none has
- * it: the failure of the first one. `takeAt` reads it back, writes its record and returns it. `note`: said at the end of the summary.
+ * Takes a backup at each location that does not have it of this run yet. A location that fails is named, and the others
+ * go on. Throws when none has it: the failure of the first one. `takeAt` reads it back, writes its record and returns
+ * it. `note`: said at the end of the summary.
  */
 export async function takeEverywhere(
   context: HostContext,
@@ -31,7 +35,10 @@ export async function takeEverywhere(
   const records = new Map<string, BackupRecord[]>();
   for (const name of locations) {
     try {
-      records.set(name, await withLocation(context, name, (location) => readRecords(location, context.plan.system, kind, component)));
+      records.set(
+        name,
+        await withLocation(context, name, (location) => readRecords(location, context.plan.system, kind, component)),
+      );
     } catch (error) {
       stopIfCancelled(error);
       errors.set(name, error);
@@ -49,7 +56,9 @@ export async function takeEverywhere(
       errors.set(name, error);
     }
   }
-  const failed = locations.filter((name) => errors.has(name)).map((name) => `${name}: ${(errors.get(name) as Error).message}`);
+  const failed = locations
+    .filter((name) => errors.has(name))
+    .map((name) => `${name}: ${(errors.get(name) as Error).message}`);
   const [first] = taken;
   if (!first) throw none([...errors.values()], failed);
   const at = taken.map(({ location }) => location);
@@ -69,7 +78,11 @@ export async function takeEverywhere(
 }
 
 /** What a rehearsal can say: every location answers, or why it does not. */
-export async function couldTake(context: HostContext, { kind, component, locations }: Asked, doubts: string[]): Promise<BackupResult> {
+export async function couldTake(
+  context: HostContext,
+  { kind, component, locations }: Asked,
+  doubts: string[],
+): Promise<BackupResult> {
   const { unreadable } = await listEverywhere(context, kind, component, locations);
   const failed = [...doubts, ...Object.entries(unreadable).map(([name, why]) => `${name}: ${why}`)];
   const summary = failed.length > 0 ? failed.join('; ') : `could be taken at ${locations.join(', ')}`;
@@ -87,7 +100,11 @@ export async function listEverywhere(
   const unreadable: Record<string, string> = {};
   for (const name of locations) {
     try {
-      backups.push(...(await withLocation(context, name, (location) => readRecords(location, context.plan.system, kind, component))));
+      backups.push(
+        ...(await withLocation(context, name, (location) =>
+          readRecords(location, context.plan.system, kind, component),
+        )),
+      );
     } catch (error) {
       stopIfCancelled(error);
       unreadable[name] = (error as Error).message;
@@ -98,8 +115,9 @@ export async function listEverywhere(
 }
 
 /**
- * Verifies the records of each location (of the one backup or at the one location that was asked for): `verifyAt` adds to the result what it finds.
- * A location that cannot be read is named, and the others still looked at. Throws NoBackup when there is none of that ID.
+ * Verifies the records of each location (of the one backup or at the one location that was asked for): `verifyAt` adds
+ * to the result what it finds. A location that cannot be read is named, and the others still looked at. Throws NoBackup
+ * when there is none of that ID.
  */
 export async function verifyEverywhere(
   context: HostContext,
@@ -113,7 +131,9 @@ export async function verifyEverywhere(
   for (const name of locations.filter((one) => !only || one === only)) {
     try {
       await withLocation(context, name, async (location) => {
-        const records = (await readRecords(location, context.plan.system, kind, component)).filter((record) => !id || record.id === id);
+        const records = (await readRecords(location, context.plan.system, kind, component)).filter(
+          (record) => !id || record.id === id,
+        );
         found += records.length;
         await verifyAt(location, records, result);
       });
@@ -138,8 +158,8 @@ function summaryOf({ sound, damaged, failed }: VerifyResult): string {
 }
 
 /**
- * The records to restore from, in the order in which they are tried: at the location that is named, or at all where it is not known to be damaged, in
- * the order of the plan. At least one. Throws NoBackup, BackupDamaged.
+ * The records to restore from, in the order in which they are tried: at the location that is named, or at all where it
+ * is not known to be damaged, in the order of the plan. At least one. Throws NoBackup, BackupDamaged.
  */
 export function picks(
   { backups, unreadable }: BackupListing,
@@ -161,8 +181,9 @@ export function picks(
 }
 
 /**
- * Restores from the first place that gives the backup whole. One that turns out to be damaged, that is away or that refuses is named, and the
- * next one tried. Throws the failure of the last one. `told`: the end of a sentence, for people.
+ * Restores from the first place that gives the backup whole. One that turns out to be damaged, that is away or that
+ * refuses is named, and the next one tried. Throws the failure of the last one. `told`: the end of a sentence, for
+ * people.
  */
 export async function fromFirstSound(
   records: BackupRecord[],
@@ -202,7 +223,9 @@ export function stopIfCancelled(error: unknown): void {
 
 function none(errors: unknown[], failed: string[]) {
   const [error] = errors;
-  const hint = (error instanceof ApplicationFailure && (error.details?.[0] as { hint?: string } | undefined)?.hint) || 'lifeboat doctor';
+  const hint =
+    (error instanceof ApplicationFailure && (error.details?.[0] as { hint?: string } | undefined)?.hint) ||
+    'lifeboat doctor';
   return ApplicationFailure.create({
     type: (error instanceof ApplicationFailure && error.type) || 'CommandFailed',
     message: `no location took the backup: ${failed.join('; ')}`,

@@ -20,7 +20,10 @@ import { demandArchivable, ensureArchiving } from './protect.js';
 import { expire, oneAtATime } from './retention.js';
 import { verifyTaken } from './verify-taken.js';
 
-/** Takes a physical backup at every location and reads it back there. A location that fails is named, and the others go on. */
+/**
+ * Takes a physical backup at every location and reads it back there. A location that fails is named, and the others go
+ * on.
+ */
 export const backupPhysical = (context: HostContext): Capability<TakeRequest, BackupResult> => ({
   async rehearse({ component: database, type }) {
     const cluster = clusterOf(context, database);
@@ -55,7 +58,9 @@ export const backupPhysical = (context: HostContext): Capability<TakeRequest, Ba
         `Recover it (${recoverCommand}), or resume on it as it stands: lifeboat abort --resume`,
       );
     }
-    return oneAtATime(cluster, () => takeEverywhere(cluster, { type: type as PhysicalType, run, ...(incident ? { incident } : {}) }));
+    return oneAtATime(cluster, () =>
+      takeEverywhere(cluster, { type: type as PhysicalType, run, ...(incident ? { incident } : {}) }),
+    );
   },
 });
 
@@ -97,7 +102,9 @@ async function takeEverywhere(
       });
       await keepConfiguration(cluster, backup.label, location).catch((error: unknown) => {
         stopIfCancelled(error);
-        failed.push(`${location}: how the database is configured was not kept with the backup: ${(error as Error).message}`);
+        failed.push(
+          `${location}: how the database is configured was not kept with the backup: ${(error as Error).message}`,
+        );
       });
       sound(backup);
       taken.push(backup);
@@ -113,10 +120,17 @@ async function takeEverywhere(
       if (!incident) await expire(cluster, location);
       await dropStale(cluster, location, (await repositoryInfo(cluster, [location])).backups);
     };
-    await tidy().catch((error: unknown) => failed.push(`${location}: old backups were not expired: ${(error as Error).message}`));
+    await tidy().catch((error: unknown) =>
+      failed.push(`${location}: old backups were not expired: ${(error as Error).message}`),
+    );
   }
   const first = taken[0];
-  if (!first) throw failure('CommandFailed', `no location took the backup: ${failed.join('; ')}`, 'Check the locations: lifeboat doctor');
+  if (!first)
+    throw failure(
+      'CommandFailed',
+      `no location took the backup: ${failed.join('; ')}`,
+      'Check the locations: lifeboat doctor',
+    );
   const result = {
     id: first.label,
     type,
@@ -127,11 +141,22 @@ async function takeEverywhere(
     verifySeconds: Math.round(verifying / 100) / 10,
   };
   const missing = failed.length > 0 ? `; NOT at ${failed.join('; ')}` : '';
-  return { ...result, summary: `${type} backup ${first.label} at ${result.locations.join(', ')}${because}${missing}`, failed };
+  return {
+    ...result,
+    summary: `${type} backup ${first.label} at ${result.locations.join(', ')}${because}${missing}`,
+    failed,
+  };
 }
 
-/** What is based on a backup of a timeline that production has left leads nowhere: a full one is taken instead, and that is said. */
-async function typeFor(cluster: Cluster, asked: PhysicalType, locations: string[]): Promise<{ type: PhysicalType; because: string }> {
+/**
+ * What is based on a backup of a timeline that production has left leads nowhere: a full one is taken instead, and that
+ * is said.
+ */
+async function typeFor(
+  cluster: Cluster,
+  asked: PhysicalType,
+  locations: string[],
+): Promise<{ type: PhysicalType; because: string }> {
   if (asked === 'full') return { type: asked, because: '' };
   for (const location of locations) {
     const why = await noBase(cluster, location).catch(() => undefined);

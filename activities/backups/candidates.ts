@@ -41,17 +41,25 @@ export interface Candidates {
 }
 
 /**
- * Which backups can reach the target, the newest first and each in the order of the plan's locations, and why the others cannot.
- * With `proven`, neither one that was found damaged counts when there is no other, nor WAL that is not archived.
+ * Which backups can reach the target, the newest first and each in the order of the plan's locations, and why the
+ * others cannot. With `proven`, neither one that was found damaged counts when there is no other, nor WAL that is not
+ * archived.
  * Source: field-notes, "Target": backup stop < target < last archived commit, WAL contiguous, timeline history there.
  */
 export async function findCandidates(
   cluster: Cluster,
   target: Target,
   dataDirectory: string,
-  { heedRecords = true, proven = false, standbys = [] }: { heedRecords?: boolean; proven?: boolean; standbys?: StandbyWal[] } = {},
+  {
+    heedRecords = true,
+    proven = false,
+    standbys = [],
+  }: { heedRecords?: boolean; proven?: boolean; standbys?: StandbyWal[] } = {},
 ): Promise<Candidates> {
-  const [info, control] = await Promise.all([repositoryInfo(cluster), controlData(cluster, dataDirectory).catch(() => undefined)]);
+  const [info, control] = await Promise.all([
+    repositoryInfo(cluster),
+    controlData(cluster, dataDirectory).catch(() => undefined),
+  ]);
   const answering = locationsOf(cluster).filter((location) => !(location in info.unreadable));
   // A location whose records cannot be read is used all the same: a recovery does not depend on them.
   const [archive, records] = await Promise.all([
@@ -59,7 +67,8 @@ export async function findCandidates(
     recordsOf(cluster, heedRecords ? answering : []),
   ]);
   const timeline = await productionTimeline(cluster, { target, control, archive, dataDirectory });
-  // What the archive has lost and production or a standby still has is no hole: a recovery takes it from there. A test of one location is helped by nothing else.
+  // What the archive has lost and production or a standby still has is no hole: a recovery takes it from there. A test
+  // of one location is helped by nothing else.
   if (!cluster.only && !cluster.scratchOnly && !proven) {
     const own = await writtenIn(join(dataDirectory, 'pg_wal'));
     const theirs = segmentsOf(
@@ -69,7 +78,9 @@ export async function findCandidates(
     archive.segments = [...new Set([...archive.segments, ...own, ...theirs])].sort();
   }
   const branches = await history(cluster, timeline, dataDirectory);
-  const passedOver = Object.entries(info.unreadable).map(([location, why]) => `location ${location} cannot be read: ${why}`);
+  const passedOver = Object.entries(info.unreadable).map(
+    ([location, why]) => `location ${location} cannot be read: ${why}`,
+  );
   const candidates: Candidate[] = [];
   const reach = new Map<string, Promise<Date | undefined>>();
   const reachOf = (segment: string) => {
@@ -109,20 +120,27 @@ interface Known {
   reachOf: (segment: string) => Promise<Date | undefined>;
 }
 
-async function whyNot(backup: BackupSet, target: Target, { archive, branches, timeline, reachOf }: Known): Promise<string | undefined> {
+async function whyNot(
+  backup: BackupSet,
+  target: Target,
+  { archive, branches, timeline, reachOf }: Known,
+): Promise<string | undefined> {
   if (backup.pageErrors) return 'damaged pages were found in the database while it was taken';
   if (target.kind === 'backup' && backup.label !== target.label) return 'not the backup that was asked for';
   const own = timelineOf(backup.walStart);
   const parent = branches.find((branch) => branch.timeline === own);
-  if (own !== timeline && !parent) return `it is on timeline ${own}, which does not lead to timeline ${timeline} of the database`;
-  if (parent && lsnValue(backup.lsnStop) > lsnValue(parent.until)) return `it ended after timeline ${own} was left at ${parent.until}`;
+  if (own !== timeline && !parent)
+    return `it is on timeline ${own}, which does not lead to timeline ${timeline} of the database`;
+  if (parent && lsnValue(backup.lsnStop) > lsnValue(parent.until))
+    return `it ended after timeline ${own} was left at ${parent.until}`;
   if (target.kind === 'time' && Date.parse(target.iso) <= backup.stoppedAt * 1000) return 'it ended after the target';
   if (target.kind === 'lsn' && lsnValue(target.lsn) <= lsnValue(backup.lsnStop)) return 'it ended after the target';
   const continuity = follow(archive, backup.walStart, branches, timeline);
   if (continuity.last === '' || continuity.last.slice(8) < backup.walStop.slice(8))
     return `the WAL that it needs is not archived: ${continuity.gap ?? backup.walStop} is missing`;
   if (target.kind === 'backup' || !continuity.gap) return undefined;
-  if (target.kind === 'latest') return `the WAL after it has a gap: ${continuity.gap} is missing, and recovery would end there in silence`;
+  if (target.kind === 'latest')
+    return `the WAL after it has a gap: ${continuity.gap} is missing, and recovery would end there in silence`;
   if (target.kind === 'lsn' && lsnValue(target.lsn) < endOf(continuity.last, archive.segmentBytes)) return undefined;
   const reached = await reachOf(continuity.last);
   if (target.kind === 'time' && reached && Date.parse(target.iso) <= reached.getTime()) return undefined;
@@ -130,7 +148,9 @@ async function whyNot(backup: BackupSet, target: Target, { archive, branches, ti
   return `the WAL between it and the target has a gap: ${continuity.gap} is missing${until}`;
 }
 
-/** The last moment at which production is known to have committed: its canary, or what its WAL says, whichever is later. */
+/**
+ * The last moment at which production is known to have committed: its canary, or what its WAL says, whichever is later.
+ */
 export async function lastKnownCommit(cluster: Cluster, dataDirectory: string): Promise<Date | undefined> {
   const [canary, onDisk] = await Promise.all([
     withClient(cluster, {}, readCanary).catch(() => undefined),

@@ -31,10 +31,15 @@ export const cleanUp = (context: HostContext): Capability<{ kind: BackupKind; co
 });
 
 /**
- * A record goes before its files, and one whose record is gone is listed no more: the files that a killed attempt has left go now. Only those that are
- * older than the newest backup there: what is being taken has no record either.
+ * A record goes before its files, and one whose record is gone is listed no more: the files that a killed attempt has
+ * left go now. Only those that are older than the newest backup there: what is being taken has no record either.
  */
-async function finishRemovals(context: HostContext, kind: BackupKind, component: string, locations: string[]): Promise<void> {
+async function finishRemovals(
+  context: HostContext,
+  kind: BackupKind,
+  component: string,
+  locations: string[],
+): Promise<void> {
   // No incident is open: what a standby handed over for one is wanted by nobody any more.
   const handed = handedPrefix(context.plan.system, component);
   for (const name of kind === 'physical' ? locations : [])
@@ -81,7 +86,8 @@ async function cleaned(
   }
   const keptAt: Record<string, number> = {};
   for (const { id, location } of backups)
-    if (!removed.some((one) => one.id === id && one.location === location)) keptAt[location] = (keptAt[location] ?? 0) + 1;
+    if (!removed.some((one) => one.id === id && one.location === location))
+      keptAt[location] = (keptAt[location] ?? 0) + 1;
   const bytes = removed.reduce((sum, { size }) => sum + size, 0);
   return {
     summary: removed.length === 0 ? 'nothing to remove' : `${removed.length} backups, ${formatBytes(bytes)}`,
@@ -92,8 +98,9 @@ async function cleaned(
 }
 
 /**
- * Which of the backups no rule of the plan keeps, each location by itself. Never: the newest, the newest that was verified or restored, and what
- * one that is kept depends on. Damaged ones do not count as kept, and go when a newer one was verified.
+ * Which of the backups no rule of the plan keeps, each location by itself. Never: the newest, the newest that was
+ * verified or restored, and what one that is kept depends on. Damaged ones do not count as kept, and go when a newer
+ * one was verified.
  */
 export function expirableBackups(
   backups: BackupRecord[],
@@ -103,7 +110,9 @@ export function expirableBackups(
 ): Expirable[] {
   const expirable: Expirable[] = [];
   for (const location of new Set(backups.map((one) => one.location))) {
-    const here = backups.filter((one) => one.location === location).sort((a, b) => b.timestamp.localeCompare(a.timestamp));
+    const here = backups
+      .filter((one) => one.location === location)
+      .sort((a, b) => b.timestamp.localeCompare(a.timestamp));
     // A date in the future says nothing of how new it is: it is kept, and stands for no other one.
     const sound = here.filter(({ damaged, timestamp }) => !damaged && Date.parse(timestamp) <= now.getTime());
     const proven = sound.find(({ verified, restored }) => verified !== undefined || restored !== undefined);

@@ -6,14 +6,17 @@ import { repositoryInfo } from './engines.js';
 import { readable, recordsOf } from './physical-records.js';
 
 /**
- * Where the WAL itself carries the damage, every restore to the latest moment is rejected, from whichever backup. What may be clean is the moment before
- * the first sign of it in the evidence that was saved before anybody assessed; and the end of the newest backup, whose own WAL is short. Returns what
- * on-call types, or undefined when there is no backup at all.
+ * Where the WAL itself carries the damage, every restore to the latest moment is rejected, from whichever backup. What
+ * may be clean is the moment before the first sign of it in the evidence that was saved before anybody assessed; and
+ * the end of the newest backup, whose own WAL is short. Returns what on-call types, or undefined when there is no
+ * backup at all.
  */
 export async function cleanerTarget(cluster: Cluster, incident: string): Promise<string | undefined> {
   const { backups } = await repositoryInfo(cluster);
   const records = await recordsOf(cluster, [...new Set(backups.map(({ location }) => location))]);
-  const sound = backups.filter(({ label, location, pageErrors }) => !pageErrors && !readable(records.get(location)?.get(label))?.damaged);
+  const sound = backups.filter(
+    ({ label, location, pageErrors }) => !pageErrors && !readable(records.get(location)?.get(label))?.damaged,
+  );
   const sign = await firstSign(cluster, incident);
   // A second before it: it was found then, and was there a little earlier.
   const before = sign && new Date(sign.getTime() - 1000);
@@ -25,7 +28,10 @@ export async function cleanerTarget(cluster: Cluster, incident: string): Promise
   return `lifeboat decide restore --to ${before.toISOString()} (before the first sign of damage); if that is rejected too: ${backup}`;
 }
 
-/** Classes of SQLSTATE: XX001 and XX002, data and index corrupted. Of a log that names them (%e, csvlog, jsonlog), and in UTC: text is not believed. */
+/**
+ * Classes of SQLSTATE: XX001 and XX002, data and index corrupted. Of a log that names them (%e, csvlog, jsonlog), and
+ * in UTC: text is not believed.
+ */
 async function firstSign(cluster: Cluster, incident: string): Promise<Date | undefined> {
   const saved = (name: string) =>
     readFile(join(evidenceDirectory(cluster.context, incident), `${cluster.database}-${name}`), 'utf8').catch(() => '');
@@ -37,6 +43,8 @@ async function firstSign(cluster: Cluster, incident: string): Promise<Date | und
   const failures = counted
     ? (JSON.parse(counted) as { checksum_last_failure: string | null }[]).map((row) => row.checksum_last_failure)
     : [];
-  const moments = [...logged, ...failures].flatMap((text) => (text ? [Date.parse(text)] : [])).filter((moment) => !Number.isNaN(moment));
+  const moments = [...logged, ...failures]
+    .flatMap((text) => (text ? [Date.parse(text)] : []))
+    .filter((moment) => !Number.isNaN(moment));
   return moments.length > 0 ? new Date(Math.min(...moments)) : undefined;
 }

@@ -38,25 +38,33 @@ export class WantedOfStandbys extends Error {
 }
 
 /**
- * A copy waits for WAL that it does not get. True when it may be promoted there: all that is known was replayed, or what is missing is nowhere and was
- * written down. False when a better copy of what it waits for was found, and it goes on. Throws TargetUnreachable when its target lies behind that,
- * BackupDamaged when it is not even consistent there, WantedOfStandbys when one of those has it.
+ * A copy waits for WAL that it does not get. True when it may be promoted there: all that is known was replayed, or
+ * what is missing is nowhere and was written down. False when a better copy of what it waits for was found, and it goes
+ * on. Throws TargetUnreachable when its target lies behind that, BackupDamaged when it is not even consistent there,
+ * WantedOfStandbys when one of those has it.
  */
 export async function endsThere(cluster: Cluster, recovery: Recovery, waiting: Waiting): Promise<boolean> {
   const { target, scratch, candidate, production, known } = recovery;
   const { lsn } = waiting;
   const beyond = known.points.find((point) => lsn === undefined || !reaches(lsn, point.lsn));
   progress({ what: `looking for WAL segment ${waiting.asked.at(-1)} elsewhere` });
-  const { segmentBytes } = await controlData(cluster, scratch.directory).catch(() => ({ segmentBytes: defaultSegmentBytes }));
+  const { segmentBytes } = await controlData(cluster, scratch.directory).catch(() => ({
+    segmentBytes: defaultSegmentBytes,
+  }));
   // Where all that is known was replayed, a server that runs and writes on is not run after.
-  const filled = await fill(cluster, scratch, waiting, { production, segmentBytes, archivedOnly: lsn !== undefined && !beyond });
+  const filled = await fill(cluster, scratch, waiting, {
+    production,
+    segmentBytes,
+    archivedOnly: lsn !== undefined && !beyond,
+  });
   if (filled.found) {
     await askAgain(cluster, scratch);
     return false;
   }
   // Of a standby that is a follower of a server that writes on, nothing is wanted where all that is known was replayed.
   if (lsn === undefined || beyond || filled.cut) await demandOfStandbys(cluster, recovery, waiting, segmentBytes);
-  if (lsn === undefined) throw damaged(candidate, `${whatIsWrong(waiting, filled)}, and without it the copy is not consistent`);
+  if (lsn === undefined)
+    throw damaged(candidate, `${whatIsWrong(waiting, filled)}, and without it the copy is not consistent`);
   if (target.kind === 'latest') {
     if (beyond || filled.cut) await recovery.end(endsShort(recovery, waiting, beyond, filled, await away(cluster)));
     return true;
@@ -80,7 +88,10 @@ async function demandOfStandbys(
 ): Promise<void> {
   const { has, asked: before } = standbys;
   if (has.length === 0) return;
-  const archived = [...(await archivedSegments(cluster, segmentBytes)), ...(await writtenIn(join(production, 'pg_wal')))];
+  const archived = [
+    ...(await archivedSegments(cluster, segmentBytes)),
+    ...(await writtenIn(join(production, 'pg_wal'))),
+  ];
   const wanted = wantedOf(waiting.asked, { has, before, archived, segmentBytes });
   if (wanted.length > 0) throw new WantedOfStandbys(wanted);
 }

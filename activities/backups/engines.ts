@@ -21,14 +21,20 @@ export const locationsOf = (cluster: Cluster): string[] =>
 
 export const archiveCommand = (cluster: Cluster): string => engineOf(cluster).archiveCommand(cluster);
 
-/** Lists every backup at every location (or those given), newest first. A location that cannot be read is named, and the others still listed. */
+/**
+ * Lists every backup at every location (or those given), newest first. A location that cannot be read is named, and the
+ * others still listed.
+ */
 export async function repositoryInfo(cluster: Cluster, locations = locationsOf(cluster)): Promise<RepositoryInfo> {
   const info = await engineOf(cluster).info(cluster, locations);
   const order = (backup: BackupSet) => locations.indexOf(backup.location);
-  // One run takes a backup at each location, one after the other: they count as equally new, and the plan's order of locations decides.
+  // One run takes a backup at each location, one after the other: they count as equally new, and the plan's order of
+  // locations decides.
   const runs = new Map<string, number>();
   const runOf = (backup: BackupSet) => backup.annotations['lifeboat-run'] ?? `${backup.location} ${backup.label}`;
   for (const backup of info.backups) runs.set(runOf(backup), Math.max(backup.stoppedAt, runs.get(runOf(backup)) ?? 0));
-  info.backups.sort((a, b) => runs.get(runOf(b))! - runs.get(runOf(a))! || order(a) - order(b) || b.stoppedAt - a.stoppedAt);
+  info.backups.sort(
+    (a, b) => runs.get(runOf(b))! - runs.get(runOf(a))! || order(a) - order(b) || b.stoppedAt - a.stoppedAt,
+  );
   return info;
 }

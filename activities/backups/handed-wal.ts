@@ -24,8 +24,9 @@ const folderOf = (cluster: Cluster, scratch: Scratch): string => join(fillFolder
 const patience = 60_000;
 
 /**
- * Brings what standbys have handed over to this host, and takes it away from the locations. What is not, byte for byte, what the standby had, or not the
- * segment that it is called, is not used: a line for each such one. Done twice, it is done once.
+ * Brings what standbys have handed over to this host, and takes it away from the locations. What is not, byte for byte,
+ * what the standby had, or not the segment that it is called, is not used: a line for each such one. Done twice, it is
+ * done once.
  */
 export async function bringHanded(cluster: Cluster, scratch: Scratch, handed: Handed[]): Promise<string[]> {
   const { context, database } = cluster;
@@ -44,7 +45,9 @@ export async function bringHanded(cluster: Cluster, scratch: Scratch, handed: Ha
         const body = await open.get(one.name, { signal: cancelled() });
         await pipeline([body, ...(await decodersFor(context, one.location, one.name)), createWriteStream(part)]);
         const flaw =
-          (await sha256(part)) === one.sha256 ? await flawOfSegment(part, one.segment, systemIdentifier) : 'it is not what was sent';
+          (await sha256(part)) === one.sha256
+            ? await flawOfSegment(part, one.segment, systemIdentifier)
+            : 'it is not what was sent';
         if (flaw === undefined) {
           await ownFor(part, owner);
           await rename(part, path);
@@ -56,7 +59,8 @@ export async function bringHanded(cluster: Cluster, scratch: Scratch, handed: Ha
       }
       await open.remove(one.name);
     });
-    const late = () => failure('LocationUnreachable', `nothing came within ${patience / 1000} s`, 'Look at the location.');
+    const late = () =>
+      failure('LocationUnreachable', `nothing came within ${patience / 1000} s`, 'Look at the location.');
     await within(patience, work, late).catch((error: unknown) => {
       if (cancelled()?.aborted) throw error;
       not.set(key, `${one.location}: ${(error as Error).message}`);
@@ -68,7 +72,11 @@ export async function bringHanded(cluster: Cluster, scratch: Scratch, handed: Ha
 }
 
 /** Copies of a segment that standbys have handed over: who, and where. */
-export async function handedCopies(cluster: Cluster, scratch: Scratch, segment: string): Promise<{ place: string; path: string }[]> {
+export async function handedCopies(
+  cluster: Cluster,
+  scratch: Scratch,
+  segment: string,
+): Promise<{ place: string; path: string }[]> {
   const folder = folderOf(cluster, scratch);
   const hosts = await readdir(folder).catch((): string[] => []);
   const copies = hosts.map((host) => ({ place: `standby ${host}`, path: join(folder, host, segment) }));
@@ -86,16 +94,23 @@ export function segmentsOf(has: StandbyWal[], segmentBytes: number): string[] {
   const found = new Set<string>();
   for (const { timeline, ranges } of has)
     for (const [first, last] of ranges)
-      for (let number = numberOf(first, segmentBytes); number <= numberOf(last, segmentBytes) && found.size < most; number += 1)
+      for (
+        let number = numberOf(first, segmentBytes);
+        number <= numberOf(last, segmentBytes) && found.size < most;
+        number += 1
+      )
         found.add(segmentAt(timeline, number, segmentBytes));
   return [...found].sort();
 }
 
 /**
- * What standbys are to hand over: of what a replay waits for, what one of them has and was not asked for yet; and what follows it and is in no archive, since
- * the replay would ask for that next.
+ * What standbys are to hand over: of what a replay waits for, what one of them has and was not asked for yet; and what
+ * follows it and is in no archive, since the replay would ask for that next.
  */
-export function wantedOf(asked: string[], of: { has: StandbyWal[]; before: string[]; archived: string[]; segmentBytes: number }): string[] {
+export function wantedOf(
+  asked: string[],
+  of: { has: StandbyWal[]; before: string[]; archived: string[]; segmentBytes: number },
+): string[] {
   const { has, before, archived, segmentBytes } = of;
   const there = segmentsOf(has, segmentBytes);
   const [known, done] = [new Set(there), new Set([...before, ...archived])];
@@ -104,7 +119,9 @@ export function wantedOf(asked: string[], of: { has: StandbyWal[]; before: strin
   if (last === undefined) return [];
   const next = there.filter(
     (segment) =>
-      timelineOf(segment) === timelineOf(last) && startOf(segment, segmentBytes) > startOf(last, segmentBytes) && !done.has(segment),
+      timelineOf(segment) === timelineOf(last) &&
+      startOf(segment, segmentBytes) > startOf(last, segmentBytes) &&
+      !done.has(segment),
   );
   return [...wanted, ...next.slice(0, atOnce - 1)];
 }

@@ -13,14 +13,18 @@ import { componentPrefix, textOf } from './record.js';
 import { withoutSecrets } from './without-secrets.js';
 
 /**
- * How production was configured, kept beside each physical backup: the day on which its directory and the agent's own notes are both gone, that is all that
- * knows. Encrypted where the location is; where it is not, no secret stands in it.
+ * How production was configured, kept beside each physical backup: the day on which its directory and the agent's own
+ * notes are both gone, that is all that knows. Encrypted where the location is; where it is not, no secret stands in
+ * it.
  */
 
 const kept = (cluster: Cluster, label: string) =>
   `${componentPrefix(cluster.context.plan.system, 'physical', cluster.database)}${label}.known.json`;
 
-/** Keeps what the agent has seen last beside a backup. Nothing where it has seen nothing. Throws what the location throws. */
+/**
+ * Keeps what the agent has seen last beside a backup. Nothing where it has seen nothing. Throws what the location
+ * throws.
+ */
 export async function keepConfiguration(cluster: Cluster, label: string, location: string): Promise<void> {
   const known = await readKnown(cluster);
   if (!known) return;
@@ -34,7 +38,8 @@ export async function keepConfiguration(cluster: Cluster, label: string, locatio
 
 /** It goes with its backup. */
 export async function dropConfiguration(open: Location, cluster: Cluster, label: string): Promise<void> {
-  for (const encrypted of [true, false]) await open.remove(encodedName(kept(cluster, label), { compressed: false, encrypted }));
+  for (const encrypted of [true, false])
+    await open.remove(encodedName(kept(cluster, label), { compressed: false, encrypted }));
 }
 
 const owner = z.object({ uid: z.number().int().min(1), gid: z.number().int().min(0) });
@@ -66,14 +71,15 @@ const shape = z.object({
 const patience = 20_000;
 
 /**
- * Where this agent has no notes of a database (its state is gone, too), brings those that were kept with its newest backup. Returns why there are none,
- * location by location; undefined when there are some.
+ * Where this agent has no notes of a database (its state is gone, too), brings those that were kept with its newest
+ * backup. Returns why there are none, location by location; undefined when there are some.
  */
 export async function recallConfiguration(cluster: Cluster): Promise<string | undefined> {
   if (cluster.scratchOnly || (await readKnown(cluster))) return undefined;
   const said: string[] = [];
   for (const location of cluster.plan.backups.physical ? locationsOf(cluster) : []) {
-    const late = () => failure('LocationUnreachable', `it did not answer within ${patience / 1000} s`, 'Look at the location.');
+    const late = () =>
+      failure('LocationUnreachable', `it did not answer within ${patience / 1000} s`, 'Look at the location.');
     try {
       const found = await within(
         patience,
@@ -94,7 +100,9 @@ export async function recallConfiguration(cluster: Cluster): Promise<string | un
 
 async function newest(cluster: Cluster, open: Location): Promise<Known | undefined> {
   const prefix = componentPrefix(cluster.context.plan.system, 'physical', cluster.database);
-  const names = (await open.list(prefix)).filter(({ name }) => /^[^/]+\.known\.json(\.age)?$/.test(name.slice(prefix.length)));
+  const names = (await open.list(prefix)).filter(({ name }) =>
+    /^[^/]+\.known\.json(\.age)?$/.test(name.slice(prefix.length)),
+  );
   names.sort((a, b) => b.modifiedAt - a.modifiedAt);
   let last: Error | undefined;
   for (const { name } of names) {
@@ -105,7 +113,10 @@ async function newest(cluster: Cluster, open: Location): Promise<Known | undefin
       const label = name.slice(prefix.length).replace(/\.known\.json(\.age)?$/, '');
       return { ...(shape.parse(JSON.parse(await text)) as Known), keptWith: `${label} at ${open.name}` };
     } catch (error) {
-      last = error instanceof z.ZodError || error instanceof SyntaxError ? new Error(`${name} was changed`) : (error as Error);
+      last =
+        error instanceof z.ZodError || error instanceof SyntaxError
+          ? new Error(`${name} was changed`)
+          : (error as Error);
     }
   }
   if (last) throw last;

@@ -9,7 +9,9 @@ import { decrypt, encrypt } from '../encryption/age.js';
 import { failure } from '../errors.js';
 import type { Location } from '../locations/location.js';
 
-/** Whole files at a location, sealed with its passphrase when it has one; each is known by its size and digest there. */
+/**
+ * Whole files at a location, sealed with its passphrase when it has one; each is known by its size and digest there.
+ */
 
 export interface KeptFile {
   name: string;
@@ -23,7 +25,12 @@ const passphraseOf = async (context: HostContext, location: Location): Promise<s
 };
 
 /** Sends a file, and reads it back: size and digest. `.age` is put to its name when it is sealed. */
-export async function keepFile(context: HostContext, location: Location, name: string, path: string): Promise<KeptFile> {
+export async function keepFile(
+  context: HostContext,
+  location: Location,
+  name: string,
+  path: string,
+): Promise<KeptFile> {
   const passphrase = await passphraseOf(context, location);
   const signal = cancelled();
   const body = new PassThrough();
@@ -41,7 +48,9 @@ export async function keepFile(context: HostContext, location: Location, name: s
   return kept;
 }
 
-/** Reads a file whole and compares size and digest. Returns what is wrong with it; undefined when it is as it was sent. */
+/**
+ * Reads a file whole and compares size and digest. Returns what is wrong with it; undefined when it is as it was sent.
+ */
 export async function flawOf(location: Location, file: KeptFile): Promise<string | undefined> {
   const found = await location.find(file.name);
   if (!found) return 'it is not there';

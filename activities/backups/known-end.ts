@@ -18,17 +18,24 @@ export interface KnownPoint {
 
 export const canaryKnows = 'the canary';
 
-/** What is known of the end of a timeline before a recovery begins; and the restore point of the incident, where a recovery to the latest moment stops. */
+/**
+ * What is known of the end of a timeline before a recovery begins; and the restore point of the incident, where a
+ * recovery to the latest moment stops.
+ */
 export interface KnownEnd {
   points: KnownPoint[];
   restorePoint?: string;
 }
 
 /**
- * Asks the canary's last beat, the archive, production's own pg_wal and the closing of the incident, the furthest first. A recovery that ends before one of
- * them has lost what lies between, whatever its server says. A test of one location is told of that location alone.
+ * Asks the canary's last beat, the archive, production's own pg_wal and the closing of the incident, the furthest
+ * first. A recovery that ends before one of them has lost what lies between, whatever its server says. A test of one
+ * location is told of that location alone.
  */
-export async function knownEnd(cluster: Cluster, of: { timeline: number; incident: string; production: string }): Promise<KnownEnd> {
+export async function knownEnd(
+  cluster: Cluster,
+  of: { timeline: number; incident: string; production: string },
+): Promise<KnownEnd> {
   const { timeline, incident, production } = of;
   const alone = cluster.only !== undefined || cluster.scratchOnly === true;
   const control = alone ? undefined : await controlData(cluster, production).catch(() => undefined);
@@ -55,12 +62,16 @@ export async function knownEnd(cluster: Cluster, of: { timeline: number; inciden
   return { points, ...(restorePoint ? { restorePoint } : {}) };
 }
 
-/** The newest archived segment of each timeline, and where it ends: it was archived when production had written it to its end. */
+/**
+ * The newest archived segment of each timeline, and where it ends: it was archived when production had written it to
+ * its end.
+ */
 export async function endOfArchive(cluster: Cluster): Promise<{ timeline: number; segment: string; lsn: string }[]> {
   const control = await controlData(cluster, cluster.dataDirectory).catch(() => undefined);
   const segmentBytes = control?.segmentBytes ?? defaultSegmentBytes;
   const newest = new Map<number, string>();
-  for (const segment of (await archivedSegments(cluster, segmentBytes)).sort()) newest.set(timelineOf(segment), segment);
+  for (const segment of (await archivedSegments(cluster, segmentBytes)).sort())
+    newest.set(timelineOf(segment), segment);
   return [...newest].map(([timeline, segment]) => ({ timeline, segment, lsn: lsnText(endOf(segment, segmentBytes)) }));
 }
 

@@ -5,10 +5,16 @@ import { failure } from '../errors.js';
 import type { Candidate } from './candidates.js';
 
 /**
- * Refuses a recovery that would replay CREATE TABLESPACE: PostgreSQL makes it in the very directory that production's own is in, and writes
- * there. Throws TargetUnreachable, before anything is replayed. Source: create_tablespace_directories() in recovery, src/backend/commands/tablespace.c.
+ * Refuses a recovery that would replay CREATE TABLESPACE: PostgreSQL makes it in the very directory that production's
+ * own is in, and writes there. Throws TargetUnreachable, before anything is replayed. Source:
+ * create_tablespace_directories() in recovery, src/backend/commands/tablespace.c.
  */
-export async function demandNoLaterTablespace(production: string, copy: string, target: Target, candidate: Candidate): Promise<void> {
+export async function demandNoLaterTablespace(
+  production: string,
+  copy: string,
+  target: Target,
+  candidate: Candidate,
+): Promise<void> {
   if (target.kind === 'backup') return;
   const list = (directory: string) => readdir(join(directory, 'pg_tblspc')).catch((): string[] => []);
   const [now, then] = await Promise.all([list(production), list(copy)]);

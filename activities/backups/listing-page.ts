@@ -1,11 +1,15 @@
 import type { BackupListing, BackupRecord } from '../../vocabulary/backup.js';
 
-/** Bytes of JSON; Temporal takes 2 MB in one answer. Source: docs.temporal.io, "Temporal Cloud limits" and "Self-hosted defaults", blob size limit. */
+/**
+ * Bytes of JSON; Temporal takes 2 MB in one answer. Source: docs.temporal.io, "Temporal Cloud limits" and "Self-hosted
+ * defaults", blob size limit.
+ */
 const most = 1_000_000;
 
 /**
- * As much of a listing as one answer of an activity holds, from this backup on. Where not all of it fits, what is long in a record and says nothing of
- * whether it can be restored (row counts, digests of its files) is left out; `next` is where the next page begins.
+ * As much of a listing as one answer of an activity holds, from this backup on. Where not all of it fits, what is long
+ * in a record and says nothing of whether it can be restored (row counts, digests of its files) is left out; `next` is
+ * where the next page begins.
  */
 export function pageOf({ backups, unreadable }: BackupListing, from = 0): BackupListing {
   const left = backups.slice(from);
@@ -23,7 +27,14 @@ export function pageOf({ backups, unreadable }: BackupListing, from = 0): Backup
 
 const bytesOf = (of: unknown): number => Buffer.byteLength(JSON.stringify(of));
 
-function shortened({ rows: _rows, refs: _refs, made: _made, files: _files, schema, ...record }: BackupRecord): BackupRecord {
+function shortened({
+  rows: _rows,
+  refs: _refs,
+  made: _made,
+  files: _files,
+  schema,
+  ...record
+}: BackupRecord): BackupRecord {
   const failed = schema?.failed?.slice(0, 5);
   return { ...record, files: [], ...(schema ? { schema: { ...schema, ...(failed ? { failed } : {}) } } : {}) };
 }

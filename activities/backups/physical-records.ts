@@ -9,8 +9,8 @@ import { dropConfiguration } from './kept-configuration.js';
 import { readRecords, recordName, writeRecord } from './record.js';
 
 /**
- * The `.meta.json` beside each physical backup. What the engine knows is the truth; the record adds what only Lifeboat knows: when it was
- * verified and restored, and that it is damaged. It is written last, when the backup was read back.
+ * The `.meta.json` beside each physical backup. What the engine knows is the truth; the record adds what only Lifeboat
+ * knows: when it was verified and restored, and that it is damaged. It is written last, when the backup was read back.
  */
 
 const types = { full: 'full', diff: 'differential', incr: 'incremental' } as const;
@@ -56,13 +56,20 @@ export async function recordsAt(cluster: Cluster, location: string): Promise<Map
     readRecords(open, cluster.context.plan.system, 'physical', cluster.database),
   );
   const late = () =>
-    failure('LocationUnreachable', `${location} did not give its records within ${patience / 1000} s`, 'Look at the location.');
+    failure(
+      'LocationUnreachable',
+      `${location} did not give its records within ${patience / 1000} s`,
+      'Look at the location.',
+    );
   return new Map((await within(patience, read, late)).map((record) => [record.id, record]));
 }
 
 export type Records = Map<string, Map<string, BackupRecord>>;
 
-/** The records of several locations at once. One whose records cannot be read has none: its backups are there all the same. */
+/**
+ * The records of several locations at once. One whose records cannot be read has none: its backups are there all the
+ * same.
+ */
 export async function recordsOf(cluster: Cluster, locations: string[]): Promise<Records> {
   const none = new Map<string, BackupRecord>();
   const found = await Promise.all(
@@ -72,7 +79,8 @@ export async function recordsOf(cluster: Cluster, locations: string[]): Promise<
 }
 
 /** The record, unless it cannot be read or is that of another backup: then it says nothing of the backup. */
-export const readable = (record: BackupRecord | undefined): BackupRecord | undefined => (record?.type === 'unknown' ? undefined : record);
+export const readable = (record: BackupRecord | undefined): BackupRecord | undefined =>
+  record?.type === 'unknown' ? undefined : record;
 
 /** A backup as it is listed: by the engine, with what its record adds. */
 export function merged(cluster: Cluster, backup: BackupSet, record: BackupRecord | undefined): BackupRecord {
@@ -80,7 +88,13 @@ export function merged(cluster: Cluster, backup: BackupSet, record: BackupRecord
   if (!record) return own;
   if (!readable(record)) return { ...own, ...(record.damaged ? { damaged: record.damaged } : {}) };
   const { tools, verified, restored, damaged = own.damaged } = record;
-  return { ...own, tools, ...(verified ? { verified } : {}), ...(restored ? { restored } : {}), ...(damaged ? { damaged } : {}) };
+  return {
+    ...own,
+    tools,
+    ...(verified ? { verified } : {}),
+    ...(restored ? { restored } : {}),
+    ...(damaged ? { damaged } : {}),
+  };
 }
 
 /**

@@ -9,7 +9,10 @@ import { expirablePhysical, removePhysical } from './retention.js';
 import { testRestorePhysical } from '../recovery/test-physical.js';
 import { verifyPhysical } from './verify-physical.js';
 
-/** Base backups and WAL by the engine of the plan. What is there, the engine says; its records add when it was verified and restored. */
+/**
+ * Base backups and WAL by the engine of the plan. What is there, the engine says; its records add when it was verified
+ * and restored.
+ */
 export const physical: BackupProvider = {
   kind: 'physical',
   take: backupPhysical,
@@ -21,7 +24,10 @@ export const physical: BackupProvider = {
       cluster,
       locationsOf(cluster).filter((location) => !(location in unreadable)),
     );
-    return { backups: backups.map((backup) => merged(cluster, backup, records.get(backup.location)?.get(backup.label))), unreadable };
+    return {
+      backups: backups.map((backup) => merged(cluster, backup, records.get(backup.location)?.get(backup.label))),
+      unreadable,
+    };
   },
   testRestore: testRestorePhysical,
   remove: removePhysical,

@@ -8,9 +8,10 @@ import { writtenIn } from './known-end.js';
 import { type Archive, lastCommitIn, timelineOf } from './wal.js';
 
 /**
- * The timeline that production is on: a restore follows exactly this one, never an older or a stray newer one. Its control file says it. Where that
- * cannot be read, what was noted at the last beat of the canary and what lies in its pg_wal must agree; a copy that was rolled back has left a newer
- * timeline in the archive, which is nobody's. Where two are possible a person chooses: throws BadRequest, with how far each of them reaches.
+ * The timeline that production is on: a restore follows exactly this one, never an older or a stray newer one. Its
+ * control file says it. Where that cannot be read, what was noted at the last beat of the canary and what lies in its
+ * pg_wal must agree; a copy that was rolled back has left a newer timeline in the archive, which is nobody's. Where two
+ * are possible a person chooses: throws BadRequest, with how far each of them reaches.
  */
 export async function productionTimeline(
   cluster: Cluster,
@@ -30,7 +31,12 @@ export async function productionTimeline(
   throw await whichOne(cluster, possible, archive, last);
 }
 
-async function whichOne(cluster: Cluster, possible: number[], archive: Archive, last: LastKnown | undefined): Promise<ApplicationFailure> {
+async function whichOne(
+  cluster: Cluster,
+  possible: number[],
+  archive: Archive,
+  last: LastKnown | undefined,
+): Promise<ApplicationFailure> {
   const ways = await Promise.all(
     possible
       .sort((a, b) => a - b)
@@ -38,7 +44,9 @@ async function whichOne(cluster: Cluster, possible: number[], archive: Archive, 
         const segment = archive.segments.filter((one) => timelineOf(one) === timeline).at(-1);
         const at = segment && (await lastCommitIn(cluster, segment));
         const canary = last?.timeline === timeline ? `, its canary beat at ${last.at}` : '';
-        const reaches = segment ? `archived up to ${segment}${at ? `, ${at.toISOString()}` : ''}` : 'nothing of it is archived';
+        const reaches = segment
+          ? `archived up to ${segment}${at ? `, ${at.toISOString()}` : ''}`
+          : 'nothing of it is archived';
         return `--to timeline:${timeline} (${reaches}${canary})`;
       }),
   );

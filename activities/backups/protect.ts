@@ -16,14 +16,15 @@ import { reaches } from '../../vocabulary/lsn.js';
 import { timelineOf } from './wal.js';
 
 /**
- * Makes WAL archiving work: every location is ready and PostgreSQL archives by Lifeboat's command. A command that somebody else
- * configured is left alone, and said; archive_mode needs a restart, which is not ours to do.
+ * Makes WAL archiving work: every location is ready and PostgreSQL archives by Lifeboat's command. A command that
+ * somebody else configured is left alone, and said; archive_mode needs a restart, which is not ours to do.
  */
 export async function ensureArchiving(cluster: Cluster): Promise<{ says: string; unusable: Record<string, string> }> {
   // First: what is written for the locations has the data directory as the server says it.
   await noteCluster(cluster);
   const unusable = await demandLocations(cluster);
-  for (const [location, why] of Object.entries(unusable)) console.error(`${cluster.database}: location ${location}: ${why}`);
+  for (const [location, why] of Object.entries(unusable))
+    console.error(`${cluster.database}: location ${location}: ${why}`);
   return { says: await setArchiveCommand(cluster), unusable };
 }
 
@@ -66,7 +67,10 @@ async function setArchiveCommand(cluster: Cluster): Promise<string> {
   });
 }
 
-/** The library that archives in the place of archive_command; undefined where there is none. PostgreSQL 15 and later know it. */
+/**
+ * The library that archives in the place of archive_command; undefined where there is none. PostgreSQL 15 and later
+ * know it.
+ */
 export async function libraryThatArchives(client: Client): Promise<string | undefined> {
   return (await one<string | null>(client, `select nullif(current_setting('archive_library', true), '')`)) ?? undefined;
 }
@@ -79,7 +83,9 @@ function whatToDo(locations: LocationPlan[]): string {
   const lines = [
     ...(directories ? ['mount its disk or make the directory'] : []),
     ...(stores
-      ? ['see that the store answers at its endpoint, that caFile is the authority of its certificate and that the keys are right']
+      ? [
+          'see that the store answers at its endpoint, that caFile is the authority of its certificate and that the keys are right',
+        ]
       : []),
     ...(servers ? ['see that the server answers, and that the user and the key are right'] : []),
   ].join('; ');
@@ -105,8 +111,9 @@ export interface ProtectResult {
 }
 
 /**
- * Throws BadRequest when the archive has a segment of production's own timeline that production has not come to: it was set back, and what it writes now
- * has names that are taken. Every later segment would wait behind that one for ever, and every backup for its WAL.
+ * Throws BadRequest when the archive has a segment of production's own timeline that production has not come to: it was
+ * set back, and what it writes now has names that are taken. Every later segment would wait behind that one for ever,
+ * and every backup for its WAL.
  */
 export async function demandArchivable(cluster: Cluster): Promise<void> {
   // Listed first: the server writes on meanwhile, and is never behind what it has archived.
@@ -128,14 +135,21 @@ export async function demandArchivable(cluster: Cluster): Promise<void> {
   );
 }
 
-/** Proves that the database is protected again: the canary beats, and a WAL segment that is switched now arrives at every location. */
+/**
+ * Proves that the database is protected again: the canary beats, and a WAL segment that is switched now arrives at
+ * every location.
+ */
 export const protect = (context: HostContext): Capability<{ database: string; incident: string }, ProtectResult> => ({
   async rehearse({ database }) {
     const cluster = clusterOf(context, database);
     const { unreadable } = await repositoryInfo(cluster);
     const [first] = Object.entries(unreadable);
     if (first)
-      throw failure('LocationUnreachable', `location ${first[0]} cannot be read: ${first[1]}`, 'Is it mounted? Are its credentials there?');
+      throw failure(
+        'LocationUnreachable',
+        `location ${first[0]} cannot be read: ${first[1]}`,
+        'Is it mounted? Are its credentials there?',
+      );
     return { summary: 'could be protected again: the locations answer', timeline: 0 };
   },
   async execute({ database }) {

@@ -20,20 +20,34 @@ export interface Expirable {
   why: string;
 }
 
-/** One kind of backup: how it is taken, listed, verified, restored and removed. One file (or folder) for each, one line in providers.ts. */
+/**
+ * One kind of backup: how it is taken, listed, verified, restored and removed. One file (or folder) for each, one line
+ * in providers.ts.
+ */
 export interface BackupProvider {
   readonly kind: BackupKind;
-  /** Takes one at every location of the component and reads it back there. What this run already took is not taken again. */
+  /**
+   * Takes one at every location of the component and reads it back there. What this run already took is not taken
+   * again.
+   */
   readonly take: (context: HostContext) => Capability<TakeRequest, BackupResult>;
   /** What there is, at every location, newest first. */
   readonly list: (context: HostContext, component: string) => Promise<BackupListing>;
   /** Reads backups whole and compares every digest. Notes the outcome in their records. */
   readonly verify: (context: HostContext) => Capability<VerifyRequest, VerifyResult>;
-  /** Restores one to scratch on this host, verifies it there, removes the copy, and notes in the record how fast it was. */
+  /**
+   * Restores one to scratch on this host, verifies it there, removes the copy, and notes in the record how fast it was.
+   */
   readonly testRestore: (context: HostContext) => Capability<TestRestoreRequest, TestRestoreResult>;
-  /** Restores one for a person. Never over anything: what was there is renamed aside. Physical backups are restored by an incident. */
+  /**
+   * Restores one for a person. Never over anything: what was there is renamed aside. Physical backups are restored by
+   * an incident.
+   */
   readonly restore?: (context: HostContext) => Capability<RestoreRequest, RestoreResult>;
-  /** Removes backups of a component at a location: the data after the record, so that nothing half-removed is listed. Done twice, it is done once. */
+  /**
+   * Removes backups of a component at a location: the data after the record, so that nothing half-removed is listed.
+   * Done twice, it is done once.
+   */
   readonly remove: (context: HostContext, component: string, location: string, ids: string[]) => Promise<void>;
   /** Those that go, when the provider has rules of its own (physical ones, which depend on each other). */
   readonly expirable?: (context: HostContext, component: string, backups: BackupRecord[]) => Promise<Expirable[]>;

@@ -17,7 +17,8 @@ const providers: Partial<Record<BackupKind, BackupProvider>> = { physical, logic
 
 export function providerOf(kind: BackupKind): BackupProvider {
   const found = providers[kind];
-  if (!found) throw failure('BadRequest', `there are no ${kind} backups`, 'Is Lifeboat of the same version on this host?');
+  if (!found)
+    throw failure('BadRequest', `there are no ${kind} backups`, 'Is Lifeboat of the same version on this host?');
   return found;
 }
 
@@ -27,8 +28,9 @@ export const takeBackup = (context: HostContext): Capability<TakeRequest, Backup
 });
 
 export const listBackups = (context: HostContext) =>
-  looking(async ({ kind, component, from }: { kind: BackupKind; component: string; from?: number }): Promise<BackupListing> =>
-    pageOf(await providerOf(kind).list(context, component), from),
+  looking(
+    async ({ kind, component, from }: { kind: BackupKind; component: string; from?: number }): Promise<BackupListing> =>
+      pageOf(await providerOf(kind).list(context, component), from),
   );
 
 type OfKind<Input> = Input & { kind: BackupKind };

@@ -5,10 +5,14 @@ import type { Location } from '../locations/location.js';
 import { failure } from '../errors.js';
 import type { BackupKind, BackupRecord } from '../../vocabulary/backup.js';
 
-/** The `.meta.json` beside each backup. A backup without one is not listed: it is written last, when the backup was read back. */
+/**
+ * The `.meta.json` beside each backup. A backup without one is not listed: it is written last, when the backup was read
+ * back.
+ */
 
 /** Below this lies everything of a component at a location. */
-export const componentPrefix = (system: string, kind: BackupKind, component: string): string => `lifeboat/${system}/${kind}/${component}/`;
+export const componentPrefix = (system: string, kind: BackupKind, component: string): string =>
+  `lifeboat/${system}/${kind}/${component}/`;
 /** `lifeboat/shop/logical/main/20261121T020000Z/`: where the files of a backup are. */
 export const backupPrefix = (of: Pick<BackupRecord, 'system' | 'kind' | 'component' | 'id'>): string =>
   `${componentPrefix(of.system, of.kind, of.component)}${of.id}/`;
@@ -24,17 +28,26 @@ export async function writeRecord(location: Location, record: BackupRecord): Pro
 }
 
 /**
- * Every record of a component at a location, newest first. One that cannot be read, or is not of the backup whose name it bears (two were
- * swapped), is listed as damaged and never taken for good.
+ * Every record of a component at a location, newest first. One that cannot be read, or is not of the backup whose name
+ * it bears (two were swapped), is listed as damaged and never taken for good.
  */
-export async function readRecords(location: Location, system: string, kind: BackupKind, component: string): Promise<BackupRecord[]> {
+export async function readRecords(
+  location: Location,
+  system: string,
+  kind: BackupKind,
+  component: string,
+): Promise<BackupRecord[]> {
   const prefix = componentPrefix(system, kind, component);
-  const found = (await location.list(prefix)).filter(({ name }) => /^[^/]+\.meta\.json$/.test(name.slice(prefix.length)));
+  const found = (await location.list(prefix)).filter(({ name }) =>
+    /^[^/]+\.meta\.json$/.test(name.slice(prefix.length)),
+  );
   const records: BackupRecord[] = [];
   for (const { name, modifiedAt } of found) {
     const id = name.slice(prefix.length, -'.meta.json'.length);
     const of = { system, kind, component, id };
-    records.push(await readRecord(location, of).catch((error: unknown) => damagedRecord(of, location.name, modifiedAt, error)));
+    records.push(
+      await readRecord(location, of).catch((error: unknown) => damagedRecord(of, location.name, modifiedAt, error)),
+    );
   }
   return records.sort((a, b) => b.timestamp.localeCompare(a.timestamp) || b.id.localeCompare(a.id));
 }
@@ -51,7 +64,10 @@ const shape = z.looseObject({
 });
 
 /** What is wrong with a record; undefined when it is one, and of nothing but its own backup. */
-function flawOfRecord(record: unknown, of: Pick<BackupRecord, 'system' | 'kind' | 'component' | 'id'>): string | undefined {
+function flawOfRecord(
+  record: unknown,
+  of: Pick<BackupRecord, 'system' | 'kind' | 'component' | 'id'>,
+): string | undefined {
   if (typeof record !== 'object' || record === null) return 'is no record of a backup';
   for (const field of ['system', 'kind', 'component', 'id'] as const) {
     const found = (record as Record<string, unknown>)[field];
@@ -66,11 +82,15 @@ function flawOfRecord(record: unknown, of: Pick<BackupRecord, 'system' | 'kind' 
   const foreign = files.find(({ name }) => !name.startsWith(backupPrefix(of)) || name.split('/').includes('..'));
   if (foreign) return `is not of this backup: it names ${foreign.name}`;
   // Without its dump, every file of it is sound, and nothing can be restored.
-  if (of.kind === 'logical' && !files.some(({ name }) => name.startsWith(`${backupPrefix(of)}database.dump`))) return 'names no dump';
+  if (of.kind === 'logical' && !files.some(({ name }) => name.startsWith(`${backupPrefix(of)}database.dump`)))
+    return 'names no dump';
   return undefined;
 }
 
-async function readRecord(location: Location, of: Pick<BackupRecord, 'system' | 'kind' | 'component' | 'id'>): Promise<BackupRecord> {
+async function readRecord(
+  location: Location,
+  of: Pick<BackupRecord, 'system' | 'kind' | 'component' | 'id'>,
+): Promise<BackupRecord> {
   const name = recordName(of);
   const record = JSON.parse(await textOf(await location.get(name))) as BackupRecord;
   const flaw = flawOfRecord(record, of);
@@ -92,7 +112,8 @@ function damagedRecord(
   // A location that went away is no damage: that is for the caller to say.
   if (!(error instanceof SyntaxError) && (error as { type?: string }).type !== 'BackupDamaged') throw error;
   const at = new Date(modifiedAt).toISOString();
-  const why = error instanceof SyntaxError ? `${recordName(of)} cannot be read: ${error.message}` : (error as Error).message;
+  const why =
+    error instanceof SyntaxError ? `${recordName(of)} cannot be read: ${error.message}` : (error as Error).message;
   return {
     ...of,
     type: 'unknown',

@@ -18,9 +18,10 @@ import type { Restored } from './restored-mark.js';
 import { timelineOf } from './wal.js';
 
 /**
- * Recovers a fetched copy to its target and promotes it. It never promotes itself: where its WAL ends it waits, and is compared with what is known of
- * the end. What is damaged or missing there is taken from wherever it is whole. To the latest moment, what cannot be had is said in `short`, for a person.
- * What is believed is the server's own log, its paused state and the canary. Throws BackupDamaged, TargetUnreachable, NotEnoughSpace, ServerFailed.
+ * Recovers a fetched copy to its target and promotes it. It never promotes itself: where its WAL ends it waits, and is
+ * compared with what is known of the end. What is damaged or missing there is taken from wherever it is whole. To the
+ * latest moment, what cannot be had is said in `short`, for a person. What is believed is the server's own log, its
+ * paused state and the canary. Throws BackupDamaged, TargetUnreachable, NotEnoughSpace, ServerFailed.
  */
 export async function recover(cluster: Cluster, of: Recovery): Promise<Omit<Restored, 'bytes' | 'seconds'>> {
   const { target, scratch, candidate, known } = of;
@@ -44,21 +45,24 @@ export async function recover(cluster: Cluster, of: Recovery): Promise<Omit<Rest
         }
       } else if (state.now === 'paused') {
         await demandStopped(cluster, of);
-        // Exactly where the incident closed the database. Its own segments behind that are nobody's; what the canary knows is acknowledged all the same.
+        // Exactly where the incident closed the database. Its own segments behind that are nobody's; what the canary
+        // knows is acknowledged all the same.
         const beyond = known.points.find(({ lsn, by }) => by === canaryKnows && !reaches(state.lsn, lsn));
-        if (target.kind === 'latest' && beyond) await of.end(endsShort(of, { lsn: state.lsn, asked: [] }, beyond, undefined));
+        if (target.kind === 'latest' && beyond)
+          await of.end(endsShort(of, { lsn: state.lsn, asked: [] }, beyond, undefined));
         over = true;
       } else over = true;
       if (over && state.now !== 'promoted') await promote(cluster, session, state.now);
     }
     await untilReady(cluster, { ...at, seconds: 600 }, () =>
-      withClient(cluster, session, async (client) => ((await one<boolean>(client, 'select pg_is_in_recovery()')) ? undefined : true)).catch(
-        () => undefined,
-      ),
+      withClient(cluster, session, async (client) =>
+        (await one<boolean>(client, 'select pg_is_in_recovery()')) ? undefined : true,
+      ).catch(() => undefined),
     );
   } catch (error) {
     // It waits for nobody any more: a copy that ended before its target is of no use.
-    if (isFailure(error, 'TargetUnreachable') || isFailure(error, 'BackupDamaged')) await stopServer(cluster, scratch.directory);
+    if (isFailure(error, 'TargetUnreachable') || isFailure(error, 'BackupDamaged'))
+      await stopServer(cluster, scratch.directory);
     throw isFailure(error, 'ServerFailed') ? await why(cluster, scratch, candidate, error.message) : error;
   }
   return evidenceOfRecovery(cluster, target, scratch, candidate, session);
@@ -76,7 +80,8 @@ async function look(
     if (!(await one<boolean>(client, 'select pg_is_in_recovery()'))) return { now: 'promoted' };
     const lsn = (await one<string>(client, 'select pg_last_wal_replay_lsn()::text')) ?? '0/0';
     progress({ what: `replaying WAL, at ${lsn}` });
-    if ((await one<string>(client, 'select pg_get_wal_replay_pause_state()')) === 'paused') return { now: 'paused', lsn };
+    if ((await one<string>(client, 'select pg_get_wal_replay_pause_state()')) === 'paused')
+      return { now: 'paused', lsn };
     const waiting = await waitsFor(cluster, scratch, client);
     return waiting ? { now: 'waiting', waiting } : 'going on';
   }).catch(unlessWrong);
@@ -118,11 +123,17 @@ async function evidenceOfRecovery(
     .map((line) => /last completed transaction was at log time (.*)$/.exec(line)?.[1])
     .filter(Boolean)
     .at(-1);
-  // Of the WAL that it writes now: the control file would say it only after a checkpoint, and the recovery would wait for that.
-  const writes = await withClient(cluster, session, (client) => one<string>(client, 'select pg_walfile_name(pg_current_wal_lsn())'));
+  // Of the WAL that it writes now: the control file would say it only after a checkpoint, and the recovery would wait
+  // for that.
+  const writes = await withClient(cluster, session, (client) =>
+    one<string>(client, 'select pg_walfile_name(pg_current_wal_lsn())'),
+  );
   const timeline = timelineOf(writes ?? '');
-  if (!(timeline > candidate.timeline)) throw damaged(candidate, `it is on timeline ${timeline} after recovery, and not on a new one`);
-  const canary = await withClient(cluster, { ...session, database: cluster.plan.name }, readCanary).catch(() => undefined);
+  if (!(timeline > candidate.timeline))
+    throw damaged(candidate, `it is on timeline ${timeline} after recovery, and not on a new one`);
+  const canary = await withClient(cluster, { ...session, database: cluster.plan.name }, readCanary).catch(
+    () => undefined,
+  );
   if (target.kind === 'time' && canary && Date.parse(canary.ts) > Date.parse(target.iso)) {
     throw damaged(candidate, `its canary is of ${canary.ts}, after the target ${describeTarget(target)}`);
   }
@@ -141,7 +152,12 @@ function unlessWrong(error: unknown): undefined {
 }
 
 /** Why the copy's server ended, by its own log: not everything is the fault of the backup. */
-async function why(cluster: Cluster, scratch: Scratch, candidate: Candidate, message: string): Promise<ApplicationFailure> {
+async function why(
+  cluster: Cluster,
+  scratch: Scratch,
+  candidate: Candidate,
+  message: string,
+): Promise<ApplicationFailure> {
   const log = (await serverLog(cluster, scratch.log)).join('\n');
   if (/No space left on device|could not extend file/.test(log)) {
     return failure(

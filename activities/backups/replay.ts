@@ -6,20 +6,33 @@ import { type Client, one } from '../postgres/connect.js';
 import type { Scratch } from '../postgres/scratch.js';
 import { isSegment } from './wal.js';
 
-/** How a copy is made to wait where its WAL ends, instead of promoting itself there, and how it is seen that it waits. */
+/**
+ * How a copy is made to wait where its WAL ends, instead of promoting itself there, and how it is seen that it waits.
+ */
 
-/** Segments that were found good elsewhere, and what the copy has asked for. Outside of the copy: it is gone when the recovery is over. */
+/**
+ * Segments that were found good elsewhere, and what the copy has asked for. Outside of the copy: it is gone when the
+ * recovery is over.
+ */
 export const fillFolder = (cluster: Cluster, scratch: Scratch): string =>
   join(cluster.context.state, `wal-${basename(scratch.socketDirectory)}`);
 const askedFile = (cluster: Cluster, scratch: Scratch): string => join(fillFolder(cluster, scratch), 'asked');
 
 /**
- * Prepares a fetched copy to be recovered as a standby does it: at the end of the WAL it asks again and again, until it is promoted. What lies in the
- * folder of {@link fillFolder} comes before the archive. With a restore point it stops exactly there.
+ * Prepares a fetched copy to be recovered as a standby does it: at the end of the WAL it asks again and again, until it
+ * is promoted. What lies in the folder of {@link fillFolder} comes before the archive. With a restore point it stops
+ * exactly there.
  * Source: PostgreSQL manual, "Standby Server Operation"; recovery targets hold with standby.signal, too.
  */
-export async function waitAtTheEnd(cluster: Cluster, scratch: Scratch, restorePoint: string | undefined): Promise<void> {
-  const [recovery, standby] = ['recovery.signal', 'standby.signal'].map((name) => join(scratch.directory, name)) as [string, string];
+export async function waitAtTheEnd(
+  cluster: Cluster,
+  scratch: Scratch,
+  restorePoint: string | undefined,
+): Promise<void> {
+  const [recovery, standby] = ['recovery.signal', 'standby.signal'].map((name) => join(scratch.directory, name)) as [
+    string,
+    string,
+  ];
   if (!(await exists(recovery)) && !(await exists(standby))) return;
   const owner = await dataOwner(cluster);
   await makeDirectory(fillFolder(cluster, scratch), owner);
@@ -30,20 +43,28 @@ export async function waitAtTheEnd(cluster: Cluster, scratch: Scratch, restorePo
   const command = [...text.matchAll(/^\s*restore_command\s*=\s*'((?:[^']|'')*)'/gm)].at(-1)?.[1] ?? 'false';
   if (!command.includes(basename(fillFolder(cluster, scratch)))) {
     const folder = fillFolder(cluster, scratch).replaceAll('%', '%%');
-    const filled = quoted(`echo "%f" >> "${folder}/asked"; if [ -f "${folder}/%f" ]; then cp "${folder}/%f" "%p"; else `);
+    const filled = quoted(
+      `echo "%f" >> "${folder}/asked"; if [ -f "${folder}/%f" ]; then cp "${folder}/%f" "%p"; else `,
+    );
     const lines = [
       `restore_command = '${filled}${command}; fi'`,
       ...(restorePoint ? [`recovery_target_name = '${quoted(restorePoint)}'`, `recovery_target_action = 'pause'`] : []),
     ];
-    await writeWhole(file, `${text.trimEnd()}\n${lines.join('\n')}\n`, { owner, mode: 0o600, what: 'saying where the copy gets its WAL' });
+    await writeWhole(file, `${text.trimEnd()}\n${lines.join('\n')}\n`, {
+      owner,
+      mode: 0o600,
+      what: 'saying where the copy gets its WAL',
+    });
   }
-  // Renamed: PostgreSQL removes the one that it followed, and with the other one the promoted server would not start again.
+  // Renamed: PostgreSQL removes the one that it followed, and with the other one the promoted server would not start
+  // again.
   if (await exists(recovery)) await move(recovery, standby, 'letting the copy wait for its WAL');
 }
 
 /**
- * The restore point cannot be reached: without it as its target the copy can be promoted where it ends. Its server must be stopped; PostgreSQL ends a
- * promotion before a target with FATAL. Source: PerformWalRecovery(), src/backend/access/transam/xlogrecovery.c.
+ * The restore point cannot be reached: without it as its target the copy can be promoted where it ends. Its server must
+ * be stopped; PostgreSQL ends a promotion before a target with FATAL. Source: PerformWalRecovery(),
+ * src/backend/access/transam/xlogrecovery.c.
  */
 export async function forgetRestorePoint(cluster: Cluster, scratch: Scratch): Promise<void> {
   const file = join(scratch.directory, 'postgresql.auto.conf');
@@ -65,8 +86,15 @@ export interface Waiting {
   asked: string[];
 }
 
-/** Undefined while it goes on. A replay asks for each segment once; one that was refused, or is damaged, it asks for again and again. */
-export async function waitsFor(cluster: Cluster, scratch: Scratch, client: Client | undefined): Promise<Waiting | undefined> {
+/**
+ * Undefined while it goes on. A replay asks for each segment once; one that was refused, or is damaged, it asks for
+ * again and again.
+ */
+export async function waitsFor(
+  cluster: Cluster,
+  scratch: Scratch,
+  client: Client | undefined,
+): Promise<Waiting | undefined> {
   const text = await readFile(askedFile(cluster, scratch), 'utf8').catch(() => '');
   const times = new Map<string, number>();
   for (const name of text.split('\n')) if (isSegment(name)) times.set(name, (times.get(name) ?? 0) + 1);

@@ -8,14 +8,19 @@ import { Journal } from './restore-journal.js';
 
 /** A name beside a path, of one run: on the same file system, so that it can take the place of the path by a rename. */
 export const beside = (path: string, run: string): string =>
-  join(dirname(path), `.${short(basename(path))}.lifeboat-${createHash('sha256').update(run).digest('hex').slice(0, 12)}`);
+  join(
+    dirname(path),
+    `.${short(basename(path))}.lifeboat-${createHash('sha256').update(run).digest('hex').slice(0, 12)}`,
+  );
 
 /** File systems take 255 bytes. */
-const short = (name: string) => (Buffer.byteLength(name) <= 200 ? name : createHash('sha256').update(name).digest('hex'));
+const short = (name: string) =>
+  Buffer.byteLength(name) <= 200 ? name : createHash('sha256').update(name).digest('hex');
 
 /**
- * Fills a directory that is not there yet, or is empty: `fill` works on one beside it, which takes its name when it is whole. An attempt that was
- * killed is begun anew; one that had got so far is not done twice. Throws BadRequest for a directory that holds something.
+ * Fills a directory that is not there yet, or is empty: `fill` works on one beside it, which takes its name when it is
+ * whole. An attempt that was killed is begun anew; one that had got so far is not done twice. Throws BadRequest for a
+ * directory that holds something.
  */
 export async function intoDirectory(
   context: HostContext,

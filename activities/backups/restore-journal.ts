@@ -7,7 +7,10 @@ import { readFile, writeWhole } from '../files.js';
 interface Notes {
   /** What the old ones are called, the same in every attempt. */
   stamp: string;
-  /** By the path they are for: which file or directory was restored whole, known by its device and number whatever its name is. */
+  /**
+   * By the path they are for: which file or directory was restored whole, known by its device and number whatever its
+   * name is.
+   */
   staged: Record<string, string>;
 }
 

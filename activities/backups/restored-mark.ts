@@ -10,7 +10,9 @@ import { clearFill } from './wal-fill.js';
 import type { KnownEnd } from './known-end.js';
 import type { TestRestoreResult } from '../../vocabulary/backup-work.js';
 
-/** What is written down beside a restored copy: whose it is, of which backup, recovered to what, and how far it came. */
+/**
+ * What is written down beside a restored copy: whose it is, of which backup, recovered to what, and how far it came.
+ */
 export interface Mark {
   incident: string;
   label: string;

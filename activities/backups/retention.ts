@@ -20,7 +20,10 @@ import { readFile } from '../files.js';
 export const oneAtATime = <T>(cluster: Cluster, work: () => Promise<T>): Promise<T> =>
   inTurn(`backups of ${cluster.database} in ${cluster.context.state}`, work);
 
-/** What goes at each location by the plan, and why. Changes nothing. A location that cannot be read is left out: nothing of it goes. */
+/**
+ * What goes at each location by the plan, and why. Changes nothing. A location that cannot be read is left out: nothing
+ * of it goes.
+ */
 export function expirablePhysical(context: HostContext, component: string): Promise<Expirable[]> {
   const cluster = clusterOf(context, component);
   return expirableAt(cluster, locationsOf(cluster));
@@ -36,9 +39,12 @@ async function expirableAt(cluster: Cluster, asked: string[]): Promise<Expirable
       const records = await recordsAt(cluster, location).catch(() => undefined);
       const here = backups.filter((backup) => backup.location === location);
       const going = records ? choose(cluster, location, { backups: here, records, used }) : [];
-      // Nothing goes unless one that stays is proven to lead to now: after a roll-back the newest may be of a copy that was given up.
+      // Nothing goes unless one that stays is proven to lead to now: after a roll-back the newest may be of a copy that
+      // was given up.
       const stays = here.filter(({ label }) => !going.some(({ id }) => id === label));
-      return stays.some(({ label }) => leading.some((one) => one.label === label && one.location === location)) ? going : [];
+      return stays.some(({ label }) => leading.some((one) => one.label === label && one.location === location))
+        ? going
+        : [];
     });
   return (await Promise.all(chosen)).flat();
 }
@@ -51,18 +57,23 @@ interface Known {
 }
 
 /**
- * The rules: the newest `full` full ones, the newest of each day and month, and what is based on them as long as `incremental` says. A full one that is
- * damaged counts for nothing, so as many sound ones are kept as the plan wants. Never the last verified good full one, nor what another needs.
+ * The rules: the newest `full` full ones, the newest of each day and month, and what is based on them as long as
+ * `incremental` says. A full one that is damaged counts for nothing, so as many sound ones are kept as the plan wants.
+ * Never the last verified good full one, nor what another needs.
  */
 function choose(cluster: Cluster, location: string, { backups, records, used }: Known): Expirable[] {
   const { keep } = physicalOf(cluster.plan);
   const now = new Date();
   const { timezone } = cluster.context.plan;
   const isSound = ({ label, pageErrors }: BackupSet) => !pageErrors && !records.get(label)?.damaged;
-  const dated = (sets: BackupSet[]) => sets.map(({ label, stoppedAt }) => ({ id: label, at: new Date(stoppedAt * 1000) }));
+  const dated = (sets: BackupSet[]) =>
+    sets.map(({ label, stoppedAt }) => ({ id: label, at: new Date(stoppedAt * 1000) }));
   const full = backups.filter(({ type }) => type === 'full').sort((a, b) => b.stoppedAt - a.stoppedAt);
   const rules = { last: keep.full, daily: keep.daily, monthly: keep.monthly };
-  const keeping = new Set([...kept(dated(full), rules, now, timezone), ...kept(dated(full.filter(isSound)), rules, now, timezone)]);
+  const keeping = new Set([
+    ...kept(dated(full), rules, now, timezone),
+    ...kept(dated(full.filter(isSound)), rules, now, timezone),
+  ]);
 
   const good = full.filter(isSound);
   const last = good.find(({ label }) => records.get(label)?.verified) ?? good[0] ?? full[0];
@@ -114,8 +125,16 @@ async function marksBeside(dataDirectory: string): Promise<Mark[]> {
   return texts.flatMap((text) => (text === undefined ? [] : [JSON.parse(text) as Mark]));
 }
 
-/** Removes backups from a location, and the WAL that nothing needs any more. Throws Busy, BadRequest; done twice, it is done once. */
-export function removePhysical(context: HostContext, component: string, location: string, ids: string[]): Promise<void> {
+/**
+ * Removes backups from a location, and the WAL that nothing needs any more. Throws Busy, BadRequest; done twice, it is
+ * done once.
+ */
+export function removePhysical(
+  context: HostContext,
+  component: string,
+  location: string,
+  ids: string[],
+): Promise<void> {
   const cluster = clusterOf(context, component);
   return oneAtATime(cluster, async () => {
     const holder = await claimedBy(cluster);
@@ -127,7 +146,11 @@ export function removePhysical(context: HostContext, component: string, location
       );
     const { backups, unreadable } = await repositoryInfo(cluster, [location]);
     if (unreadable[location] !== undefined)
-      throw failure('LocationUnreachable', `${location} cannot be read: ${unreadable[location]}`, 'Try again when it answers.');
+      throw failure(
+        'LocationUnreachable',
+        `${location} cannot be read: ${unreadable[location]}`,
+        'Try again when it answers.',
+      );
     const going = new Set(ids);
     refuse(backups, going, await recordsAt(cluster, location), await inUse(cluster));
     // The record first: what is half removed is listed by the engine alone, and as long as it is whole.
@@ -148,17 +171,28 @@ function refuse(backups: BackupSet[], going: Set<string>, records: Map<string, B
   const stays = backups.filter(({ label }) => !going.has(label));
   const dependent = stays.find(({ prior }) => prior !== undefined && going.has(prior));
   if (dependent)
-    throw failure('BadRequest', `${dependent.label} is based on ${dependent.prior}, which is to go`, 'Remove both, or neither.');
+    throw failure(
+      'BadRequest',
+      `${dependent.label} is based on ${dependent.prior}, which is to go`,
+      'Remove both, or neither.',
+    );
   const busy = backups.find(({ label }) => going.has(label) && used.has(label));
   if (busy) throw failure('Busy', `${busy.label} is being restored from`, 'Try again when that is done.');
-  const isGood = ({ label, type, pageErrors }: BackupSet) => type === 'full' && !pageErrors && !records.get(label)?.damaged;
+  const isGood = ({ label, type, pageErrors }: BackupSet) =>
+    type === 'full' && !pageErrors && !records.get(label)?.damaged;
   const verified = backups.filter((backup) => isGood(backup) && records.get(backup.label)?.verified);
   const good = verified.length > 0 ? verified : backups.filter(isGood);
   if (good.length > 0 && good.every(({ label }) => going.has(label)))
-    throw failure('BadRequest', `${good[0]!.label} is the last good full backup there, and stays`, 'Take and verify another one first.');
+    throw failure(
+      'BadRequest',
+      `${good[0]!.label} is the last good full backup there, and stays`,
+      'Take and verify another one first.',
+    );
 }
 
-/** At the end of a backup: what the plan no longer keeps at a location goes. Called while {@link oneAtATime} is held. */
+/**
+ * At the end of a backup: what the plan no longer keeps at a location goes. Called while {@link oneAtATime} is held.
+ */
 export async function expire(cluster: Cluster, location: string): Promise<void> {
   const ids = (await expirableAt(cluster, [location])).map(({ id }) => id);
   if (ids.length > 0) {

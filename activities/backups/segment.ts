@@ -8,20 +8,31 @@ import { startOf, timelineOf } from './wal.js';
 /** What a WAL segment says of itself, and how far it can be read. */
 
 /** Where the last record begins that can be read in a segment, from `start` on; undefined when there is none. */
-export async function lastRecord(cluster: Cluster, path: string, start: string | undefined): Promise<bigint | undefined> {
+export async function lastRecord(
+  cluster: Cluster,
+  path: string,
+  start: string | undefined,
+): Promise<bigint | undefined> {
   // At the end of a segment it always fails: the last record goes on in the next one, or nothing comes any more.
   const read = await run(await bin(cluster, 'pg_waldump'), [...(start ? [`--start=${start}`] : []), path], {
     ...{ owner: await dataOwner(cluster), accept: [1], discard: true },
   });
-  const last = read.lines.map((line) => / lsn: ([0-9A-F]+\/[0-9A-F]+), /.exec(line)?.[1]).filter((lsn) => lsn !== undefined);
+  const last = read.lines
+    .map((line) => / lsn: ([0-9A-F]+\/[0-9A-F]+), /.exec(line)?.[1])
+    .filter((lsn) => lsn !== undefined);
   return last.length > 0 ? lsnValue(last.at(-1)!) : undefined;
 }
 
 /**
- * Why a file is not the segment of this cluster that its name says, by its first page; undefined when it is. Which magic a version writes is for pg_waldump
- * to compare: those of all versions begin alike. Source: src/include/access/xlog_internal.h, XLogLongPageHeaderData.
+ * Why a file is not the segment of this cluster that its name says, by its first page; undefined when it is. Which
+ * magic a version writes is for pg_waldump to compare: those of all versions begin alike. Source:
+ * src/include/access/xlog_internal.h, XLogLongPageHeaderData.
  */
-export async function flawOfSegment(path: string, segment: string, systemIdentifier: string): Promise<string | undefined> {
+export async function flawOfSegment(
+  path: string,
+  segment: string,
+  systemIdentifier: string,
+): Promise<string | undefined> {
   const file = await openRegular(path);
   try {
     const { size } = await file.stat();

@@ -16,7 +16,9 @@ import { lsnText } from '../../vocabulary/lsn.js';
 import { flawOfSegment, lastRecord } from './segment.js';
 import { fetchedPrefix, isSegment, numberOf, startOf, timelineOf } from './wal.js';
 
-/** A standby has received what its primary may have lost since: what it has of the WAL, and how it hands a segment over. */
+/**
+ * A standby has received what its primary may have lost since: what it has of the WAL, and how it hands a segment over.
+ */
 
 /** What one standby has of one timeline. */
 export interface StandbyWal {
@@ -67,7 +69,13 @@ export const lookAtWal = (context: HostContext) =>
       const own = names.filter((name) => timelineOf(name) === timeline);
       const newest = own.at(-1)!;
       const last = (await lastRecord(cluster, join(wal, newest), undefined)) ?? startOf(newest, segmentBytes);
-      has.push({ host: context.host, systemIdentifier, timeline, lsn: lsnText(last), ranges: rangesOf(own, segmentBytes) });
+      has.push({
+        host: context.host,
+        systemIdentifier,
+        timeline,
+        lsn: lsnText(last),
+        ranges: rangesOf(own, segmentBytes),
+      });
     }
     return { summary: has.map(({ timeline, lsn }) => `timeline ${timeline} up to ${lsn}`).join(', ') || 'no WAL', has };
   });
@@ -86,10 +94,13 @@ function rangesOf(names: string[], segmentBytes: number): [string, string][] {
 const patience = 60_000;
 
 /**
- * Puts segments out of this standby's pg_wal to every location that takes them, encrypted where the plan says so, since no agent speaks with another.
- * What is not here, or is not what its name says, is left out; what an earlier incident left there is removed.
+ * Puts segments out of this standby's pg_wal to every location that takes them, encrypted where the plan says so, since
+ * no agent speaks with another. What is not here, or is not what its name says, is left out; what an earlier incident
+ * left there is removed.
  */
-export const handOverWal = (context: HostContext): Capability<Names & { segments: string[] }, { summary: string; handed: Handed[] }> => ({
+export const handOverWal = (
+  context: HostContext,
+): Capability<Names & { segments: string[] }, { summary: string; handed: Handed[] }> => ({
   rehearse: () => Promise.resolve({ summary: 'nothing was handed over', handed: [] }),
 
   async execute({ database, incident, segments }) {
@@ -105,12 +116,14 @@ export const handOverWal = (context: HostContext): Capability<Names & { segments
         const path = join(folder, segment);
         // A copy first: the one in place may be written to while it is read.
         await copyFile(join(cluster.dataDirectory, 'pg_wal', segment), path).catch(() => undefined);
-        if ((await flawOfSegment(path, segment, systemIdentifier).catch(() => 'it is not there')) !== undefined) continue;
+        if ((await flawOfSegment(path, segment, systemIdentifier).catch(() => 'it is not there')) !== undefined)
+          continue;
         const digest = await sha256(path);
         const { size: bytes } = await stat(path);
         for (const location of locationsOf(cluster)) {
           const put = withLocation(context, location, async (open) => {
-            for (const { name } of await open.list(base)) if (!name.startsWith(`${base}${incident}/`)) await open.remove(name);
+            for (const { name } of await open.list(base))
+              if (!name.startsWith(`${base}${incident}/`)) await open.remove(name);
             const encrypter = await encrypterFor(context, location);
             const name = `${own}${encodedName(segment, { compressed: true, encrypted: encrypter !== undefined })}`;
             const coders = [compressor(), ...(encrypter ? [encrypter] : [])];
@@ -118,7 +131,11 @@ export const handOverWal = (context: HostContext): Capability<Names & { segments
             return name;
           });
           const late = () =>
-            failure('LocationUnreachable', `${location} did not take it within ${patience / 1000} s`, 'Look at the location.');
+            failure(
+              'LocationUnreachable',
+              `${location} did not take it within ${patience / 1000} s`,
+              'Look at the location.',
+            );
           await within(patience, put, late).then(
             (name) => handed.push({ host: context.host, segment, location, name, bytes, sha256: digest }),
             (error: unknown) => failed.push(`${location}: ${(error as Error).message}`),
@@ -131,7 +148,14 @@ export const handOverWal = (context: HostContext): Capability<Names & { segments
       await removeTree(folder);
     }
     if (handed.length === 0 && failed.length > 0)
-      throw failure('LocationUnreachable', `no location takes WAL of the standby: ${failed.join('; ')}`, 'Look at the locations.');
-    return { summary: `${new Set(handed.map(({ segment }) => segment)).size} of ${segments.length} segments handed over`, handed };
+      throw failure(
+        'LocationUnreachable',
+        `no location takes WAL of the standby: ${failed.join('; ')}`,
+        'Look at the locations.',
+      );
+    return {
+      summary: `${new Set(handed.map(({ segment }) => segment)).size} of ${segments.length} segments handed over`,
+      handed,
+    };
   },
 });

@@ -4,9 +4,10 @@ import { failure } from '../errors.js';
 import { endOfArchive } from './known-end.js';
 
 /**
- * Demands that a primary which is not the plan's was promoted to its timeline: by what its agent has seen, or since the archive has nothing of that timeline
- * yet. A standby that is a primary because its standby.signal was taken away writes WAL under names that the real primary uses, and whichever of the two
- * archives a name first keeps the other from it. Throws WrongTarget.
+ * Demands that a primary which is not the plan's was promoted to its timeline: by what its agent has seen, or since the
+ * archive has nothing of that timeline yet. A standby that is a primary because its standby.signal was taken away
+ * writes WAL under names that the real primary uses, and whichever of the two archives a name first keeps the other
+ * from it. Throws WrongTarget.
  */
 export async function demandPromoted(cluster: Cluster, answered: Answered): Promise<void> {
   if (await isPromoted(cluster, answered)) return;

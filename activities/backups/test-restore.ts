@@ -9,7 +9,9 @@ import type { BackupRecord, BackupKind } from '../../vocabulary/backup.js';
 import type { TestRestoreRequest, TestRestoreResult } from '../../vocabulary/backup-work.js';
 import { readRecords, writeRecord } from './record.js';
 
-/** Where copies are restored to be looked at: below the scratch directory of the host, else in the agent's own state. */
+/**
+ * Where copies are restored to be looked at: below the scratch directory of the host, else in the agent's own state.
+ */
 export const scratchDirectory = (context: HostContext, name: string): string =>
   join(
     context.plan.hosts[context.host]?.scratch ?? context.state,
@@ -17,8 +19,9 @@ export const scratchDirectory = (context: HostContext, name: string): string =>
   );
 
 /**
- * Restores a backup to scratch, lets `prove` look at it, removes the copy, and notes in the record how fast it was. `prove` puts the copy into the
- * directory that it is given, which is empty, and returns its size and what is not as it should be.
+ * Restores a backup to scratch, lets `prove` look at it, removes the copy, and notes in the record how fast it was.
+ * `prove` puts the copy into the directory that it is given, which is empty, and returns its size and what is not as it
+ * should be.
  */
 export async function testRestoreOf(
   context: HostContext,
@@ -31,7 +34,11 @@ export async function testRestoreOf(
   return inTurn(directory, async () => {
     const record = await withLocation(context, name, (location) => recordOf(context, location, kind, component, id));
     if (record.damaged) {
-      throw failure('BackupDamaged', `${id} at ${name} is damaged: ${record.damaged.why}`, 'Take another backup: lifeboat backup list');
+      throw failure(
+        'BackupDamaged',
+        `${id} at ${name} is damaged: ${record.damaged.why}`,
+        'Take another backup: lifeboat backup list',
+      );
     }
     // What an attempt that was killed has left.
     await removeTree(directory);
@@ -43,7 +50,10 @@ export async function testRestoreOf(
       if (doubts.length === 0) {
         await withLocation(context, name, async (location) => {
           const now = await recordOf(context, location, kind, component, id);
-          await writeRecord(location, { ...now, restored: { at: new Date().toISOString(), seconds, host: context.host } });
+          await writeRecord(location, {
+            ...now,
+            restored: { at: new Date().toISOString(), seconds, host: context.host },
+          });
         });
       }
       const what = doubts.length > 0 ? `doubts: ${doubts.join('; ')}` : says;
@@ -70,11 +80,19 @@ async function recordOf(
 ): Promise<BackupRecord> {
   const found = (await readRecords(location, plan.system, kind, component)).find((record) => record.id === id);
   if (found) return found;
-  throw failure('NoBackup', `there is no backup ${id} of ${component} at ${location.name}`, 'See which there are: lifeboat backup list');
+  throw failure(
+    'NoBackup',
+    `there is no backup ${id} of ${component} at ${location.name}`,
+    'See which there are: lifeboat backup list',
+  );
 }
 
 /** A rehearsal of it: the backup is there, and not known to be damaged. */
-export async function couldTestRestore(context: HostContext, kind: BackupKind, request: TestRestoreRequest): Promise<TestRestoreResult> {
+export async function couldTestRestore(
+  context: HostContext,
+  kind: BackupKind,
+  request: TestRestoreRequest,
+): Promise<TestRestoreResult> {
   const { component, id, location: name } = request;
   const record = await withLocation(context, name, (location) => recordOf(context, location, kind, component, id));
   const doubts = record.damaged ? [record.damaged.why] : [];

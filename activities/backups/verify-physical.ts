@@ -9,15 +9,20 @@ import { recordName } from './record.js';
 type Found = Pick<VerifyResult, 'damaged'> & { sound: string[] };
 
 /**
- * Reads every file of every backup at every location (or one) and compares its checksum. What is damaged is named, and noted in the records, which
- * a recovery heeds; what is whole again is noted too. One backup alone cannot be read by every engine: asked for one, all are read, and that one told.
+ * Reads every file of every backup at every location (or one) and compares its checksum. What is damaged is named, and
+ * noted in the records, which a recovery heeds; what is whole again is noted too. One backup alone cannot be read by
+ * every engine: asked for one, all are read, and that one told.
  */
 export const verifyPhysical = (context: HostContext): Capability<VerifyRequest, VerifyResult> => ({
   rehearse: (request) => verifyAll(backupClusterOf(context, request.component), request, false),
   execute: (request) => verifyAll(backupClusterOf(context, request.component), request, true),
 });
 
-async function verifyAll(cluster: Cluster, { id, location: only }: VerifyRequest, noting: boolean): Promise<VerifyResult> {
+async function verifyAll(
+  cluster: Cluster,
+  { id, location: only }: VerifyRequest,
+  noting: boolean,
+): Promise<VerifyResult> {
   const locations = locationsOf(cluster).filter((one) => !only || one === only);
   const damaged: VerifyResult['damaged'] = [];
   const failed: string[] = [];

@@ -8,13 +8,16 @@ import { engineOf, repositoryInfo } from './engines.js';
 import { note } from './physical-records.js';
 import { verifyAt } from './verify-physical.js';
 
-/** A location with no more in it is read whole after each backup; it takes seconds, or a few minutes over a slow line. */
+/**
+ * A location with no more in it is read whole after each backup; it takes seconds, or a few minutes over a slow line.
+ */
 const little = 2 * 1024 ** 3;
 
 /**
- * Verifies a backup that was just taken: its own files, where the engine can read one alone; else everything at its location, after a full one or
- * where there is little. What remains has its manifest read back, and is verified with the next full one or by the schedule of verifications.
- * Throws BackupDamaged when it is not whole, and notes that. `says`: why it could not be verified although it should be.
+ * Verifies a backup that was just taken: its own files, where the engine can read one alone; else everything at its
+ * location, after a full one or where there is little. What remains has its manifest read back, and is verified with
+ * the next full one or by the schedule of verifications. Throws BackupDamaged when it is not whole, and notes that.
+ * `says`: why it could not be verified although it should be.
  */
 export async function verifyTaken(cluster: Cluster, backup: BackupSet): Promise<{ verified: boolean; says: string[] }> {
   const { label, location } = backup;
@@ -35,10 +38,15 @@ export async function verifyTaken(cluster: Cluster, backup: BackupSet): Promise<
   } catch (error) {
     stopIfCancelled(error);
     if (isFailure(error, 'BackupDamaged')) {
-      await note(cluster, backup, { damaged: { at: new Date().toISOString(), why: error.message } }).catch(() => undefined);
+      await note(cluster, backup, { damaged: { at: new Date().toISOString(), why: error.message } }).catch(
+        () => undefined,
+      );
       throw error;
     }
-    return { verified: false, says: [`${location}: ${label} was taken, and could not be verified: ${(error as Error).message}`] };
+    return {
+      verified: false,
+      says: [`${location}: ${label} was taken, and could not be verified: ${(error as Error).message}`],
+    };
   }
 }
 

@@ -21,8 +21,9 @@ export interface Filled {
 }
 
 /**
- * Looks for what a waiting replay wants at every location, each by itself, in production's own pg_wal, archived or not, and in what standbys handed over. A
- * copy is better when it is the same up to where the replay stands, and pg_waldump, which compares every checksum, reads on from there.
+ * Looks for what a waiting replay wants at every location, each by itself, in production's own pg_wal, archived or not,
+ * and in what standbys handed over. A copy is better when it is the same up to where the replay stands, and pg_waldump,
+ * which compares every checksum, reads on from there.
  */
 export async function fill(
   cluster: Cluster,
@@ -37,7 +38,10 @@ export async function fill(
   for (const segment of waiting.asked) {
     const used = join(scratch.directory, 'pg_wal', segment);
     const from = waiting.lsn !== undefined && isWithin(waiting.lsn, segment, of.segmentBytes) ? waiting.lsn : undefined;
-    let best = { path: undefined as string | undefined, reach: (await exists(used)) ? await lastRecord(cluster, used, from) : undefined };
+    let best = {
+      path: undefined as string | undefined,
+      reach: (await exists(used)) ? await lastRecord(cluster, used, from) : undefined,
+    };
     let archived = false;
     const take = async (place: string, path: string): Promise<void> => {
       had.add(place);
@@ -69,7 +73,8 @@ export async function fill(
 }
 
 /** Takes all of it away: at the end of a recovery, and with the copy. */
-export const clearFill = (cluster: Cluster, scratch: Scratch): Promise<void> => removeTree(fillFolder(cluster, scratch));
+export const clearFill = (cluster: Cluster, scratch: Scratch): Promise<void> =>
+  removeTree(fillFolder(cluster, scratch));
 
 async function ofProduction(production: string, path: string): Promise<boolean> {
   const own = join(production, 'pg_wal', path.slice(-24));
@@ -81,7 +86,10 @@ async function ofProduction(production: string, path: string): Promise<boolean> 
 const isWithin = (lsn: string, segment: string, segmentBytes: number) =>
   lsnValue(lsn) >= startOf(segment, segmentBytes) && lsnValue(lsn) < endOf(segment, segmentBytes);
 
-/** A segment of that name may have been written twice: after a recovery that ended too early, another one grows in its place. */
+/**
+ * A segment of that name may have been written twice: after a recovery that ended too early, another one grows in its
+ * place.
+ */
 async function sameUntil(one: string, other: string, lsn: string, segmentBytes: number): Promise<boolean> {
   const bytes = Number(lsnValue(lsn) % BigInt(segmentBytes));
   const [a, b] = await Promise.all([one, other].map((path) => head(path, bytes)));
@@ -98,11 +106,17 @@ async function head(path: string, bytes: number): Promise<Buffer> {
   }
 }
 
-/** Source: src/include/access/xlogrecord.h, xl_tot_len is the first field of a record; pages have 8 kB and begin with a header. */
+/**
+ * Source: src/include/access/xlogrecord.h, xl_tot_len is the first field of a record; pages have 8 kB and begin with a
+ * header.
+ */
 const page = 8192;
 const largestHeader = 40;
 
-/** Whether the record that begins there would end within this segment. One that goes on in the next one is none that was lost. */
+/**
+ * Whether the record that begins there would end within this segment. One that goes on in the next one is none that was
+ * lost.
+ */
 async function isCut(path: string, lsn: string, segmentBytes: number): Promise<boolean> {
   let offset = Number(lsnValue(lsn) % BigInt(segmentBytes));
   if (offset % page === 0) offset += offset === 0 ? largestHeader : 24;

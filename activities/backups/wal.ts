@@ -26,14 +26,19 @@ export const timelineOf = (segment: string): number => parseInt(segment.slice(0,
 export async function listArchive(cluster: Cluster, locations: string[], segmentBytes: number): Promise<Archive> {
   const segments = new Set<string>();
   const histories = new Set<number>();
-  for (const archived of await Promise.all(locations.map((location) => engineOf(cluster).archived(cluster, location)))) {
+  for (const archived of await Promise.all(
+    locations.map((location) => engineOf(cluster).archived(cluster, location)),
+  )) {
     for (const segment of archived.segments) segments.add(segment);
     for (const timeline of archived.histories) histories.add(timeline);
   }
   return { segments: [...segments].sort(), histories: [...histories].sort((a, b) => a - b), segmentBytes };
 }
 
-/** Segments count up to 4 GB of WAL in their last eight digits, whatever their size: 256 of them at PostgreSQL's default of 16 MB. */
+/**
+ * Segments count up to 4 GB of WAL in their last eight digits, whatever their size: 256 of them at PostgreSQL's default
+ * of 16 MB.
+ */
 const perLog = (segmentBytes: number): number => 0x1_0000_0000 / segmentBytes;
 
 /** A segment's place in the stream, whatever its timeline. */
@@ -41,14 +46,18 @@ export const numberOf = (segment: string, segmentBytes: number): number =>
   parseInt(segment.slice(8, 16), 16) * perLog(segmentBytes) + parseInt(segment.slice(16), 16);
 
 /** Where a segment begins and ends, as {@link lsnValue} counts. */
-export const startOf = (segment: string, segmentBytes: number): bigint => BigInt(numberOf(segment, segmentBytes)) * BigInt(segmentBytes);
-export const endOf = (segment: string, segmentBytes: number): bigint => BigInt(numberOf(segment, segmentBytes) + 1) * BigInt(segmentBytes);
+export const startOf = (segment: string, segmentBytes: number): bigint =>
+  BigInt(numberOf(segment, segmentBytes)) * BigInt(segmentBytes);
+export const endOf = (segment: string, segmentBytes: number): bigint =>
+  BigInt(numberOf(segment, segmentBytes) + 1) * BigInt(segmentBytes);
 export const segmentAt = (timeline: number, number: number, segmentBytes: number): string =>
   [timeline, Math.floor(number / perLog(segmentBytes)), number % perLog(segmentBytes)].map(hex).join('');
 
 const hex = (n: number) => n.toString(16).toUpperCase().padStart(8, '0');
 
-/** A timeline's parents: it left each of them at the LSN that is given. The first line of a history file is the oldest. */
+/**
+ * A timeline's parents: it left each of them at the LSN that is given. The first line of a history file is the oldest.
+ */
 export interface Branch {
   timeline: number;
   until: string;
@@ -76,14 +85,18 @@ export interface Continuity {
 }
 
 /**
- * Follows the archive from the first segment of a backup along the timelines that lead to `timeline`. A hole is where a recovery would end
- * in silence (pgbackrest#632), so it is looked for before anything is stopped. Where a timeline left its parent, either has the segment.
+ * Follows the archive from the first segment of a backup along the timelines that lead to `timeline`. A hole is where a
+ * recovery would end in silence (pgbackrest#632), so it is looked for before anything is stopped. Where a timeline left
+ * its parent, either has the segment.
  */
 export function follow(archive: Archive, start: string, branches: Branch[], timeline: number): Continuity {
   const { segmentBytes } = archive;
   const have = new Set(archive.segments);
   const path = [
-    ...branches.map(({ timeline: parent, until }) => ({ timeline: parent, last: Number(lsnValue(until) / BigInt(segmentBytes)) })),
+    ...branches.map(({ timeline: parent, until }) => ({
+      timeline: parent,
+      last: Number(lsnValue(until) / BigInt(segmentBytes)),
+    })),
     { timeline, last: Infinity },
   ];
   const parts = path.slice(path.findIndex((part) => part.timeline === timelineOf(start)));
@@ -99,7 +112,9 @@ export function follow(archive: Archive, start: string, branches: Branch[], time
     last = segment;
     number += 1;
   }
-  const later = archive.segments.some((segment) => timelineOf(segment) === timeline && numberOf(segment, segmentBytes) > number);
+  const later = archive.segments.some(
+    (segment) => timelineOf(segment) === timeline && numberOf(segment, segmentBytes) > number,
+  );
   return later ? { last, gap: segmentAt(timeline, number, segmentBytes) } : { last };
 }
 
@@ -110,8 +125,9 @@ export const isSegment = (name: string): boolean => /^[0-9A-F]{24}$/.test(name);
 export const fetchedPrefix = 'fetched-';
 
 /**
- * Whether a segment of a data directory was written yet. PostgreSQL keeps used segments under the names of those to come: what is in such a
- * one is older WAL, and the address on its first page says so (xlp_pageaddr, src/include/access/xlog_internal.h).
+ * Whether a segment of a data directory was written yet. PostgreSQL keeps used segments under the names of those to
+ * come: what is in such a one is older WAL, and the address on its first page says so (xlp_pageaddr,
+ * src/include/access/xlog_internal.h).
  */
 export async function isWritten(path: string): Promise<boolean> {
   const segment = basename(path);
@@ -127,8 +143,15 @@ export async function isWritten(path: string): Promise<boolean> {
   }
 }
 
-/** Fetches a file of the archive into a scratch folder for as long as `read` looks at it. Undefined when it cannot be had. */
-async function withArchived<T>(cluster: Cluster, name: string, read: (path: string) => Promise<T>): Promise<T | undefined> {
+/**
+ * Fetches a file of the archive into a scratch folder for as long as `read` looks at it. Undefined when it cannot be
+ * had.
+ */
+async function withArchived<T>(
+  cluster: Cluster,
+  name: string,
+  read: (path: string) => Promise<T>,
+): Promise<T | undefined> {
   const folder = await mkdtemp(join(cluster.context.state, fetchedPrefix));
   try {
     await ownFor(folder, await dataOwner(cluster));
@@ -144,7 +167,10 @@ export async function lastCommitIn(cluster: Cluster, segment: string): Promise<D
   return withArchived(cluster, segment, (path) => lastCommitOf(cluster, path));
 }
 
-/** The time of the last commit that the WAL of a data directory holds, newest segments first: what a server that is down cannot be asked. */
+/**
+ * The time of the last commit that the WAL of a data directory holds, newest segments first: what a server that is down
+ * cannot be asked.
+ */
 export async function lastCommitOnDisk(cluster: Cluster, dataDirectory: string): Promise<Date | undefined> {
   const wal = join(dataDirectory, 'pg_wal');
   const names = (await readdir(wal).catch(() => [])).filter(isSegment).sort().reverse();

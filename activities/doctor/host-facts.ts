@@ -36,15 +36,26 @@ export interface HostFacts {
   bytes: Record<string, number>;
 }
 
-/** Everything that the plan promises of this host, looked at now. A check that cannot be made is a failed one, and never stops the others. */
+/**
+ * Everything that the plan promises of this host, looked at now. A check that cannot be made is a failed one, and never
+ * stops the others.
+ */
 export const hostFacts = (context: HostContext) =>
   looking<{ incident?: string }, HostFacts>(async () => {
     const checks: Check[] = [];
     const bytes: Record<string, number> = {};
-    const check = async (what: string, hint: string, look: () => Promise<string | Pick<Check, 'result' | 'says' | 'hint'>>) => {
+    const check = async (
+      what: string,
+      hint: string,
+      look: () => Promise<string | Pick<Check, 'result' | 'says' | 'hint'>>,
+    ) => {
       try {
         const found = await look();
-        checks.push({ what, host: context.host, ...(typeof found === 'string' ? { result: 'pass' as const, says: found } : found) });
+        checks.push({
+          what,
+          host: context.host,
+          ...(typeof found === 'string' ? { result: 'pass' as const, says: found } : found),
+        });
       } catch (error) {
         const own = (error as { details?: { hint?: string }[] }).details?.[0]?.hint;
         checks.push({ what, host: context.host, result: 'fail', says: (error as Error).message, hint: own ?? hint });
@@ -56,11 +67,15 @@ export const hostFacts = (context: HostContext) =>
         backupCheck(await providerOf(kind).list(context, component), locations),
       );
     }
-    const engines = new Map(mine.map(({ database }) => [context.plan.databases[database]!.backups.physical?.engine, database]));
+    const engines = new Map(
+      mine.map(({ database }) => [context.plan.databases[database]!.backups.physical?.engine, database]),
+    );
     for (const [engine, database] of engines) {
       if (engine === undefined) continue;
       const cluster = clusterOf(context, database);
-      await check(engine, `Install ${engine} on this host.`, async () => Object.values(await engineOf(cluster).tools(cluster)).join(', '));
+      await check(engine, `Install ${engine} on this host.`, async () =>
+        Object.values(await engineOf(cluster).tools(cluster)).join(', '),
+      );
     }
     await check('secrets', 'Give the agent what is missing and start it again.', () => readableSecrets(context));
     for (const here of mine) {
@@ -101,7 +116,11 @@ export const hostFacts = (context: HostContext) =>
     for (const [service, of] of Object.entries(context.plan.services)) {
       if (of.hosts.includes(context.host) && 'systemd' in of.control) {
         const unit = of.control.systemd;
-        await check(`${service}: systemd unit`, 'Correct the unit in the plan.', async () => (await run('systemctl', ['cat', unit]), unit));
+        await check(
+          `${service}: systemd unit`,
+          'Correct the unit in the plan.',
+          async () => (await run('systemctl', ['cat', unit]), unit),
+        );
       }
     }
     return { planDigest: context.planDigest, now: new Date().toISOString(), checks, bytes };
@@ -124,7 +143,11 @@ async function readableSecrets(context: HostContext): Promise<string | Pick<Chec
     };
   return missing.length === 0
     ? `${mine.length} can be read`
-    : { result: 'fail', says: `cannot be read: ${missing.join(', ')}`, hint: 'Give the agent what they refer to, and start it again.' };
+    : {
+        result: 'fail',
+        says: `cannot be read: ${missing.join(', ')}`,
+        hint: 'Give the agent what they refer to, and start it again.',
+      };
 }
 
 async function directoryCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
@@ -136,24 +159,36 @@ async function directoryCheck(cluster: Cluster): Promise<string | Pick<Check, 'r
 
 /** A server that runs says nothing of whether it would start again: its files may have changed since. */
 async function configurationCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
-  if (await whatIsGone(cluster)) return { result: 'warn', says: 'not checked: there is no data directory', hint: 'Look at that first.' };
+  if (await whatIsGone(cluster))
+    return { result: 'warn', says: 'not checked: there is no data directory', hint: 'Look at that first.' };
   const gone = await missingConfiguration(cluster);
-  if (gone) return { result: 'fail', says: gone, hint: `An incident does that (${recoverCommand}); or put them back by hand.` };
+  if (gone)
+    return { result: 'fail', says: gone, hint: `An incident does that (${recoverCommand}); or put them back by hand.` };
   const problem = await configurationProblem(cluster);
   if (problem) throw new Error(`PostgreSQL would not start with it: ${problem}`);
   return 'it is read, and what it names can be read by the owner of the data';
 }
 
-/** A plan that no restore works with looks as good as any other until one is tried: here, or by a test of a backup on any host. */
+/**
+ * A plan that no restore works with looks as good as any other until one is tried: here, or by a test of a backup on
+ * any host.
+ */
 async function restoreCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const hint = drillCommand;
   const proof = await readProof(cluster);
   if (proof?.failed !== undefined)
-    return { result: 'fail', says: `the last one failed, at ${proof.at}: ${proof.failed}`, hint: `Fix that, then: ${hint}` };
+    return {
+      result: 'fail',
+      says: `the last one failed, at ${proof.at}: ${proof.failed}`,
+      hint: `Fix that, then: ${hint}`,
+    };
   const records = await recordsOf(cluster, locationsOf(cluster));
-  const tested = [...records.values()].flatMap((of) => [...of.values()]).flatMap((record) => readable(record)?.restored?.at ?? []);
+  const tested = [...records.values()]
+    .flatMap((of) => [...of.values()])
+    .flatMap((record) => readable(record)?.restored?.at ?? []);
   const last = [...tested, ...(proof ? [proof.at] : [])].sort().at(-1);
-  if (last === undefined) return { result: 'warn', says: 'no backup was ever restored: nobody knows whether one can be', hint };
+  if (last === undefined)
+    return { result: 'warn', says: 'no backup was ever restored: nobody knows whether one can be', hint };
   return `one held ${formatDuration((Date.now() - Date.parse(last)) / 1000)} ago`;
 }
 
@@ -161,7 +196,10 @@ async function serverCheck(cluster: Cluster): Promise<string> {
   if (!(await postmasterPid(cluster.dataDirectory))) throw new Error('it does not run');
   return withClient(cluster, {}, async (client) => {
     const version = (await one<string>(client, `select current_setting('server_version')`))!;
-    const amcheck = await one<boolean>(client, `select exists(select from pg_available_extensions where name = 'amcheck')`);
+    const amcheck = await one<boolean>(
+      client,
+      `select exists(select from pg_available_extensions where name = 'amcheck')`,
+    );
     if (!amcheck) throw new Error(`PostgreSQL ${version}, without the amcheck extension`);
     return `PostgreSQL ${version}, superuser ${String(await one<string>(client, `select current_setting('is_superuser')`))}`;
   });
@@ -222,7 +260,11 @@ async function archivingCheck(cluster: Cluster): Promise<string | Pick<Check, 'r
     const age = Number(row.age);
     const says = `last segment archived ${formatDuration(age)} ago`;
     return age > rpo
-      ? { result: 'fail' as const, says, hint: `That is more than the RPO of ${formatDuration(rpo)}. Is archive_timeout set?` }
+      ? {
+          result: 'fail' as const,
+          says,
+          hint: `That is more than the RPO of ${formatDuration(rpo)}. Is archive_timeout set?`,
+        }
       : says;
   });
 }
@@ -241,7 +283,11 @@ async function backupAge(cluster: Cluster): Promise<string | Pick<Check, 'result
   // A location that fails in silence is missed only when it is needed (GitLab, 2017).
   const without = locationsOf(cluster).filter((location) => !backups.some((backup) => backup.location === location));
   if (without.length > 0)
-    return { result: 'fail', says: `there is no backup at ${without.join(', ')}`, hint: 'lifeboat backup create --full' };
+    return {
+      result: 'fail',
+      says: `there is no backup at ${without.join(', ')}`,
+      hint: 'lifeboat backup create --full',
+    };
   const behind = locationsOf(cluster).flatMap((location) => {
     const { label, stoppedAt } = backups.find((backup) => backup.location === location)!;
     return newest.stoppedAt - stoppedAt > 2 * 86_400
@@ -249,7 +295,11 @@ async function backupAge(cluster: Cluster): Promise<string | Pick<Check, 'result
       : [];
   });
   if (behind.length > 0)
-    return { result: 'fail', says: behind.join('; '), hint: 'Backups fail there. See why: lifeboat backup create --full' };
+    return {
+      result: 'fail',
+      says: behind.join('; '),
+      hint: 'Backups fail there. See why: lifeboat backup create --full',
+    };
   const age = Date.now() / 1000 - newest.stoppedAt;
   const says = `${newest.label} is ${formatDuration(age)} old`;
   return age > 2 * 86_400 ? { result: 'warn', says, hint: 'Are the schedules applied? lifeboat schedules list' } : says;
@@ -259,7 +309,8 @@ async function replicaCheck(cluster: Cluster): Promise<string | Pick<Check, 'res
   const states = await standbyStates(cluster);
   const { primary, standbys } = cluster.plan.postgres;
   const missing = [primary, ...standbys].filter(
-    (host) => host !== cluster.context.host && !states.some(({ name, state }) => name === host && state === 'streaming'),
+    (host) =>
+      host !== cluster.context.host && !states.some(({ name, state }) => name === host && state === 'streaming'),
   );
   if (missing.length > 0)
     return {
@@ -274,7 +325,10 @@ async function replicaCheck(cluster: Cluster): Promise<string | Pick<Check, 'res
 async function leftovers(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const parent = dirname(cluster.dataDirectory);
   const names = (await readdir(parent)).filter(
-    (name) => /\.(quarantine|restored|replaced|new)-[A-Za-z]/.test(name) && !name.endsWith('.json') && !name.endsWith('.tablespaces'),
+    (name) =>
+      /\.(quarantine|restored|replaced|new)-[A-Za-z]/.test(name) &&
+      !name.endsWith('.json') &&
+      !name.endsWith('.tablespaces'),
   );
   return names.length === 0
     ? 'nothing'

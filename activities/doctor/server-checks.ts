@@ -16,8 +16,14 @@ type Said = string | Pick<Check, 'result' | 'says' | 'hint'>;
 
 /** What is looked at on the primary of a database, with the hint for when it cannot be looked at. */
 export const serverChecks = (cluster: Cluster): { what: string; hint: string; look: () => Promise<Said> }[] => [
-  { what: 'canary', hint: 'Read the log of the agent of this host: it beats every two seconds.', look: () => canaryCheck(cluster) },
-  ...(cluster.plan.backups.physical ? [{ what: 'archive library', hint: 'Start the server.', look: () => libraryCheck(cluster) }] : []),
+  {
+    what: 'canary',
+    hint: 'Read the log of the agent of this host: it beats every two seconds.',
+    look: () => canaryCheck(cluster),
+  },
+  ...(cluster.plan.backups.physical
+    ? [{ what: 'archive library', hint: 'Start the server.', look: () => libraryCheck(cluster) }]
+    : []),
   { what: 'databases', hint: 'Start the server.', look: () => databasesCheck(cluster) },
   { what: 'prepared transactions', hint: 'Start the server.', look: () => preparedCheck(cluster) },
   { what: 'rights of the owner', hint: 'Look at the state directory of this host.', look: () => ownerCheck(cluster) },
@@ -28,16 +34,21 @@ const canaryAllowed = 30;
 
 async function canaryCheck(cluster: Cluster): Promise<Said> {
   const holder = await claimedBy(cluster);
-  if (holder || (await isClosed(cluster))) return `none is written while an incident holds the database${holder ? ` (${holder})` : ''}`;
+  if (holder || (await isClosed(cluster)))
+    return `none is written while an incident holds the database${holder ? ` (${holder})` : ''}`;
   const hint = 'The agent of this host makes it and beats: is it started, and what does its log say? lifeboat agent';
   // One that was started just now has not made it yet.
   for (let left = 20; ; left -= 1) {
     const age = await withClient(cluster, {}, async (client) =>
       (await one<boolean>(client, `select to_regclass('lifeboat.canary') is not null`))
-        ? one<string>(client, 'select extract(epoch from clock_timestamp() - ts)::text from lifeboat.canary where id = 1')
+        ? one<string>(
+            client,
+            'select extract(epoch from clock_timestamp() - ts)::text from lifeboat.canary where id = 1',
+          )
         : undefined,
     );
-    if (age !== undefined && Number(age) <= canaryAllowed) return `beat ${formatDuration(Math.max(0, Number(age)))} ago`;
+    if (age !== undefined && Number(age) <= canaryAllowed)
+      return `beat ${formatDuration(Math.max(0, Number(age)))} ago`;
     if (left === 0)
       return {
         result: 'fail',

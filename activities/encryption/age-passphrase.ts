@@ -4,11 +4,15 @@ import { Stanza as StanzaClass } from 'age-encryption';
 import { failure } from '../errors.js';
 
 /**
- * age's passphrase recipient, with Node's own scrypt: the package's own blocks this process and takes its memory for a second each time.
+ * age's passphrase recipient, with Node's own scrypt: the package's own blocks this process and takes its memory for a
+ * second each time.
  * Source: age-encryption.org/v1, "The scrypt recipient type".
  */
 
-/** 2^15: 32 MB for a tenth of a second, for each file: an agent has little memory, and a passphrase in a plan is a long random one. */
+/**
+ * 2^15: 32 MB for a tenth of a second, for each file: an agent has little memory, and a passphrase in a plan is a long
+ * random one.
+ */
 const workFactor = 15;
 /** The package's own limit: what somebody else wrote may not take all memory. */
 const highestWorkFactor = 20;

@@ -5,8 +5,9 @@ import { failure } from '../errors.js';
 import { type KeyHolder, passphraseIdentity, passphraseRecipient } from './age-passphrase.js';
 
 /**
- * Streams encrypted as `age` reads and writes them, by a passphrase: `age -d` opens what is written here. The package writes and checks the header;
- * the data itself goes through Node's own ChaCha20-Poly1305, which is eight times as fast as the package's and leaves this process time for others.
+ * Streams encrypted as `age` reads and writes them, by a passphrase: `age -d` opens what is written here. The package
+ * writes and checks the header; the data itself goes through Node's own ChaCha20-Poly1305, which is eight times as fast
+ * as the package's and leaves this process time for others.
  * Source: age-encryption.org/v1, "Payload".
  */
 
@@ -38,7 +39,10 @@ export async function encrypt(passphrase: string): Promise<Transform> {
   );
 }
 
-/** Decrypts what goes through it. Ends with BadRequest for a wrong passphrase, BackupDamaged for what was changed or cut off. */
+/**
+ * Decrypts what goes through it. Ends with BadRequest for a wrong passphrase, BackupDamaged for what was changed or cut
+ * off.
+ */
 export function decrypt(passphrase: string): Transform {
   let opening: Buffer | undefined = Buffer.alloc(0);
   const chunks = new Chunks(chunkBytes + tagBytes, undefined);
@@ -81,14 +85,21 @@ export function decrypt(passphrase: string): Transform {
 }
 
 const damaged = (why: string) =>
-  failure('BackupDamaged', `it cannot be decrypted: ${why}`, 'Another location or another backup may be whole: lifeboat backup list');
+  failure(
+    'BackupDamaged',
+    `it cannot be decrypted: ${why}`,
+    'Another location or another backup may be whole: lifeboat backup list',
+  );
 
-const payloadKey = (fileKey: Uint8Array, nonce: Uint8Array): Buffer => Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', 32));
+const payloadKey = (fileKey: Uint8Array, nonce: Uint8Array): Buffer =>
+  Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', 32));
 
 /** Gives what takes the place of a chunk, in pieces. */
 type Seal = (chunk: Buffer, nonce: Buffer) => Buffer[];
 
-/** Cuts a stream into chunks of one size, the last of which is marked in its nonce: so nobody can cut any off unseen. */
+/**
+ * Cuts a stream into chunks of one size, the last of which is marked in its nonce: so nobody can cut any off unseen.
+ */
 class Chunks extends Transform {
   before?: (data: Buffer, proceed: (data: Buffer) => void, fail: (error: Error) => void) => void;
   private counter = 0n;

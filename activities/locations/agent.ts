@@ -5,8 +5,8 @@ import type { Socket } from 'node:net';
 import { createSecureContext, rootCertificates } from 'node:tls';
 
 /**
- * Connections to an HTTP service that are cut when no byte moves on them for too long, whichever way: a vendor's client then sees an error
- * where it would wait for ever. `caFile`: an authority to trust beside those that the system knows.
+ * Connections to an HTTP service that are cut when no byte moves on them for too long, whichever way: a vendor's client
+ * then sees an error where it would wait for ever. `caFile`: an authority to trust beside those that the system knows.
  */
 export function agentFor(endpoint: string | undefined, caFile: string | undefined, stall: number): HttpAgent {
   const options = { keepAlive: true, maxSockets: 16, timeout: stall };
@@ -15,7 +15,9 @@ export function agentFor(endpoint: string | undefined, caFile: string | undefine
     return watched(agent, stall);
   }
   // Made once: every connection would read all authorities anew, which takes longer than the rest of its beginning.
-  const secureContext = caFile ? createSecureContext({ ca: [...rootCertificates, readFileSync(caFile, 'utf8')] }) : createSecureContext();
+  const secureContext = caFile
+    ? createSecureContext({ ca: [...rootCertificates, readFileSync(caFile, 'utf8')] })
+    : createSecureContext();
   return watched(new HttpsAgent({ ...options, secureContext }), stall);
 }
 
@@ -34,13 +36,19 @@ function watched<A extends HttpAgent>(agent: A, stall: number): A {
   return agent;
 }
 
-/** Other connections that had answers and are in use have moved bytes since, or they would have been cut before this one. */
+/**
+ * Other connections that had answers and are in use have moved bytes since, or they would have been cut before this
+ * one.
+ */
 function othersMove(agent: HttpAgent, socket: Socket): boolean {
   const inUse = Object.values(agent.sockets).flatMap((sockets) => sockets ?? []);
   return inUse.some((other) => other !== socket && !other.destroyed && other.bytesRead > 0);
 }
 
-/** Vendors' clients try again what ends with ETIMEDOUT: good for one dead connection among many, and no use when the whole service hangs. */
+/**
+ * Vendors' clients try again what ends with ETIMEDOUT: good for one dead connection among many, and no use when the
+ * whole service hangs.
+ */
 export class StalledError extends Error {
   readonly code: string;
   constructor(milliseconds: number, alone = false) {

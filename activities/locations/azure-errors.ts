@@ -20,7 +20,10 @@ const refused: Record<string, [string, string]> = {
   AuthorizationFailure: ['access is denied', 'Let this host through the firewall of the account.'],
   KeyBasedAuthenticationNotPermitted: ['the account allows no keys', 'Allow shared keys for the account.'],
   InvalidResourceName: ['that is no name of a container', 'Correct its name in the plan.'],
-  ENOTFOUND: ['there is no such account', 'Correct account or endpoint in the plan; or look at the name servers of this host.'],
+  ENOTFOUND: [
+    'there is no such account',
+    'Correct account or endpoint in the plan; or look at the name servers of this host.',
+  ],
 };
 
 /** The service got other bytes than were sent. */
@@ -30,7 +33,8 @@ export function explainAzure({ name, account, container }: AzureWhere, error: un
   const { name: kind, code = '', statusCode } = error as { name: string; code?: string; statusCode?: number };
   if (kind === 'ApplicationFailure' || kind === 'TypeError') return error;
   const said = saidOf(name, `location ${name} (container ${container} of account ${account})`);
-  const known = refused[code] ?? (statusCode === 401 || statusCode === 403 ? refused['AuthenticationFailed'] : undefined);
+  const known =
+    refused[code] ?? (statusCode === 401 || statusCode === 403 ? refused['AuthenticationFailed'] : undefined);
   // A name that does not resolve may do so later.
   if (known) return code === 'ENOTFOUND' ? said.unresolved(...known) : said.refused(...known);
   if (statusCode === 507 || code === 'AccountQuotaExceeded') return said.full();

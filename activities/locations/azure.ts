@@ -37,7 +37,12 @@ export function azureLocation(name: string, plan: AzurePlan, key: string, limits
     try {
       const found = await blobOf(of).getProperties(signal ? { abortSignal: signal } : {});
       if (found.metadata?.[discarded]) return undefined;
-      return { name: of, bytes: found.contentLength ?? 0, modifiedAt: found.lastModified?.getTime() ?? 0, etag: found.etag ?? '' };
+      return {
+        name: of,
+        bytes: found.contentLength ?? 0,
+        modifiedAt: found.lastModified?.getTime() ?? 0,
+        etag: found.etag ?? '',
+      };
     } catch (error) {
       signal?.throwIfAborted();
       if ((error as { statusCode?: number }).statusCode !== 404) throw explainAzure(where, error);
@@ -71,14 +76,20 @@ export function azureLocation(name: string, plan: AzurePlan, key: string, limits
         short: cameShort(name, of),
         async fetch(from, to, abortSignal) {
           try {
-            const same = { conditions: { ifMatch: found.etag }, abortSignal, maxRetryRequests: 0, rangeGetContentMD5: true };
+            const same = {
+              conditions: { ifMatch: found.etag },
+              abortSignal,
+              maxRetryRequests: 0,
+              rangeGetContentMD5: true,
+            };
             const { readableStreamBody, contentMD5 } = await blobOf(of).download(from, to - from + 1, same);
             const block = await bufferOf(readableStreamBody as Readable, to - from + 1, cameShort(name, of));
             if (contentMD5 && !checksumOf(block).equals(contentMD5)) throw cameChanged(name, of);
             return block;
           } catch (error) {
             const status = (error as { statusCode?: number }).statusCode;
-            if (status === 404 || status === 412 || status === 416) throw gone(of, 'it was removed or replaced while it was read');
+            if (status === 404 || status === 412 || status === 416)
+              throw gone(of, 'it was removed or replaced while it was read');
             throw explainAzure(where, error);
           }
         },
@@ -135,7 +146,12 @@ export function azureLocation(name: string, plan: AzurePlan, key: string, limits
 }
 
 /** In blocks that become a blob by being committed, all at once. */
-async function upload(blob: BlockBlobClient, body: Readable, expected: number | undefined, abortSignal: AbortSignal): Promise<void> {
+async function upload(
+  blob: BlockBlobClient,
+  body: Readable,
+  expected: number | undefined,
+  abortSignal: AbortSignal,
+): Promise<void> {
   const { only, all } = await firstOf(inBlocks(body, sizes(expected)));
   if (only) {
     const checked = { abortSignal, blobHTTPHeaders: { blobContentMD5: checksumOf(only) } };
@@ -155,8 +171,9 @@ async function upload(blob: BlockBlobClient, body: Readable, expected: number | 
 }
 
 /**
- * Drives out the blocks of a failed upload, which would be kept, and paid for, for a week: Azure forgets them when a blob of that name is
- * written. Such a blob is empty, marked, and removed at once. When there is a blob of that name its blocks stay, until it is next replaced.
+ * Drives out the blocks of a failed upload, which would be kept, and paid for, for a week: Azure forgets them when a
+ * blob of that name is written. Such a blob is empty, marked, and removed at once. When there is a blob of that name
+ * its blocks stay, until it is next replaced.
  */
 async function discard(blob: BlockBlobClient): Promise<void> {
   const marked = { metadata: { [discarded]: 'true' } };
@@ -165,7 +182,8 @@ async function discard(blob: BlockBlobClient): Promise<void> {
   } catch (error) {
     const { statusCode } = error as { statusCode?: number };
     if (statusCode !== 409 && statusCode !== 412) throw error;
-    // A whole one is there, or one marked by an upload that died here; or the service takes blocks alone for a blob, as Azurite does.
+    // A whole one is there, or one marked by an upload that died here; or the service takes blocks alone for a blob, as
+    // Azurite does.
     if (!(await blob.exists())) await blob.upload('', 0, marked);
   }
   try {
@@ -182,6 +200,7 @@ async function unfinished(container: ContainerClient, prefix: string): Promise<s
   const all: string[] = [];
   for await (const { name, metadata } of container.listBlobsFlat({ prefix, includeMetadata: true }))
     if (!metadata?.[discarded]) whole.add(name);
-  for await (const { name } of container.listBlobsFlat({ prefix, includeUncommitedBlobs: true })) if (!whole.has(name)) all.push(name);
+  for await (const { name } of container.listBlobsFlat({ prefix, includeUncommitedBlobs: true }))
+    if (!whole.has(name)) all.push(name);
   return all;
 }

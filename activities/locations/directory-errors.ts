@@ -41,7 +41,12 @@ export async function explainFile(where: Where, error: unknown): Promise<unknown
   if (!code || !syscall) return error;
   const facts = { location: name };
   if (code === 'ENOSPC' || code === 'EDQUOT')
-    return failure('NotEnoughSpace', `location ${name}: ${root} is full`, 'Free space there, or use a larger disk; then try again.', facts);
+    return failure(
+      'NotEnoughSpace',
+      `location ${name}: ${root} is full`,
+      'Free space there, or use a larger disk; then try again.',
+      facts,
+    );
   if (['EACCES', 'EPERM', 'EROFS'].includes(code))
     return failure(
       'LocationRefused',

@@ -8,7 +8,10 @@ import type { Kept, Location, PutOptions } from './location.js';
 import { byName, checkedName, checkedPrefix, isPartBelow, partName, wholeOfPart } from './names.js';
 import { defaultLimits, isBeingSent, type Limits, sending, within } from './transfer.js';
 
-/** A directory of this host: a disk, or a mount. It must be there: one that is not may be a disk that is not mounted, and is never made. */
+/**
+ * A directory of this host: a disk, or a mount. It must be there: one that is not may be a disk that is not mounted,
+ * and is never made.
+ */
 export function directoryLocation(name: string, root: string, limits: Limits = defaultLimits): Location {
   const where = { name, root };
   const pathOf = (of: string) => join(root, checkedName(of));
@@ -71,7 +74,11 @@ export function directoryLocation(name: string, root: string, limits: Limits = d
       },
       flush: (done) => done(left === 0 ? null : damaged(where, of, `it is ${left} bytes shorter than it was`)),
     });
-    const stream = createReadStream('', { fd: file, highWaterMark: 256 * 1024, ...(options.signal ? { signal: options.signal } : {}) });
+    const stream = createReadStream('', {
+      fd: file,
+      highWaterMark: 256 * 1024,
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
     // Whoever reads sees the error.
     return pipeline(stream, counted, () => undefined);
   }

@@ -1,6 +1,8 @@
 import { failure } from '../errors.js';
 
-/** What is said of every location alike, whichever vendor's client found it out. `where`: `location us-east (bucket b)`. */
+/**
+ * What is said of every location alike, whichever vendor's client found it out. `where`: `location us-east (bucket b)`.
+ */
 
 const networkHint =
   'Something between this host and the service changes data: look at proxies, and at the memory of this host; then try again.';
@@ -16,14 +18,24 @@ export const saidOf = (name: string, where: string) => {
   return {
     refused: (what: string, hint: string) => failure('LocationRefused', `${where}: ${what}`, hint, facts),
     untrusted: (code: string) =>
-      failure('LocationRefused', `${where}: its certificate is not trusted (${code})`, 'Give its authority as caFile in the plan.', facts),
+      failure(
+        'LocationRefused',
+        `${where}: its certificate is not trusted (${code})`,
+        'Give its authority as caFile in the plan.',
+        facts,
+      ),
     full: () => failure('NotEnoughSpace', `${where} is full`, 'Free space there; then try again.', facts),
     /** A name that is not known to the name servers may be later. */
     unresolved: (what: string, hint: string) => failure('LocationUnreachable', `${where}: ${what}`, hint, facts),
     /** The service got something else than what was sent to it. */
     changed: () => failure('LocationUnreachable', `${where} received other bytes than were sent`, networkHint, facts),
     unreachable: (what: string) =>
-      failure('LocationUnreachable', `${where} ${what}`, 'Look at the network of this host and at the service; then try again.', facts),
+      failure(
+        'LocationUnreachable',
+        `${where} ${what}`,
+        'Look at the network of this host and at the service; then try again.',
+        facts,
+      ),
   };
 };
 
@@ -49,9 +61,14 @@ export const cameShort = (name: string, of: string) => (got: number, wanted: num
 
 /** What came is not what is there. */
 export const cameChanged = (name: string, of: string) =>
-  failure('LocationUnreachable', `location ${name}: ${of} was changed on its way here: its checksum is another`, networkHint, {
-    location: name,
-  });
+  failure(
+    'LocationUnreachable',
+    `location ${name}: ${of} was changed on its way here: its checksum is another`,
+    networkHint,
+    {
+      location: name,
+    },
+  );
 
 /** Work whose errors are put in words. */
 export const explaining =

@@ -19,8 +19,16 @@ type GcsPlan = NonNullable<LocationPlan['gcs']>;
 /** What one request of a resumable upload sends; so much is in memory. */
 const chunkSize = 8 * 1024 * 1024;
 
-/** A bucket of Google Cloud Storage. `credentials`: the JSON key of a service account; without one, those of the machine. */
-export function gcsLocation(name: string, plan: GcsPlan, credentials: string | undefined, limits: Limits = defaultLimits): Location {
+/**
+ * A bucket of Google Cloud Storage. `credentials`: the JSON key of a service account; without one, those of the
+ * machine.
+ */
+export function gcsLocation(
+  name: string,
+  plan: GcsPlan,
+  credentials: string | undefined,
+  limits: Limits = defaultLimits,
+): Location {
   const where: GcsWhere = { name, bucket: plan.bucket };
   const root = plan.prefix ? `${plan.prefix}/` : '';
   const storage = clientOf(name, plan, credentials);
@@ -33,7 +41,12 @@ export function gcsLocation(name: string, plan: GcsPlan, credentials: string | u
     const file = fileOf(of);
     try {
       const [{ size, updated, generation }] = await file.getMetadata();
-      return { name: of, bytes: Number(size ?? 0), modifiedAt: Date.parse(updated ?? ''), generation: Number(generation ?? 0) };
+      return {
+        name: of,
+        bytes: Number(size ?? 0),
+        modifiedAt: Date.parse(updated ?? ''),
+        generation: Number(generation ?? 0),
+      };
     } catch (error) {
       if (statusOf(error) !== 404) throw explainGcs(where, error);
       // It may be the bucket that is not there.
@@ -53,7 +66,11 @@ export function gcsLocation(name: string, plan: GcsPlan, credentials: string | u
         body,
         options,
         async send(metered, signal) {
-          const target = file.createWriteStream({ resumable: true, chunkSize, contentType: 'application/octet-stream' });
+          const target = file.createWriteStream({
+            resumable: true,
+            chunkSize,
+            contentType: 'application/octet-stream',
+          });
           target.on('uri', (uri: string) => (session = uri));
           const watch = watchStall(metered, target, limits.stall);
           try {
@@ -78,7 +95,14 @@ export function gcsLocation(name: string, plan: GcsPlan, credentials: string | u
         short: cameShort(name, of),
         async fetch(from, to, abort) {
           try {
-            return await read(storage, plan, `${root}${of}`, { from, to, generation: found.generation }, limits.stall, abort);
+            return await read(
+              storage,
+              plan,
+              `${root}${of}`,
+              { from, to, generation: found.generation },
+              limits.stall,
+              abort,
+            );
           } catch (error) {
             if (statusOf(error) === 404) throw gone(of, 'it was removed or replaced while it was read');
             throw explainGcs(where, error);
@@ -153,10 +177,17 @@ function watchStall(from: Readable, to: Writable, stall: number): NodeJS.Timeout
 }
 
 /**
- * Reads a block by a plain request: a stream of their client that is destroyed before its answer has come lets an error go that nobody can
- * catch, which would end this process.
+ * Reads a block by a plain request: a stream of their client that is destroyed before its answer has come lets an error
+ * go that nobody can catch, which would end this process.
  */
-async function read(storage: Storage, plan: GcsPlan, key: string, range: Range, stall: number, signal: AbortSignal): Promise<Buffer> {
+async function read(
+  storage: Storage,
+  plan: GcsPlan,
+  key: string,
+  range: Range,
+  stall: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
   const silent = new AbortController();
   const silence = setTimeout(() => silent.abort(new StalledError(stall)), stall);
   try {

@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream';
 
-/** Something kept at a location. Its name is relative to the location: `lifeboat/shop/logical/main/20261121T020000Z.meta.json`. */
+/**
+ * Something kept at a location. Its name is relative to the location:
+ * `lifeboat/shop/logical/main/20261121T020000Z.meta.json`.
+ */
 export interface Kept {
   name: string;
   bytes: number;
@@ -16,15 +19,17 @@ export interface PutOptions {
 }
 
 /**
- * Where backups are kept, whatever it is: one implementation for each kind, over its vendor's own client. Every method throws
- * LocationUnreachable (trying again can help) or LocationRefused (credentials, a missing bucket: it cannot), and NotEnoughSpace.
+ * Where backups are kept, whatever it is: one implementation for each kind, over its vendor's own client. Every method
+ * throws LocationUnreachable (trying again can help) or LocationRefused (credentials, a missing bucket: it cannot), and
+ * NotEnoughSpace.
  */
 export interface Location {
   /** Its name in the plan. */
   readonly name: string;
   /**
-   * Streams something there. It has its name only when it is there whole: neither an error nor our own death leaves half of it under that
-   * name. What has the name already is replaced. Returns the size and the SHA-256 (hex) of what was sent.
+   * Streams something there. It has its name only when it is there whole: neither an error nor our own death leaves
+   * half of it under that name. What has the name already is replaced. Returns the size and the SHA-256 (hex) of what
+   * was sent.
    */
   put(name: string, body: Readable, options?: PutOptions): Promise<{ bytes: number; sha256: string }>;
   /** Reads it from there. Throws BackupDamaged when there is nothing of that name. */

@@ -22,13 +22,17 @@ export function checkedPrefix(prefix: string): string {
   return prefix;
 }
 
-export const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+export const byName = (a: { name: string }, b: { name: string }): number =>
+  a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 
 const partMark = '.lifeboat-part-';
 /** File systems take 255 bytes. */
 const longestBase = 200;
 
-/** `dir/.NAME.lifeboat-part-<random>`: where a file grows until it is whole. Hidden, and beside it: a rename never crosses a file system. */
+/**
+ * `dir/.NAME.lifeboat-part-<random>`: where a file grows until it is whole. Hidden, and beside it: a rename never
+ * crosses a file system.
+ */
 export function partName(name: string): string {
   const [directory, base] = split(name);
   return `${directory}.${shortened(base)}${partMark}${randomBytes(8).toString('hex')}`;

@@ -12,9 +12,13 @@ interface Asked {
   limits: Limits;
 }
 
-/** One line for each kind. A vendor's client is loaded when a plan uses it: an agent that has only directories does not pay for the others. */
+/**
+ * One line for each kind. A vendor's client is loaded when a plan uses it: an agent that has only directories does not
+ * pay for the others.
+ */
 const kinds: { [Kind in 'directory' | 's3' | 'azure' | 'gcs' | 'sftp']: (asked: Asked) => Promise<Location> } = {
-  directory: async ({ name, plan, limits }) => (await import('./directory.js')).directoryLocation(name, plan.directory!, limits),
+  directory: async ({ name, plan, limits }) =>
+    (await import('./directory.js')).directoryLocation(name, plan.directory!, limits),
   s3: async ({ name, plan: { s3 }, secret, limits }) => {
     const { accessKeyId, secretAccessKey } = s3!;
     const keys =
@@ -32,8 +36,8 @@ const kinds: { [Kind in 'directory' | 's3' | 'azure' | 'gcs' | 'sftp']: (asked: 
 };
 
 /**
- * A location of the plan, ready to be used by this host; close it afterwards, or use `withLocation`. Connects to nothing yet. Throws BadRequest
- * for a name that the plan does not have, SecretMissing.
+ * A location of the plan, ready to be used by this host; close it afterwards, or use `withLocation`. Connects to
+ * nothing yet. Throws BadRequest for a name that the plan does not have, SecretMissing.
  */
 export async function openLocation(context: HostContext, name: string, limits = defaultLimits): Promise<Location> {
   const plan = context.plan.locations[name];
@@ -45,12 +49,21 @@ export async function openLocation(context: HostContext, name: string, limits = 
     );
   }
   const kind = (Object.keys(kinds) as (keyof typeof kinds)[]).find((one) => plan[one] !== undefined);
-  if (!kind) throw failure('BadRequest', `location ${name} is of no kind that Lifeboat knows`, 'Correct the plan: `lifeboat check`.');
+  if (!kind)
+    throw failure(
+      'BadRequest',
+      `location ${name} is of no kind that Lifeboat knows`,
+      'Correct the plan: `lifeboat check`.',
+    );
   return kinds[kind]({ name, plan, limits, secret: (reference) => secretOf(context, reference) });
 }
 
 /** Opens a location, works with it, and closes it whatever happens. */
-export async function withLocation<T>(context: HostContext, name: string, work: (location: Location) => Promise<T>): Promise<T> {
+export async function withLocation<T>(
+  context: HostContext,
+  name: string,
+  work: (location: Location) => Promise<T>,
+): Promise<T> {
   const location = await openLocation(context, name);
   try {
     return await work(location);

@@ -5,22 +5,28 @@ const parallel = 3;
 const mebi = 1024 * 1024;
 
 /**
- * Sizes of parts, by the bytes that are expected. All are the same, since some services want that; only a body that is much larger than
- * expected gets larger ones towards the end, so that it still fits.
+ * Sizes of parts, by the bytes that are expected. All are the same, since some services want that; only a body that is
+ * much larger than expected gets larger ones towards the end, so that it still fits.
  */
 export const partBytes =
   ({ least, mostParts }: { least: number; mostParts: number }) =>
   (expected = 0): ((index: number) => number) => {
     const usual = Math.max(least, Math.ceil((expected * 1.2) / mostParts / mebi) * mebi);
     const [late, doubled] = [mostParts * 0.8, mostParts * 0.02];
-    return (index) => (index < late ? usual : Math.max(usual, Math.min(512 * mebi, usual * 2 ** Math.floor(1 + (index - late) / doubled))));
+    return (index) =>
+      index < late
+        ? usual
+        : Math.max(usual, Math.min(512 * mebi, usual * 2 ** Math.floor(1 + (index - late) / doubled)));
   };
 
 /**
- * The body in blocks of exactly this many bytes, and a last one that is shorter; at least one. What has come while a block is being sent waits
- * in the stream: so much is in memory and no more.
+ * The body in blocks of exactly this many bytes, and a last one that is shorter; at least one. What has come while a
+ * block is being sent waits in the stream: so much is in memory and no more.
  */
-export async function* inBlocks(body: AsyncIterable<Uint8Array>, size: (index: number) => number): AsyncGenerator<Buffer> {
+export async function* inBlocks(
+  body: AsyncIterable<Uint8Array>,
+  size: (index: number) => number,
+): AsyncGenerator<Buffer> {
   let parts: Uint8Array[] = [];
   let held = 0;
   let index = 0;
@@ -50,7 +56,10 @@ export async function firstOf(blocks: AsyncGenerator<Buffer>): Promise<{ only?: 
   return { ...(second.done ? { only: first.value as Buffer } : {}), all: all() };
 }
 
-/** Sends parts, a few at a time. When it returns or throws, none is on its way any more: a part that came after its upload was ended would stay. */
+/**
+ * Sends parts, a few at a time. When it returns or throws, none is on its way any more: a part that came after its
+ * upload was ended would stay.
+ */
 export async function sendParts(
   parts: AsyncIterable<Buffer>,
   signal: AbortSignal,
@@ -79,7 +88,10 @@ export async function sendParts(
   }
 }
 
-/** Sends a part that is in memory; when the service got other bytes than were sent, again, twice. `changed`: whether an error says so. */
+/**
+ * Sends a part that is in memory; when the service got other bytes than were sent, again, twice. `changed`: whether an
+ * error says so.
+ */
 export async function sendWhole<T>(changed: (error: unknown) => boolean, send: () => Promise<T>): Promise<T> {
   for (let left = 2; ; left -= 1) {
     try {

@@ -3,9 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { isFailure } from '../errors.js';
 
 /**
- * Reading in ranges. A restore reads slowly and with pauses (it builds an index for minutes), and no server holds a connection for so long:
- * so a file is fetched block by block, each over a request of its own, of which the next one is on its way while the last one is read. A
- * block that comes short or breaks off is fetched again a few times; then the stream fails. It never ends before its end.
+ * Reading in ranges. A restore reads slowly and with pauses (it builds an index for minutes), and no server holds a
+ * connection for so long: so a file is fetched block by block, each over a request of its own, of which the next one is
+ * on its way while the last one is read. A block that comes short or breaks off is fetched again a few times; then the
+ * stream fails. It never ends before its end.
  */
 
 const usualBytes = 8 * 1024 * 1024;
@@ -15,7 +16,10 @@ export interface Ranges {
   bytes: number;
   /** What one request asks for. */
   blockBytes?: number;
-  /** Fetches these bytes, `from` and `to` included, of the very version that was found. Its errors are in our words already. */
+  /**
+   * Fetches these bytes, `from` and `to` included, of the very version that was found. Its errors are in our words
+   * already.
+   */
   fetch: (from: number, to: number, signal: AbortSignal) => Promise<Buffer>;
   signal?: AbortSignal | undefined;
   /** Fewer or more bytes came than were asked for. */
@@ -65,8 +69,8 @@ async function fetchBlock(ranges: Ranges, from: number, to: number, signal: Abor
 }
 
 /**
- * A stream of so many bytes as one buffer, which is shorter when it ends early. Fails when the stream does, and at once when more comes: a service
- * that does not heed the range would send the whole file.
+ * A stream of so many bytes as one buffer, which is shorter when it ends early. Fails when the stream does, and at once
+ * when more comes: a service that does not heed the range would send the whole file.
  */
 export async function bufferOf(
   stream: AsyncIterable<Uint8Array>,

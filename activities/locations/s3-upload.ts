@@ -11,8 +11,8 @@ import { firstOf, inBlocks, partBytes, sendParts, sendWhole } from './parts.js';
 import { cameChangedToS3 } from './s3-errors.js';
 
 /**
- * A multipart upload. By hand, and not by @aws-sdk/lib-storage: that one returns from an abort while parts are still on their way (they then
- * stay, and cost, for ever) and does not cancel a small object at all.
+ * A multipart upload. By hand, and not by @aws-sdk/lib-storage: that one returns from an abort while parts are still on
+ * their way (they then stay, and cost, for ever) and does not cancel a small object at all.
  */
 
 const sizes = partBytes({ least: 5 * 1024 * 1024, mostParts: 10_000 });
@@ -59,7 +59,9 @@ async function complete(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }), { abortSignal: signal });
+    await client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }), {
+      abortSignal: signal,
+    });
   } catch (error) {
     // The client tried again after its answer got lost: then it is there, and the upload is not.
     if ((error as Error).name !== 'NoSuchUpload') throw error;

@@ -31,8 +31,16 @@ export interface S3Keys {
   secretAccessKey: string;
 }
 
-/** A bucket of Amazon S3, or of what speaks its language. Without keys, those of the machine: environment, profile, role. */
-export function s3Location(name: string, plan: S3Plan, keys: S3Keys | undefined, limits: Limits = defaultLimits): Location {
+/**
+ * A bucket of Amazon S3, or of what speaks its language. Without keys, those of the machine: environment, profile,
+ * role.
+ */
+export function s3Location(
+  name: string,
+  plan: S3Plan,
+  keys: S3Keys | undefined,
+  limits: Limits = defaultLimits,
+): Location {
   const { bucket: Bucket, endpoint } = plan;
   const where: S3Where = { name, bucket: Bucket, endpoint };
   const root = plan.prefix ? `${plan.prefix}/` : '';
@@ -44,11 +52,20 @@ export function s3Location(name: string, plan: S3Plan, keys: S3Keys | undefined,
 
   async function head(of: string, signal?: AbortSignal): Promise<(Kept & { etag: string }) | undefined> {
     try {
-      const found = await client.send(new HeadObjectCommand({ Bucket, Key: keyOf(of) }), signal ? { abortSignal: signal } : {});
-      return { name: of, bytes: found.ContentLength ?? 0, modifiedAt: found.LastModified?.getTime() ?? 0, etag: found.ETag ?? '' };
+      const found = await client.send(
+        new HeadObjectCommand({ Bucket, Key: keyOf(of) }),
+        signal ? { abortSignal: signal } : {},
+      );
+      return {
+        name: of,
+        bytes: found.ContentLength ?? 0,
+        modifiedAt: found.LastModified?.getTime() ?? 0,
+        etag: found.ETag ?? '',
+      };
     } catch (error) {
       signal?.throwIfAborted();
-      if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 404) throw explainS3(where, error);
+      if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== 404)
+        throw explainS3(where, error);
       // The answer has no text: it may be the bucket that is not there.
       await list(of, 1);
       return undefined;
@@ -83,11 +100,14 @@ export function s3Location(name: string, plan: S3Plan, keys: S3Keys | undefined,
       async fetch(from, to, abortSignal) {
         try {
           const range = { Range: `bytes=${from}-${to}`, IfMatch: found.etag };
-          const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: keyOf(of), ...range }), { abortSignal });
+          const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: keyOf(of), ...range }), {
+            abortSignal,
+          });
           return await bufferOf(Body as Readable, to - from + 1, cameShort(name, of));
         } catch (error) {
           const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
-          if (status === 404 || status === 412 || status === 416) throw gone(of, 'it was removed or replaced while it was read');
+          if (status === 404 || status === 412 || status === 416)
+            throw gone(of, 'it was removed or replaced while it was read');
           throw explainS3(where, error);
         }
       },
@@ -142,9 +162,14 @@ export function s3Location(name: string, plan: S3Plan, keys: S3Keys | undefined,
 }
 
 /** Uploads that were begun and not ended. The client has no pages for them. */
-async function* unfinished(client: S3Client, asked: { Bucket: string; Prefix: string }): AsyncGenerator<MultipartUpload> {
+async function* unfinished(
+  client: S3Client,
+  asked: { Bucket: string; Prefix: string },
+): AsyncGenerator<MultipartUpload> {
   for (let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } | undefined = {}; from;) {
-    const page: ListMultipartUploadsCommandOutput = await client.send(new ListMultipartUploadsCommand({ ...asked, ...from }));
+    const page: ListMultipartUploadsCommandOutput = await client.send(
+      new ListMultipartUploadsCommand({ ...asked, ...from }),
+    );
     yield* page.Uploads ?? [];
     from = page.IsTruncated ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker } : undefined;
   }
@@ -160,6 +185,9 @@ function configuration(plan: S3Plan, keys: S3Keys | undefined, agent: Agent): S3
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: 3,
-    requestHandler: { ...(agent instanceof HttpsAgent ? { httpsAgent: agent } : { httpAgent: agent }), connectionTimeout: 10_000 },
+    requestHandler: {
+      ...(agent instanceof HttpsAgent ? { httpsAgent: agent } : { httpAgent: agent }),
+      connectionTimeout: 10_000,
+    },
   };
 }

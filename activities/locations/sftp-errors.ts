@@ -13,7 +13,8 @@ export interface SftpWhere {
   directory: string;
 }
 
-const place = ({ name, host, port, user, directory }: SftpWhere) => `location ${name} (${user}@${host}:${port} ${directory})`;
+const place = ({ name, host, port, user, directory }: SftpWhere) =>
+  `location ${name} (${user}@${host}:${port} ${directory})`;
 
 /** Somebody answers with another key than the one in the plan. */
 export const otherHostKey = (where: SftpWhere) =>
@@ -33,11 +34,15 @@ export const noDirectory = (where: SftpWhere) =>
   );
 
 export const full = (where: SftpWhere) =>
-  failure('NotEnoughSpace', `${place(where)} is full`, 'Free space there, or use a larger disk; then try again.', { location: where.name });
+  failure('NotEnoughSpace', `${place(where)} is full`, 'Free space there, or use a larger disk; then try again.', {
+    location: where.name,
+  });
 
-export const gone = (where: SftpWhere, of: string, why?: string) => goneFrom(where.name, `${where.directory} on ${where.host}`)(of, why);
+export const gone = (where: SftpWhere, of: string, why?: string) =>
+  goneFrom(where.name, `${where.directory} on ${where.host}`)(of, why);
 
-export const short = (where: SftpWhere, of: string, got: number, wanted: number) => cameShort(where.name, of)(got, wanted);
+export const short = (where: SftpWhere, of: string, got: number, wanted: number) =>
+  cameShort(where.name, of)(got, wanted);
 
 export function explainSftp(where: SftpWhere, error: unknown): unknown {
   const { name, message, code } = error as { name: string; message: string; code?: string | number };
@@ -58,7 +63,12 @@ export function explainSftp(where: SftpWhere, error: unknown): unknown {
       facts,
     );
   if (code === sftpCode.permissionDenied)
-    return failure('LocationRefused', `${place(where)}: permission denied`, `Let ${where.user} read and write the directory there.`, facts);
+    return failure(
+      'LocationRefused',
+      `${place(where)}: permission denied`,
+      `Let ${where.user} read and write the directory there.`,
+      facts,
+    );
   const why = typeof code === 'number' ? `fails with code ${code}` : `does not answer: ${told(message, code)}`;
   return failure(
     'LocationUnreachable',

@@ -60,7 +60,12 @@ export async function makeDirectory(session: SftpSession, path: string): Promise
 }
 
 /** Writes all of a body. Returns when everything is written, and on its disk where the server offers that. */
-export async function writeAll(session: SftpSession, handle: Buffer, body: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void> {
+export async function writeAll(
+  session: SftpSession,
+  handle: Buffer,
+  body: AsyncIterable<Buffer>,
+  signal: AbortSignal,
+): Promise<void> {
   const underWay = new Set<Promise<void>>();
   const failed: unknown[] = [];
   let position = 0;
@@ -83,7 +88,9 @@ export async function writeAll(session: SftpSession, handle: Buffer, body: Async
   }
   await Promise.all(underWay);
   if (failed.length > 0) throw failed[0];
-  await optional(session.ask<void>((wire, answer) => wire.ext_openssh_fsync(handle, (error) => answer(error, undefined))));
+  await optional(
+    session.ask<void>((wire, answer) => wire.ext_openssh_fsync(handle, (error) => answer(error, undefined))),
+  );
 }
 
 /** Reads a range; shorter only when the file ends before. */
@@ -94,7 +101,9 @@ export async function readRange(session: SftpSession, handle: Buffer, from: numb
     for (let at = start; at < Math.min(start + piece, length);) {
       const wanted = Math.min(start + piece, length) - at;
       const bytes = await session
-        .ask<number>((wire, answer) => wire.read(handle, whole, at, wanted, from + at, (error, count) => answer(error, count)))
+        .ask<number>((wire, answer) =>
+          wire.read(handle, whole, at, wanted, from + at, (error, count) => answer(error, count)),
+        )
         .catch((error: unknown) => {
           if (codeOf(error) === sftpCode.eof) return 0;
           throw error;
@@ -112,9 +121,13 @@ export async function readRange(session: SftpSession, handle: Buffer, from: numb
   return whole.subarray(0, got);
 }
 
-/** Renames, over what has the new name. A server without OpenSSH's extension must be without the old one for a moment. */
+/**
+ * Renames, over what has the new name. A server without OpenSSH's extension must be without the old one for a moment.
+ */
 export async function replace(session: SftpSession, from: string, to: string): Promise<void> {
-  const done = await optional(session.ask<boolean>((wire, answer) => wire.ext_openssh_rename(from, to, (error) => answer(error, true))));
+  const done = await optional(
+    session.ask<boolean>((wire, answer) => wire.ext_openssh_rename(from, to, (error) => answer(error, true))),
+  );
   if (done) return;
   const rename = () => session.ask<void>((wire, answer) => wire.rename(from, to, (error) => answer(error, undefined)));
   await rename().catch(async (error: unknown) => {
@@ -127,7 +140,9 @@ export async function replace(session: SftpSession, from: string, to: string): P
 /** Bytes free and in all, where the server says so. */
 export async function space(session: SftpSession, path: string): Promise<{ free: number; total: number } | undefined> {
   const found = await optional(
-    session.ask<Record<'f_bavail' | 'f_blocks' | 'f_frsize', number | bigint>>((wire, answer) => wire.ext_openssh_statvfs(path, answer)),
+    session.ask<Record<'f_bavail' | 'f_blocks' | 'f_frsize', number | bigint>>((wire, answer) =>
+      wire.ext_openssh_statvfs(path, answer),
+    ),
   );
   if (!found) return undefined;
   const unit = Number(found.f_frsize);

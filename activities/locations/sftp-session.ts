@@ -7,7 +7,10 @@ export type Wire = Awaited<ReturnType<SftpClient['connect']>>;
 type Answer<T> = (error: Error | null | undefined, value: T) => void;
 
 export interface SftpSession {
-  /** One request. Fails with the protocol's own error; connects first when there is no connection, or the last one broke. */
+  /**
+   * One request. Fails with the protocol's own error; connects first when there is no connection, or the last one
+   * broke.
+   */
   ask<T>(request: (wire: Wire, answer: Answer<T>) => void): Promise<T>;
   close(): Promise<void>;
 }
@@ -20,7 +23,10 @@ export interface SftpAccess {
   stall: number;
 }
 
-/** A connection that is made when it is needed, and made again when it broke. Requests that no answer comes to for too long end it. */
+/**
+ * A connection that is made when it is needed, and made again when it broke. Requests that no answer comes to for too
+ * long end it.
+ */
 export function sftpSession(access: SftpAccess): SftpSession {
   let current: Promise<Connection> | undefined;
 
@@ -74,7 +80,9 @@ async function connect({ where, privateKey, hostKey, stall }: SftpAccess): Promi
       privateKey,
       readyTimeout: Math.min(20_000, stall),
       // The server may have several keys: it must show the one that is known.
-      algorithms: { serverHostKey: (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type]) as never },
+      algorithms: {
+        serverHostKey: (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type]) as never,
+      },
       hostVerifier: (key: Buffer) => {
         otherKey = !key.equals(pinned);
         return !otherKey;
@@ -83,7 +91,9 @@ async function connect({ where, privateKey, hostKey, stall }: SftpAccess): Promi
     .catch((error: unknown) => {
       destroy(client);
       // A server without a key of that type does not get so far as to show one.
-      throw otherKey || /no matching host key format/i.test((error as Error).message) ? otherHostKey(where) : explainSftp(where, error);
+      throw otherKey || /no matching host key format/i.test((error as Error).message)
+        ? otherHostKey(where)
+        : explainSftp(where, error);
     });
   // Many small requests: none of them must wait for the answer to the last one.
   inner(client).setNoDelay(true);
@@ -131,4 +141,5 @@ async function connect({ where, privateKey, hostKey, stall }: SftpAccess): Promi
 const destroy = (client: SftpClient): void => inner(client).destroy();
 
 /** The client of ssh2 that it wraps. */
-const inner = (client: SftpClient) => (client as unknown as { client: { destroy(): void; setNoDelay(on: boolean): void } }).client;
+const inner = (client: SftpClient) =>
+  (client as unknown as { client: { destroy(): void; setNoDelay(on: boolean): void } }).client;

@@ -11,8 +11,16 @@ import { defaultLimits, isBeingSent, type Limits, sending } from './transfer.js'
 
 type SftpPlan = NonNullable<LocationPlan['sftp']>;
 
-/** A directory of a server that is reached over SSH. Like a directory of this host, it is never made: only what is below it is. */
-export function sftpLocation(name: string, plan: SftpPlan, privateKey: string, limits: Limits = defaultLimits): Location {
+/**
+ * A directory of a server that is reached over SSH. Like a directory of this host, it is never made: only what is below
+ * it is.
+ */
+export function sftpLocation(
+  name: string,
+  plan: SftpPlan,
+  privateKey: string,
+  limits: Limits = defaultLimits,
+): Location {
   const { host, port, user } = plan;
   const root = plan.directory.replace(/(.)\/+$/, '$1');
   const where: SftpWhere = { name, host, port, user, directory: root };
@@ -135,7 +143,9 @@ export function sftpLocation(name: string, plan: SftpPlan, privateKey: string, l
       });
     },
     async list(prefix) {
-      return (await explained(walk(prefix))).filter((one) => one.name.startsWith(prefix) && !wholeOfPart(one.name)).sort(byName);
+      return (await explained(walk(prefix)))
+        .filter((one) => one.name.startsWith(prefix) && !wholeOfPart(one.name))
+        .sort(byName);
     },
     async remove(of) {
       const path = pathOf(of);

@@ -6,7 +6,9 @@ import { checkpoint } from '../checkpoint.js';
 import type { PutOptions } from './location.js';
 import { partOf } from './names.js';
 
-/** What every kind of location shares: bytes are counted and hashed on their way, and a failed upload leaves nothing. */
+/**
+ * What every kind of location shares: bytes are counted and hashed on their way, and a failed upload leaves nothing.
+ */
 
 /** How patient a location is. Tests are less so. */
 export interface Limits {
@@ -35,8 +37,19 @@ const key = (location: string, name: string) => `${location}\0${partOf(name)}`;
 /** This process is sending it right now: what is there of it is no leftover. */
 export const isBeingSent = (location: string, name: string): boolean => underWay.has(key(location, name));
 
-/** Runs one upload. An error of the body or of the caller's signal is thrown as it is, whatever the vendor's client makes of it. */
-export async function sending({ location, name, body, options, send, undo, explain }: Sending): Promise<{ bytes: number; sha256: string }> {
+/**
+ * Runs one upload. An error of the body or of the caller's signal is thrown as it is, whatever the vendor's client
+ * makes of it.
+ */
+export async function sending({
+  location,
+  name,
+  body,
+  options,
+  send,
+  undo,
+  explain,
+}: Sending): Promise<{ bytes: number; sha256: string }> {
   const { signal } = options ?? {};
   const hash = createHash('sha256');
   let bytes = 0;
@@ -56,7 +69,8 @@ export async function sending({ location, name, body, options, send, undo, expla
   signal?.addEventListener('abort', end);
   underWay.set(key(location, name), (underWay.get(key(location, name)) ?? 0) + 1);
   body.once('close', () => {
-    if (!body.readableEnded && !meter.destroyed) source.failed ??= new Error('what was to be sent was closed before its end');
+    if (!body.readableEnded && !meter.destroyed)
+      source.failed ??= new Error('what was to be sent was closed before its end');
   });
   const fed = pipeline(body, meter, { signal: stop.signal }).catch((error: unknown) => stop.abort(error));
   try {
@@ -95,7 +109,10 @@ async function aborted(signal: AbortSignal, done: Promise<void>): Promise<never>
   throw signal.reason;
 }
 
-/** Fails with what `late` makes when the work takes longer than it should. The work itself goes on: a hanging mount cannot be stopped. */
+/**
+ * Fails with what `late` makes when the work takes longer than it should. The work itself goes on: a hanging mount
+ * cannot be stopped.
+ */
 export async function within<T>(milliseconds: number, work: Promise<T>, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_resolve, reject) => (timer = setTimeout(() => reject(late()), milliseconds)));

@@ -18,8 +18,9 @@ export interface Channel {
   /** Proves that a notice could be sent, and sends none. Returns what it found, for people. Throws as `send` does. */
   rehearse(): Promise<string>;
   /**
-   * Sends one notice, whose texts hold no secrets any more. Throws NoticeRefused (trying again cannot help) or NoticeUndelivered (it can). Killed
-   * between the sending and our knowing of it, a notice is sent a second time: twice is better than never.
+   * Sends one notice, whose texts hold no secrets any more. Throws NoticeRefused (trying again cannot help) or
+   * NoticeUndelivered (it can). Killed between the sending and our knowing of it, a notice is sent a second time: twice
+   * is better than never.
    */
   send(notice: Notice): Promise<Sent>;
 }
@@ -30,7 +31,10 @@ export const answersWithin = 15_000;
 /** `[shop] CRITICAL: ...`, `[shop] resolved: ...`: the one line that is read on a telephone. */
 export function headline({ system, state, severity, title, reminder, news }: Notice): string {
   if (news) return `[${system}] ${title}`;
-  const word = state === 'resolved' ? 'resolved' : `${severity === 'critical' ? 'CRITICAL' : 'warning'}${reminder ? ', still' : ''}`;
+  const word =
+    state === 'resolved'
+      ? 'resolved'
+      : `${severity === 'critical' ? 'CRITICAL' : 'warning'}${reminder ? ', still' : ''}`;
   return `[${system}] ${word}: ${title}`;
 }
 

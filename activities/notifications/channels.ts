@@ -16,7 +16,9 @@ const providers: ((context: ChannelContext) => Channel | undefined)[] = [slack, 
 
 /** The channels of the plan, in the order above. */
 const channelsOf = (context: ControlContext): Channel[] =>
-  providers.flatMap((provider) => provider({ plan: context.plan, secret: (reference) => secretOf(context, reference) }) ?? []);
+  providers.flatMap(
+    (provider) => provider({ plan: context.plan, secret: (reference) => secretOf(context, reference) }) ?? [],
+  );
 
 export interface Watched {
   channels: { name: string; onlyCritical: boolean }[];
@@ -32,8 +34,9 @@ export const readChannels = (context: ControlContext) => (): Promise<Watched> =>
   });
 
 /**
- * Sends one notice over one channel, or proves that it could. Not wrapped as other activities are: it is short, may fail for a day before a person
- * has to know, and is not to be broken off between the sending and the knowing. Throws NoticeRefused, NoticeUndelivered, SecretMissing.
+ * Sends one notice over one channel, or proves that it could. Not wrapped as other activities are: it is short, may
+ * fail for a day before a person has to know, and is not to be broken off between the sending and the knowing. Throws
+ * NoticeRefused, NoticeUndelivered, SecretMissing.
  */
 export const sendNotice =
   (context: ControlContext) =>
@@ -71,7 +74,10 @@ export const checkChannels = (context: ControlContext) => async (): Promise<{ ch
   ),
 });
 
-/** Without the plan's secrets, and only then cut to a length that every channel takes: a cut secret would not be known as one. */
+/**
+ * Without the plan's secrets, and only then cut to a length that every channel takes: a cut secret would not be known
+ * as one.
+ */
 async function cleaned(context: ControlContext, notice: Notice): Promise<Notice> {
   const hide = await secretHider(context.plan, context.planDirectory);
   const { title, text, key, ...rest } = notice;

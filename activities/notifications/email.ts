@@ -4,8 +4,9 @@ import type { Notice } from '../../vocabulary/alert.js';
 import { answersWithin, type Channel, type ChannelContext, headline, refused, undelivered } from './channel.js';
 
 /**
- * E-mail, by SMTP. Encrypted unless the plan says otherwise: with starttls a server that does not offer it is refused, whatever it says (RFC 3207, 6:
- * an attacker can take the offer away). The Message-ID is the notice's own, so that one which is sent twice is known as the same (RFC 5322, 3.6.4).
+ * E-mail, by SMTP. Encrypted unless the plan says otherwise: with starttls a server that does not offer it is refused,
+ * whatever it says (RFC 3207, 6: an attacker can take the offer away). The Message-ID is the notice's own, so that one
+ * which is sent twice is known as the same (RFC 5322, 3.6.4).
  */
 export function email({ plan, secret }: ChannelContext): Channel | undefined {
   const { email: settings } = plan.notifications;
@@ -55,7 +56,10 @@ export function email({ plan, secret }: ChannelContext): Channel | undefined {
           messageId,
           ...(notice.thread ? { inReplyTo: notice.thread, references: notice.thread } : {}),
           date: new Date(notice.at),
-          headers: { 'Auto-Submitted': 'auto-generated', ...(notice.severity === 'critical' ? { Importance: 'high' } : {}) },
+          headers: {
+            'Auto-Submitted': 'auto-generated',
+            ...(notice.severity === 'critical' ? { Importance: 'high' } : {}),
+          },
         });
         return { thread: notice.thread ?? messageId, ...(lost.length > 0 ? { refused: lost } : {}) };
       }),
@@ -63,7 +67,9 @@ export function email({ plan, secret }: ChannelContext): Channel | undefined {
 }
 
 const footer = ({ state, at, key, news }: Notice): string =>
-  news ? `At ${at} · ${key}` : `${state === 'raised' ? 'Raised' : 'Resolved'} at ${at} · ${key}\nEverything that is open: lifeboat alerts`;
+  news
+    ? `At ${at} · ${key}`
+    : `${state === 'raised' ? 'Raised' : 'Resolved'} at ${at} · ${key}\nEverything that is open: lifeboat alerts`;
 
 type Transport = Transporter<SMTPSentMessageInfo, SMTPTransportOptions>;
 
@@ -91,7 +97,8 @@ function explain(error: SmtpError, where: string): Error {
       `no encryption is to be had (${said}), and nothing is sent in the clear`,
       'Use tls: tls if it speaks TLS from the first byte (port 465), and tls: none only for a relay on this machine.',
     );
-  if (responseCode >= 500) return refused(server, said, 'Correct from and to of notifications.email, or ask who runs the server.');
+  if (responseCode >= 500)
+    return refused(server, said, 'Correct from and to of notifications.email, or ask who runs the server.');
   const hint = 'Is it up, and are host, port and tls of notifications.email right? It is tried again by itself.';
   const certificate = /certificate|self.signed|altnames/i.test(said)
     ? 'Its certificate is not trusted here: NODE_EXTRA_CA_CERTS names your own authority. '

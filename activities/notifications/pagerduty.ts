@@ -6,7 +6,10 @@ import { reason } from './slack.js';
 
 const defaultUrl = 'https://events.pagerduty.com';
 
-/** PagerDuty, by its Events API v2 (developer.pagerduty.com/docs/events-api-v2-overview): an alert triggers and resolves under one dedup_key. */
+/**
+ * PagerDuty, by its Events API v2 (developer.pagerduty.com/docs/events-api-v2-overview): an alert triggers and resolves
+ * under one dedup_key.
+ */
 export function pagerduty({ plan, secret }: ChannelContext): Channel | undefined {
   const { pagerduty: settings } = plan.notifications;
   if (!settings) return undefined;
@@ -43,7 +46,8 @@ export function pagerduty({ plan, secret }: ChannelContext): Channel | undefined
   };
 }
 
-const key = 'Give the control worker the integration key of an Events API v2 integration (notifications.pagerduty.routingKey).';
+const key =
+  'Give the control worker the integration key of an Events API v2 integration (notifications.pagerduty.routingKey).';
 const away = 'Look at status.pagerduty.com and at the network of the control worker; it is tried again by itself.';
 
 function eventOf(notice: Notice, routingKey: string): object {

@@ -1,9 +1,17 @@
-import { LogLevel, WebAPIHTTPError, WebAPIPlatformError, WebAPIRateLimitedError, WebAPIRequestError, WebClient } from '@slack/web-api';
+import {
+  LogLevel,
+  WebAPIHTTPError,
+  WebAPIPlatformError,
+  WebAPIRateLimitedError,
+  WebAPIRequestError,
+  WebClient,
+} from '@slack/web-api';
 import type { Notice, Sent } from '../../vocabulary/alert.js';
 import { answersWithin, type Channel, type ChannelContext, headline, refused, undelivered } from './channel.js';
 
 /**
- * Slack, by a bot: chat.postMessage (docs.slack.dev/reference/methods/chat.postMessage). What is resolved is said in the thread of what was raised.
+ * Slack, by a bot: chat.postMessage (docs.slack.dev/reference/methods/chat.postMessage). What is resolved is said in
+ * the thread of what was raised.
  */
 export function slack({ plan, secret }: ChannelContext): Channel | undefined {
   const { slack: settings } = plan.notifications;
@@ -36,7 +44,11 @@ export function slack({ plan, secret }: ChannelContext): Channel | undefined {
     async rehearse() {
       const { user, team, response_metadata } = await (await client()).auth.test().catch(explain);
       if (response_metadata?.scopes && !response_metadata.scopes.includes('chat:write'))
-        throw refused('Slack', 'its token lacks the scope chat:write', 'Add the scope to the app, and install it anew.');
+        throw refused(
+          'Slack',
+          'its token lacks the scope chat:write',
+          'Add the scope to the app, and install it anew.',
+        );
       return `${user ?? 'the bot'} of ${team ?? 'the workspace'} writes to ${settings.channel}`;
     },
     send: (notice) =>
@@ -53,7 +65,8 @@ export function slack({ plan, secret }: ChannelContext): Channel | undefined {
 /** Slack reads <...> as links and mentions: a text must not call a whole channel. */
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
-const platformError = (error: unknown): string | undefined => (error instanceof WebAPIPlatformError ? error.data.error : undefined);
+const platformError = (error: unknown): string | undefined =>
+  error instanceof WebAPIPlatformError ? error.data.error : undefined;
 
 /** What passes by itself; every other answer of the API is a refusal. */
 const passing = [
@@ -85,14 +98,18 @@ function explain(error: unknown): never {
   }
   if (error instanceof WebAPIRequestError) throw undelivered('Slack', reason(error.original), away);
   // p-retry wraps what is not tried again.
-  throw error instanceof Error && /Retry header|rate limit/i.test(error.message) ? undelivered('Slack', 'it asks us to wait', away) : error;
+  throw error instanceof Error && /Retry header|rate limit/i.test(error.message)
+    ? undelivered('Slack', 'it asks us to wait', away)
+    : error;
 }
 
 /** `fetch failed` says nothing; its cause does. */
 export function reason(error: Error): string {
   const { cause } = error;
   if (error.name === 'TimeoutError' || error.name === 'AbortError') return `no answer within ${answersWithin / 1000} s`;
-  return cause instanceof Error ? cause.message || ((cause as NodeJS.ErrnoException).code ?? error.message) : error.message;
+  return cause instanceof Error
+    ? cause.message || ((cause as NodeJS.ErrnoException).code ?? error.message)
+    : error.message;
 }
 
 const token = 'Give the control worker a token that is good (notifications.slack.token), and start it again.';
@@ -102,7 +119,8 @@ const hints: Record<string, string> = {
   account_inactive: token,
   token_revoked: token,
   token_expired: token,
-  channel_not_found: 'Correct notifications.slack.channel in the plan; for a private channel, invite the bot first: /invite @bot.',
+  channel_not_found:
+    'Correct notifications.slack.channel in the plan; for a private channel, invite the bot first: /invite @bot.',
   not_in_channel: 'Invite the bot into the channel: /invite @bot.',
   is_archived: 'The channel is archived: name another one in the plan.',
   missing_scope: 'Add the scope chat:write to the app, and install it anew.',

@@ -22,24 +22,31 @@ export interface Checked {
   checked: number;
 }
 
-export const kindOf = ({ kind }: Pick<Relation, 'kind'>): Damage['kind'] => (kind === 'i' ? 'index' : kind === 'S' ? 'sequence' : 'table');
+export const kindOf = ({ kind }: Pick<Relation, 'kind'>): Damage['kind'] =>
+  kind === 'i' ? 'index' : kind === 'S' ? 'sequence' : 'table';
 
 const sessions = 2;
 
 /**
- * Checks the structure of every relation of a database with amcheck's own functions: heaps with their TOAST; B-trees with every heap tuple looked up
- * in them, parents compared with children (which blocks writes: only where there are none) and each tuple searched from the root; sequences are
- * read.
- * What is damage is said by the SQLSTATE alone. Throws CannotLook when the host keeps us from looking.
+ * Checks the structure of every relation of a database with amcheck's own functions: heaps with their TOAST; B-trees
+ * with every heap tuple looked up in them, parents compared with children (which blocks writes: only where there are
+ * none) and each tuple searched from the root; sequences are read. What is damage is said by the SQLSTATE alone. Throws
+ * CannotLook when the host keeps us from looking.
  * Source: field-notes, "Verify a restored copy"; PostgreSQL manual, amcheck; pg_amcheck.c, which asks the same.
  */
-export async function amcheck(session: CheckSession, database: DatabaseName, relations: Relation[], host: string): Promise<Checked> {
+export async function amcheck(
+  session: CheckSession,
+  database: DatabaseName,
+  relations: Relation[],
+  host: string,
+): Promise<Checked> {
   const found: Checked = { damage: [], notChecked: [], checked: 0 };
   const where = `database ${database.name}`;
   await checkpoint('before amcheck');
   const schema = await session(database.name, install).catch((error: unknown) => {
     const seen = judge(`the structure of ${where}`, error, host);
-    if ('damage' in seen) found.damage.push({ database, relation: null, kind: 'other', says: `${where}: ${seen.damage}` });
+    if ('damage' in seen)
+      found.damage.push({ database, relation: null, kind: 'other', says: `${where}: ${seen.damage}` });
     else found.notChecked.push(`the structure of ${where}: ${seen.notChecked}`);
     return undefined;
   });
@@ -52,7 +59,10 @@ export async function amcheck(session: CheckSession, database: DatabaseName, rel
   const total = left.length;
   const take = async (client: Client) => {
     for (let relation = left.shift(); relation; relation = left.shift()) {
-      progress({ what: `running amcheck on ${relation.label}`, percent: Math.round((100 * (total - left.length - 1)) / total) });
+      progress({
+        what: `running amcheck on ${relation.label}`,
+        percent: Math.round((100 * (total - left.length - 1)) / total),
+      });
       await check(client, relation);
     }
   };
@@ -64,14 +74,18 @@ export async function amcheck(session: CheckSession, database: DatabaseName, rel
     } catch (error) {
       const seen = judge(relation.label, error, host);
       if ('damage' in seen) found.damage.push({ database, relation, kind: kindOf(relation), says: seen.damage });
-      else found.notChecked.push(`${relation.label}: ${isLocked(error) ? await lockedBy(client, relation) : seen.notChecked}`);
+      else
+        found.notChecked.push(
+          `${relation.label}: ${isLocked(error) ? await lockedBy(client, relation) : seen.notChecked}`,
+        );
     }
   };
   await Promise.all(Array.from({ length: sessions }, () => session(database.name, take))).catch((error: unknown) => {
     // The other session ends with what it is at.
     left.length = 0;
     const seen = judge(`the structure of ${where}`, error, host);
-    if ('damage' in seen) found.damage.push({ database, relation: null, kind: 'other', says: `${where}: ${seen.damage}` });
+    if ('damage' in seen)
+      found.damage.push({ database, relation: null, kind: 'other', says: `${where}: ${seen.damage}` });
     else throw error;
   });
   await checkpoint('after amcheck');
@@ -87,7 +101,8 @@ interface Amcheck {
 
 /** Where its functions are; it is added when it is missing, and brought up to date. Null: the host does not have it. */
 async function install(client: Client): Promise<Amcheck | null> {
-  if (!(await one<boolean>(client, `select exists(select from pg_available_extensions where name = 'amcheck')`))) return null;
+  if (!(await one<boolean>(client, `select exists(select from pg_available_extensions where name = 'amcheck')`)))
+    return null;
   if (!(await one<boolean>(client, `select exists(select from pg_extension where extname = 'amcheck')`)))
     await client.query('create extension if not exists amcheck with schema pg_catalog');
   const old = `select exists(select from pg_available_extensions where name = 'amcheck' and installed_version <> default_version)`;

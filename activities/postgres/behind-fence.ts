@@ -19,6 +19,7 @@ export const behindFence = (context: HostContext) =>
     return {
       commits: commits ?? null,
       marked: (await readClosing(cluster, incident)) !== undefined,
-      summary: commits === undefined ? 'not known' : `${commits} transactions were committed after ${database} was closed`,
+      summary:
+        commits === undefined ? 'not known' : `${commits} transactions were committed after ${database} was closed`,
     };
   });

@@ -5,8 +5,9 @@ import { noteBeat } from './last-known.js';
 import { type Answered, askRole } from './role.js';
 
 /**
- * The canary: one row, updated every two seconds by the agent of the primary. Its age in a restored copy is the RPO really reached, and its
- * commits are what a point-in-time recovery stops at (on an idle database PostgreSQL refuses a target after the last commit).
+ * The canary: one row, updated every two seconds by the agent of the primary. Its age in a restored copy is the RPO
+ * really reached, and its commits are what a point-in-time recovery stops at (on an idle database PostgreSQL refuses a
+ * target after the last commit).
  * Source: field-notes, "Canary".
  */
 const canaryIntervalSeconds = 2;
@@ -20,7 +21,9 @@ const setUp = `
   ) with (fillfactor = 10);
   insert into lifeboat.canary values (1, clock_timestamp(), pg_current_wal_insert_lsn(), 1) on conflict do nothing;
 `;
-/** What it returns is where the WAL stood before it: all that is on disk when it has committed, whatever else goes on. */
+/**
+ * What it returns is where the WAL stood before it: all that is on disk when it has committed, whatever else goes on.
+ */
 const beat = `
   update lifeboat.canary set ts = clock_timestamp(), lsn = pg_current_wal_insert_lsn(), seq = seq + 1 where id = 1
   returning ts, lsn::text, seq::text, pg_walfile_name(pg_current_wal_lsn()) as segment, pg_postmaster_start_time() as "upSince",
@@ -29,7 +32,14 @@ const beat = `
 
 /** Beats, and notes outside of the database how far it is known to have come. */
 async function beatAndNote(cluster: Cluster, client: Client): Promise<void> {
-  const { rows } = await client.query<{ ts: Date; lsn: string; seq: string; segment: string; upSince: Date; system: string }>(beat);
+  const { rows } = await client.query<{
+    ts: Date;
+    lsn: string;
+    seq: string;
+    segment: string;
+    upSince: Date;
+    system: string;
+  }>(beat);
   const row = rows[0];
   if (!row) return;
   const point = {
@@ -50,7 +60,9 @@ export interface CanaryRow {
 /** Reads the canary; undefined where there is none. */
 export async function readCanary(client: Client): Promise<CanaryRow | undefined> {
   try {
-    const { rows } = await client.query<{ ts: Date; lsn: string; seq: string }>('select ts, lsn::text, seq::text from lifeboat.canary');
+    const { rows } = await client.query<{ ts: Date; lsn: string; seq: string }>(
+      'select ts, lsn::text, seq::text from lifeboat.canary',
+    );
     const row = rows[0];
     return row && { ts: row.ts.toISOString(), lsn: row.lsn, seq: Number(row.seq) };
   } catch {
@@ -73,9 +85,9 @@ export async function beatOnce(cluster: Cluster): Promise<CanaryRow | undefined>
 const askedEvery = 15;
 
 /**
- * Keeps the canary alive until `signal` says stop, wherever the database is a primary that may beat. It holds one connection, opens a new one when that was
- * cut, and never lets an error out: a database that is down or closed simply gets no canary. `sees` is told what the server is, whenever it was asked, and
- * says whether it may beat.
+ * Keeps the canary alive until `signal` says stop, wherever the database is a primary that may beat. It holds one
+ * connection, opens a new one when that was cut, and never lets an error out: a database that is down or closed simply
+ * gets no canary. `sees` is told what the server is, whenever it was asked, and says whether it may beat.
  */
 export async function keepCanary(
   cluster: Cluster,

@@ -9,7 +9,10 @@ import { isDamage } from './sqlstate.js';
 /** What is asked is in the plan of the database. */
 type Planned = { plan: DatabasePlan };
 
-/** Exact row counts of the plan's named tables; null for a table that is missing or cannot be read. Errors: by table, as they came. */
+/**
+ * Exact row counts of the plan's named tables; null for a table that is missing or cannot be read. Errors: by table, as
+ * they came.
+ */
 export async function countRows(
   cluster: Planned,
   client: Client,
@@ -27,7 +30,9 @@ export async function countRows(
   return { counts, errors };
 }
 
-/** Compares counts with the last known ones: a table may lose no more rows than the plan allows, and may not be missing. */
+/**
+ * Compares counts with the last known ones: a table may lose no more rows than the plan allows, and may not be missing.
+ */
 export function compareRows(
   cluster: Planned,
   counts: Record<string, number | null>,
@@ -41,7 +46,9 @@ export function compareRows(
   });
 }
 
-/** Runs the plan's queries; returns a sentence for each that did not give its value, and the error of each that failed. */
+/**
+ * Runs the plan's queries; returns a sentence for each that did not give its value, and the error of each that failed.
+ */
 export async function askQueries(
   cluster: Planned,
   client: Client,
@@ -51,7 +58,8 @@ export async function askQueries(
   for (const [at, { sql, expect }] of cluster.plan.verify.queries.entries()) {
     try {
       const value = await withTheirPath(client, () => one<unknown>(client, sql));
-      if (String(value) !== String(expect)) wrong.push(`query ${at + 1} of the plan gives ${String(value)}, not ${String(expect)}`);
+      if (String(value) !== String(expect))
+        wrong.push(`query ${at + 1} of the plan gives ${String(value)}, not ${String(expect)}`);
     } catch (error) {
       failed.push({ says: `query ${at + 1} of the plan`, error });
     }
@@ -66,12 +74,21 @@ export async function runQueries(cluster: Planned, client: Client): Promise<stri
 }
 
 /**
- * Reads the catalog of a database from end to end; returns a sentence for each part of it that is damaged. Whatever else keeps it from being read
- * is thrown as it came.
+ * Reads the catalog of a database from end to end; returns a sentence for each part of it that is damaged. Whatever
+ * else keeps it from being read is thrown as it came.
  */
 export async function readCatalog(client: Client): Promise<string[]> {
   const wrong: string[] = [];
-  for (const table of ['pg_class', 'pg_attribute', 'pg_index', 'pg_type', 'pg_proc', 'pg_constraint', 'pg_depend', 'pg_authid']) {
+  for (const table of [
+    'pg_class',
+    'pg_attribute',
+    'pg_index',
+    'pg_type',
+    'pg_proc',
+    'pg_constraint',
+    'pg_depend',
+    'pg_authid',
+  ]) {
     // The hash reads every row through the heap, not through an index that may be the damaged part.
     await client.query(`select count(*), sum(hashtext(t::text)) from pg_catalog.${table} t`).catch((error: unknown) => {
       if (!isDamage(error)) throw error;

@@ -6,10 +6,11 @@ import { removeTree, readFile } from '../files.js';
 import type { Cluster } from './cluster.js';
 
 /**
- * The lock on the target itself, beside the data directory: whatever plan, system or Temporal namespace an incident comes from, only one
- * changes this directory. (A lock on the job alone let two jobs work on one target: rundeck#7169.)
+ * The lock on the target itself, beside the data directory: whatever plan, system or Temporal namespace an incident
+ * comes from, only one changes this directory. (A lock on the job alone let two jobs work on one target: rundeck#7169.)
  */
-export const claimFile = (cluster: Cluster) => join(dirname(cluster.dataDirectory), `.lifeboat-claim-${basename(cluster.dataDirectory)}`);
+export const claimFile = (cluster: Cluster) =>
+  join(dirname(cluster.dataDirectory), `.lifeboat-claim-${basename(cluster.dataDirectory)}`);
 
 /** The incident that holds the data directory; undefined when none does. */
 export async function claimedBy(cluster: Cluster): Promise<string | undefined> {

@@ -9,11 +9,15 @@ import { privateDirectory } from './private-directory.js';
 import { launch, ownLogFile, stopServer, untilReady } from './server.js';
 
 /**
- * A database that an incident has closed runs on a socket in a directory that its owner alone can enter, and listens nowhere else: whoever is no
- * part of Lifeboat finds no door, superusers and cron jobs included. The closed pg_hba.conf (fence.ts) holds when somebody starts it otherwise.
+ * A database that an incident has closed runs on a socket in a directory that its owner alone can enter, and listens
+ * nowhere else: whoever is no part of Lifeboat finds no door, superusers and cron jobs included. The closed pg_hba.conf
+ * (fence.ts) holds when somebody starts it otherwise.
  */
 
-/** What a closed server has besides its own configuration: no door, nothing that works by itself, and no commit that waits for a standby. */
+/**
+ * What a closed server has besides its own configuration: no door, nothing that works by itself, and no commit that
+ * waits for a standby.
+ */
 const settings = (socketDirectory: string): Record<string, string> => ({
   listen_addresses: '',
   unix_socket_directories: socketDirectory,
@@ -27,8 +31,8 @@ const settings = (socketDirectory: string): Record<string, string> => ({
 });
 
 /**
- * Starts the server of the data directory closed, with its own configuration otherwise, and waits until it answers Lifeboat.
- * Throws ServerFailed with what its log says.
+ * Starts the server of the data directory closed, with its own configuration otherwise, and waits until it answers
+ * Lifeboat. Throws ServerFailed with what its log says.
  */
 export async function startClosed(cluster: Cluster): Promise<void> {
   // Somebody may have started it otherwise.
@@ -37,20 +41,30 @@ export async function startClosed(cluster: Cluster): Promise<void> {
   await privateDirectory(socketDirectory, await dataOwner(cluster));
   await launch(cluster, { settings: settings(socketDirectory) });
   const log = ownLogFile(cluster);
-  await untilReady(cluster, { directory: cluster.dataDirectory, log, seconds: 600, what: 'starting it closed' }, async () => {
-    if (await answers(cluster)) return true;
-    const damage = await tooDamagedToConnect(cluster);
-    if (damage) throw failure('ServerFailed', `it runs and lets nobody in: ${damage}`, 'Its catalog is damaged: it must be restored.');
-    return undefined;
-  });
+  await untilReady(
+    cluster,
+    { directory: cluster.dataDirectory, log, seconds: 600, what: 'starting it closed' },
+    async () => {
+      if (await answers(cluster)) return true;
+      const damage = await tooDamagedToConnect(cluster);
+      if (damage)
+        throw failure(
+          'ServerFailed',
+          `it runs and lets nobody in: ${damage}`,
+          'Its catalog is damaged: it must be restored.',
+        );
+      return undefined;
+    },
+  );
 }
 
 /** What a closed server has left behind when it is open again. */
 export const removeClosedSocket = (cluster: Cluster): Promise<void> => removeTree(closedSocketDirectory(cluster));
 
 /**
- * Why the server would not come back as it is configured now, or could not be stopped cleanly; undefined when it would. What runs is not
- * given up for what may not start: a setting that was mistyped since its start, a page that a checkpoint cannot write.
+ * Why the server would not come back as it is configured now, or could not be stopped cleanly; undefined when it would.
+ * What runs is not given up for what may not start: a setting that was mistyped since its start, a page that a
+ * checkpoint cannot write.
  */
 export async function whyNotRestart(cluster: Cluster): Promise<string | undefined> {
   const problem = await configurationProblem(cluster);
@@ -65,7 +79,10 @@ export async function whyNotRestart(cluster: Cluster): Promise<string | undefine
   });
 }
 
-/** Throws FenceFailed unless the server itself says that it listens on its private socket alone, and nobody but Lifeboat is there. */
+/**
+ * Throws FenceFailed unless the server itself says that it listens on its private socket alone, and nobody but Lifeboat
+ * is there.
+ */
 export async function proveClosed(cluster: Cluster): Promise<{ proofs: string[]; warnings: string[] }> {
   const socket = await closedSocket(cluster);
   const workers: string[] = [];
@@ -79,7 +96,14 @@ export async function proveClosed(cluster: Cluster): Promise<{ proofs: string[];
     const sessions = others.filter(({ kind }) => kind === 'client backend').length;
     return sessions > 0 ? `${sessions} sessions that are not Lifeboat's are connected` : undefined;
   });
-  const warnings = workers.map((kind) => `${kind} of an extension runs in the closed server: what it writes now is not in a restored copy`);
-  if (wrong === undefined) return { proofs: ['it listens on a private socket alone', 'no client session is left'], warnings };
-  throw failure('FenceFailed', `${cluster.database} is not closed: ${wrong}`, 'Stop the server on the host, then: lifeboat decide retry');
+  const warnings = workers.map(
+    (kind) => `${kind} of an extension runs in the closed server: what it writes now is not in a restored copy`,
+  );
+  if (wrong === undefined)
+    return { proofs: ['it listens on a private socket alone', 'no client session is left'], warnings };
+  throw failure(
+    'FenceFailed',
+    `${cluster.database} is not closed: ${wrong}`,
+    'Stop the server on the host, then: lifeboat decide retry',
+  );
 }

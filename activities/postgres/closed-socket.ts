@@ -16,8 +16,8 @@ async function socketOf(cluster: Cluster): Promise<string | undefined> {
 }
 
 /**
- * The private socket directory, while the server runs on it alone: nobody but Lifeboat gets in. Undefined when it runs otherwise, or not at all: it may
- * be closed all the same, by pg_hba.conf (isClosed in fence.ts).
+ * The private socket directory, while the server runs on it alone: nobody but Lifeboat gets in. Undefined when it runs
+ * otherwise, or not at all: it may be closed all the same, by pg_hba.conf (isClosed in fence.ts).
  */
 export async function closedSocket(cluster: Cluster): Promise<string | undefined> {
   const socket = await socketOf(cluster);

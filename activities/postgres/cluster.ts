@@ -16,7 +16,10 @@ export interface Cluster {
   database: string;
   plan: DatabasePlan;
   context: HostContext;
-  /** With links resolved: it is renamed, copies go beside it, and an incident's hold on it is the same by whichever name it is reached. */
+  /**
+   * With links resolved: it is renamed, copies go beside it, and an incident's hold on it is the same by whichever name
+   * it is reached.
+   */
   dataDirectory: string;
   /** As the plan names it, when that leads there by a link. */
   named?: string;
@@ -27,13 +30,17 @@ export interface Cluster {
   /** The one location that may be used: a test of a location must not be helped by another one. */
   only?: string;
   /**
-   * There is no database here, only a directory in which backups are restored to be tested. Its data directory never exists: it gives the
-   * copies beside it their names. Nothing that changes a database gets such a cluster ({@link clusterOf} gives none).
+   * There is no database here, only a directory in which backups are restored to be tested. Its data directory never
+   * exists: it gives the copies beside it their names. Nothing that changes a database gets such a cluster ({@link
+   * clusterOf} gives none).
    */
   scratchOnly?: true;
 }
 
-/** Where the data directories of a plan really are. They are looked up once, when an agent begins: a name that leads elsewhere later is refused. */
+/**
+ * Where the data directories of a plan really are. They are looked up once, when an agent begins: a name that leads
+ * elsewhere later is refused.
+ */
 const directories = new Map<string, string>();
 
 /** Looks where the data directories of this host really are. What is not there, or does not answer, keeps its name. */
@@ -56,7 +63,10 @@ async function realDirectory(named: string): Promise<string> {
   });
 }
 
-/** Resolves a name out of the plan on this host. Throws BadRequest when the plan has no such database, or not on this host. */
+/**
+ * Resolves a name out of the plan on this host. Throws BadRequest when the plan has no such database, or not on this
+ * host.
+ */
 export function clusterOf(context: HostContext, database: string): Cluster {
   const plan = context.plan.databases[database];
   if (!plan) {
@@ -97,8 +107,8 @@ export function clusterOf(context: HostContext, database: string): Cluster {
 }
 
 /**
- * Where the backups of a database are restored to be tested on this host: in its scratch directory, apart from any database; else beside
- * the database. Throws BadRequest when the host has neither.
+ * Where the backups of a database are restored to be tested on this host: in its scratch directory, apart from any
+ * database; else beside the database. Throws BadRequest when the host has neither.
  */
 export function testClusterOf(context: HostContext, database: string, only: string): Cluster {
   const scratch = context.plan.hosts[context.host]?.scratch;
@@ -131,8 +141,9 @@ export function passwordOf(cluster: Cluster): Promise<string | undefined> {
 }
 
 /**
- * The data directory with links resolved, proven to be one; or what is left of one, where the agent has seen this database run there. Throws
- * WrongTarget when it is anything else, a mount point (which could never be renamed aside), or on a disk that is not mounted.
+ * The data directory with links resolved, proven to be one; or what is left of one, where the agent has seen this
+ * database run there. Throws WrongTarget when it is anything else, a mount point (which could never be renamed aside),
+ * or on a disk that is not mounted.
  */
 export async function provenDataDirectory(cluster: Cluster, directory = cluster.dataDirectory): Promise<string> {
   const where = `${directory} on ${cluster.context.host}`;
@@ -151,7 +162,8 @@ export async function provenDataDirectory(cluster: Cluster, directory = cluster.
   }
   const real = await realpath(directory);
   if (own.isSymbolicLink()) {
-    // Renaming the link would quarantine nothing, and two plans with two names for one directory would not see each other's hold on it.
+    // Renaming the link would quarantine nothing, and two plans with two names for one directory would not see each
+    // other's hold on it.
     throw failure(
       'WrongTarget',
       `${where} is a link to ${real}`,
@@ -159,7 +171,8 @@ export async function provenDataDirectory(cluster: Cluster, directory = cluster.
     );
   }
   const missing = await missingOf(real);
-  if (missing) await demandLivedHere(cluster, directory, `${where} is not a PostgreSQL data directory: it has no ${missing}`);
+  if (missing)
+    await demandLivedHere(cluster, directory, `${where} is not a PostgreSQL data directory: it has no ${missing}`);
   if (own.dev !== (await stat(dirname(real))).dev || (await isMounted(real))) {
     throw failure(
       'WrongTarget',
@@ -203,13 +216,14 @@ async function demandSameName({ named, dataDirectory, context }: Cluster, direct
 }
 
 /**
- * A directory that is gone, or is none any more, is a disaster only where this database was seen to live: a wrong path in the plan and a disk
- * that is not mounted look the same. Throws WrongTarget with what was found.
+ * A directory that is gone, or is none any more, is a disaster only where this database was seen to live: a wrong path
+ * in the plan and a disk that is not mounted look the same. Throws WrongTarget with what was found.
  */
 async function demandLivedHere(cluster: Cluster, directory: string, found: string): Promise<Known> {
   const known = await readKnown(cluster);
   const correct = 'Correct dataDirectory in the plan; SHOW data_directory on the server says it.';
-  if (!known) throw failure('WrongTarget', found, `The agent of ${cluster.context.host} has never seen it run there. ${correct}`);
+  if (!known)
+    throw failure('WrongTarget', found, `The agent of ${cluster.context.host} has never seen it run there. ${correct}`);
   if (known.real !== directory) throw failure('WrongTarget', found, `It ran in ${known.real}. ${correct}`);
   const parent = dirname(directory);
   const mount = (await isThere(parent)) ? await mountOf(parent) : '';
@@ -222,7 +236,10 @@ async function demandLivedHere(cluster: Cluster, directory: string, found: strin
   return known;
 }
 
-/** Who owns the data: PostgreSQL's programs run as that user. While the directory is renamed, what lies beside it under its name says who. */
+/**
+ * Who owns the data: PostgreSQL's programs run as that user. While the directory is renamed, what lies beside it under
+ * its name says who.
+ */
 export async function dataOwner(cluster: Cluster): Promise<Owner | undefined> {
   const known = (await isThere(join(cluster.dataDirectory, 'PG_VERSION'))) ? undefined : await readKnown(cluster);
   if (known && known.real === cluster.dataDirectory) return known.owner;
@@ -247,7 +264,8 @@ export async function bin(cluster: Cluster, program: string, directory = cluster
   const versionOf = (of: string) => readFile(join(of, 'PG_VERSION'), 'utf8').catch(() => '');
   let version = (await versionOf(directory)).trim();
   // Where there is no data directory, a copy says it.
-  for (const beside of version ? [] : await besideOf(cluster).catch(() => [])) version ||= (await versionOf(beside)).trim();
+  for (const beside of version ? [] : await besideOf(cluster).catch(() => []))
+    version ||= (await versionOf(beside)).trim();
   version ||= (await readKnown(cluster))?.version ?? '';
   const places = [
     cluster.plan.postgres.binDirectory,
@@ -292,7 +310,8 @@ export async function controlData(cluster: Cluster, directory: string): Promise<
     owner: await dataOwner(cluster),
     timeout: 60_000,
   });
-  // It prints what it reads all the same: numbers of a damaged file, which would name another cluster and another timeline.
+  // It prints what it reads all the same: numbers of a damaged file, which would name another cluster and another
+  // timeline.
   if (lines.some((line) => /Calculated CRC checksum does not match/.test(line)))
     throw failure(
       'CommandFailed',

@@ -5,9 +5,9 @@ import pg from 'pg';
 import { withTheirPath } from './session.js';
 
 /**
- * A copy restored under another C library sorts text differently, and its indexes are wrong without a damaged page. Where the versions
- * differ: REINDEX first, then REFRESH COLLATION VERSION, in this order, since the refresh only silences the warning.
- * Returns a sentence when there was something to do. PostgreSQL 15 and later record the version.
+ * A copy restored under another C library sorts text differently, and its indexes are wrong without a damaged page.
+ * Where the versions differ: REINDEX first, then REFRESH COLLATION VERSION, in this order, since the refresh only
+ * silences the warning. Returns a sentence when there was something to do. PostgreSQL 15 and later record the version.
  */
 export async function mendCollation(client: Client, database: string): Promise<string | undefined> {
   const version = Number(await one<string>(client, `select current_setting('server_version_num')`));

@@ -14,7 +14,10 @@ export interface ConnectOptions {
   socketDirectory?: string;
   /** Milliseconds that one statement may take; a minute by default, 0 for no limit. */
   statementTimeout?: number;
-  /** Milliseconds that one statement may wait for a lock; a minute by default, 0 for no limit: somebody may never give it up. */
+  /**
+   * Milliseconds that one statement may wait for a lock; a minute by default, 0 for no limit: somebody may never give
+   * it up.
+   */
   lockTimeout?: number;
 }
 
@@ -24,7 +27,11 @@ export type Client = pg.Client;
  * Connects as Lifeboat's own user over the local socket, runs `work`, and closes.
  * Throws ServerFailed when there is no connection to be had; errors of SQL come as they are.
  */
-export async function withClient<T>(cluster: Cluster, options: ConnectOptions, work: (client: Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  cluster: Cluster,
+  options: ConnectOptions,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
   const signal = cancelled();
   signal?.throwIfAborted();
   const client = await connect(cluster, options);
@@ -80,27 +87,38 @@ async function connectOnce(cluster: Cluster, options: ConnectOptions): Promise<C
   } catch (error) {
     await client?.end().catch(() => undefined);
     const { code = '', message } = error as { code?: string; message: string };
-    throw failure('ServerFailed', `no connection to ${cluster.database} on ${cluster.context.host}: ${message}`, hintFor(cluster, code), {
-      code,
-    });
+    throw failure(
+      'ServerFailed',
+      `no connection to ${cluster.database} on ${cluster.context.host}: ${message}`,
+      hintFor(cluster, code),
+      {
+        code,
+      },
+    );
   }
 }
 
 /**
- * A client that is not connected yet, for peer authentication: its socket is one that this user connected, where that is not ourselves. Rejects as
- * connect(2) does.
+ * A client that is not connected yet, for peer authentication: its socket is one that this user connected, where that
+ * is not ourselves. Rejects as connect(2) does.
  */
 export async function dial(owner: Owner | undefined, config: pg.ClientConfig & Limits): Promise<Client> {
   if (!owner || !config.host?.startsWith('/')) return newClient(config);
-  const socket = await connectedBy(owner, `${config.host}/.s.PGSQL.${config.port}`, config.connectionTimeoutMillis ?? 5000);
+  const socket = await connectedBy(
+    owner,
+    `${config.host}/.s.PGSQL.${config.port}`,
+    config.connectionTimeoutMillis ?? 5000,
+  );
   return newClient({ ...config, stream: () => asStream(socket) });
 }
 
 function hintFor({ plan, database, context }: Cluster, code: string): string {
   const { user, port } = plan.postgres;
-  if (code === '3D000') return `Correct databases.${database}.name in the plan: the server has no database ${plan.name}.`;
+  if (code === '3D000')
+    return `Correct databases.${database}.name in the plan: the server has no database ${plan.name}.`;
   if (code === '28P01') return `Correct what databases.${database}.postgres.password refers to.`;
-  if (code.startsWith('28')) return `Let ${user} in over the socket by a "local" line of pg_hba.conf, or give its password in the plan.`;
+  if (code.startsWith('28'))
+    return `Let ${user} in over the socket by a "local" line of pg_hba.conf, or give its password in the plan.`;
   return `Is the server running on ${context.host}, and are port (${JSON.stringify(port)}) and socketDirectory right in the plan?`;
 }
 
@@ -109,14 +127,20 @@ export async function answers(cluster: Cluster, options: ConnectOptions = {}): P
   return withClient(cluster, { ...options, database: 'postgres' }, () => Promise.resolve(true)).catch(() => false);
 }
 
-/** Why a server that runs lets nobody in, when it is damage that keeps it from it (a catalog that cannot be read); undefined otherwise. */
+/**
+ * Why a server that runs lets nobody in, when it is damage that keeps it from it (a catalog that cannot be read);
+ * undefined otherwise.
+ */
 export async function tooDamagedToConnect(cluster: Cluster): Promise<string | undefined> {
   try {
     await withClient(cluster, { database: 'postgres' }, (client) => client.query('select 1'));
     return undefined;
   } catch (error) {
-    const { code = '' } = isFailure(error, 'ServerFailed') ? (error.details![0] as { code: string }) : (error as { code?: string });
-    // Classes of SQLSTATE: XX, internal error and data corrupted; 58, a file that cannot be read. Not: starting up, refused, wrong password.
+    const { code = '' } = isFailure(error, 'ServerFailed')
+      ? (error.details![0] as { code: string })
+      : (error as { code?: string });
+    // Classes of SQLSTATE: XX, internal error and data corrupted; 58, a file that cannot be read. Not: starting up,
+    // refused, wrong password.
     return /^(XX|58)/.test(code) ? (error as Error).message : undefined;
   }
 }

@@ -21,14 +21,15 @@ const variables: Record<string, string> = {
 };
 
 /**
- * libpq's environment for `postgres://user:password@host:port/name?sslmode=...`. The database is the plan's own `name`. Throws BadRequest,
- * without a word of the text, which holds a password.
+ * libpq's environment for `postgres://user:password@host:port/name?sslmode=...`. The database is the plan's own `name`.
+ * Throws BadRequest, without a word of the text, which holds a password.
  * Source: PostgreSQL manual, "Connection URIs" and "Environment Variables" of libpq.
  */
 export function readUrl(text: string): Record<string, string> {
   let url: URL;
   try {
-    // An empty host (a socket, named by ?host=) is allowed by libpq and not by every parser: a stand-in takes its place.
+    // An empty host (a socket, named by ?host=) is allowed by libpq and not by every parser: a stand-in takes its
+    // place.
     url = new URL(text.replace(/^postgres(ql)?:\/\/([^/?@]*@)?(?=[/?]|$)/, 'postgres://$2localhost-socket'));
     if (!/^postgres(ql)?:$/.test(url.protocol)) throw new Error('not a connection string');
   } catch {
@@ -65,7 +66,8 @@ export function connectionOf(env: Record<string, string>): pg.ClientConfig[] {
   const mode = env['PGSSLMODE'] ?? 'prefer';
   const plain = { ...config, ssl: false };
   if (host === undefined || host.startsWith('/') || mode === 'disable') return [plain];
-  const ca = env['PGSSLROOTCERT'] && env['PGSSLROOTCERT'] !== 'system' ? { ca: readFileSync(env['PGSSLROOTCERT'], 'utf8') } : {};
+  const ca =
+    env['PGSSLROOTCERT'] && env['PGSSLROOTCERT'] !== 'system' ? { ca: readFileSync(env['PGSSLROOTCERT'], 'utf8') } : {};
   const own = {
     ...(env['PGSSLCERT'] ? { cert: readFileSync(env['PGSSLCERT'], 'utf8') } : {}),
     ...(env['PGSSLKEY'] ? { key: readFileSync(env['PGSSLKEY'], 'utf8') } : {}),

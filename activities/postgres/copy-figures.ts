@@ -10,8 +10,8 @@ import { one, withClient } from './connect.js';
 const countingMinutes = 5;
 
 /**
- * Looks at the copy that is in place: its timeline, its next transaction, its canary, and the plan's row counts. A server that is down or damaged is
- * no failure: what could not be asked is null, and says why. Changes nothing.
+ * Looks at the copy that is in place: its timeline, its next transaction, its canary, and the plan's row counts. A
+ * server that is down or damaged is no failure: what could not be asked is null, and says why. Changes nothing.
  */
 export const copyFigures = (context: HostContext): Capability<{ database: string; count: boolean }, CopyFigures> => {
   const look = async ({ database, count }: { database: string; count: boolean }): Promise<CopyFigures> => {
@@ -26,7 +26,13 @@ export const copyFigures = (context: HostContext): Capability<{ database: string
       // Asking takes no number.
       const transaction = (await one<string>(client, 'select pg_snapshot_xmax(pg_current_snapshot())::text')) ?? null;
       const rows = count ? (await countRows(cluster, client)).counts : {};
-      return { at: new Date().toISOString(), transaction, beats: canary?.seq ?? null, lastCommit: canary?.ts ?? null, rows };
+      return {
+        at: new Date().toISOString(),
+        transaction,
+        beats: canary?.seq ?? null,
+        lastCommit: canary?.ts ?? null,
+        rows,
+      };
     }).catch((error: unknown) => ({ ...unknown, why: (error as Error).message }));
     return { ...asked, timeline, summary: `timeline ${timeline ?? 'unknown'}` };
   };

@@ -20,10 +20,16 @@ export interface EvidenceResult {
 
 const logBytes = 5_000_000;
 
-export const evidenceDirectory = (context: HostContext, incident: string): string => join(context.state, 'evidence', incident);
+export const evidenceDirectory = (context: HostContext, incident: string): string =>
+  join(context.state, 'evidence', incident);
 
 /** Writes one file of evidence and returns its name, size and digest. */
-export async function keepEvidence(context: HostContext, incident: string, name: string, content: string | Buffer): Promise<EvidenceFile> {
+export async function keepEvidence(
+  context: HostContext,
+  incident: string,
+  name: string,
+  content: string | Buffer,
+): Promise<EvidenceFile> {
   const directory = evidenceDirectory(context, incident);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, name);
@@ -32,8 +38,13 @@ export async function keepEvidence(context: HostContext, incident: string, name:
   return { file, bytes: await fileBytes(file), sha256: await sha256(file) };
 }
 
-/** Copies aside what says how the damage came about, before anything is changed: server log, control data, checksum failures, sessions. */
-export const saveEvidence = (context: HostContext): Capability<{ database: string; incident: string }, EvidenceResult> => ({
+/**
+ * Copies aside what says how the damage came about, before anything is changed: server log, control data, checksum
+ * failures, sessions.
+ */
+export const saveEvidence = (
+  context: HostContext,
+): Capability<{ database: string; incident: string }, EvidenceResult> => ({
   async rehearse({ database }) {
     const cluster = clusterOf(context, database);
     await provenDataDirectory(cluster);
@@ -77,9 +88,12 @@ export const saveEvidence = (context: HostContext): Capability<{ database: strin
   },
 });
 
-const noteFile = (cluster: Cluster, incident: string) => join(cluster.context.state, `server-log-${cluster.database}-${incident}`);
+const noteFile = (cluster: Cluster, incident: string) =>
+  join(cluster.context.state, `server-log-${cluster.database}-${incident}`);
 
-/** Writes down where the server logs, before it is started anew with another log: what it said of the damage is there. */
+/**
+ * Writes down where the server logs, before it is started anew with another log: what it said of the damage is there.
+ */
 export async function noteServerLog(cluster: Cluster, incident: string): Promise<void> {
   const log = (await exists(noteFile(cluster, incident))) ? undefined : await findServerLog(cluster);
   if (log) await writeWhole(noteFile(cluster, incident), log, { what: 'noting the log of the server' });
@@ -91,7 +105,10 @@ export async function forgetServerLogs(cluster: Cluster): Promise<void> {
     if (name.startsWith(`server-log-${cluster.database}-`)) await removeTree(join(cluster.context.state, name));
 }
 
-/** The log of a server that runs is wherever its standard error goes; of one that does not, where we last started it, or Debian's place. */
+/**
+ * The log of a server that runs is wherever its standard error goes; of one that does not, where we last started it, or
+ * Debian's place.
+ */
 async function findServerLog(cluster: Cluster): Promise<string | undefined> {
   const pid = await postmasterPid(cluster.dataDirectory);
   const candidates: (string | undefined)[] = [];
@@ -109,7 +126,8 @@ async function findServerLog(cluster: Cluster): Promise<string | undefined> {
   candidates.push(logFile(cluster));
   const debian = /\/var\/lib\/postgresql\/([^/]+)\/([^/]+)$/.exec(cluster.dataDirectory);
   if (debian) candidates.push(`/var/log/postgresql/postgresql-${debian[1]}-${debian[2]}.log`);
-  for (const path of candidates) if (path?.startsWith('/') && !path.startsWith('/dev/') && (await exists(path))) return path;
+  for (const path of candidates)
+    if (path?.startsWith('/') && !path.startsWith('/dev/') && (await exists(path))) return path;
   return undefined;
 }
 

@@ -6,7 +6,10 @@ import type { Cluster } from './cluster.js';
 import { type Client, connect, withClient } from './connect.js';
 import { pauseSubscriptions } from './subscriptions.js';
 
-/** Proving that a database which only its pg_hba.conf closes takes no writes: by what is refused, and by who is still there. */
+/**
+ * Proving that a database which only its pg_hba.conf closes takes no writes: by what is refused, and by who is still
+ * there.
+ */
 
 /** A session that was open before the fence, to prove on it that nothing can be committed any more. */
 export async function openProbe(cluster: Cluster): Promise<pg.Client | undefined> {
@@ -35,8 +38,9 @@ export const sessionWrites = () =>
   );
 
 /**
- * Ends every client session and every subscription's worker, and proves the fence: a new session is refused over the socket and over TCP, an
- * existing one can no longer commit, and nobody is left who could write. Throws FenceFailed when any of it does not hold.
+ * Ends every client session and every subscription's worker, and proves the fence: a new session is refused over the
+ * socket and over TCP, an existing one can no longer commit, and nobody is left who could write. Throws FenceFailed
+ * when any of it does not hold.
  */
 export async function proveFence(cluster: Cluster, probe: pg.Client | undefined): Promise<FenceProof> {
   const proofs: string[] = [];
@@ -76,7 +80,10 @@ async function untilClosed(cluster: Cluster): Promise<void> {
   });
 }
 
-/** PostgreSQL's own (and a standby's walsender, which is in no database), none of which writes rows by itself once no session and no subscription is left. */
+/**
+ * PostgreSQL's own (and a standby's walsender, which is in no database), none of which writes rows by itself once no
+ * session and no subscription is left.
+ */
 const harmless = [
   'autovacuum launcher',
   'autovacuum worker',
@@ -146,10 +153,12 @@ async function refused(cluster: Cluster, host: string): Promise<string> {
     await client.connect();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    // 28000 also says that the role does not exist, once pg_hba.conf would have let it in: only its own words are a refusal by the file.
+    // 28000 also says that the role does not exist, once pg_hba.conf would have let it in: only its own words are a
+    // refusal by the file.
     if (code === '28000' && /pg_hba\.conf/.test(message)) return `a new session is refused ${where}`;
     if (!overSocket && code === 'ECONNREFUSED') return 'it does not listen on the network';
-    // No server has answered (every answer has an SQLSTATE): no route, no name, a firewall, a time-out. Nobody gets in there from here.
+    // No server has answered (every answer has an SQLSTATE): no route, no name, a firewall, a time-out. Nobody gets in
+    // there from here.
     if (!overSocket && !/^(?!E)[0-9A-Z]{5}$/.test(code ?? ''))
       return `it cannot be reached over the network from here (${code ?? message})`;
     throw failure(
@@ -160,5 +169,9 @@ async function refused(cluster: Cluster, host: string): Promise<string> {
   } finally {
     await client.end().catch(() => undefined);
   }
-  throw failure('FenceFailed', `a new session ${where} was let in`, 'Look at pg_hba.conf on the host, then: lifeboat decide retry');
+  throw failure(
+    'FenceFailed',
+    `a new session ${where} was let in`,
+    'Look at pg_hba.conf on the host, then: lifeboat decide retry',
+  );
 }

@@ -10,16 +10,17 @@ import { one, withClient } from './connect.js';
 import { postmasterPid } from './server.js';
 
 /**
- * Closes a database to everyone but Lifeboat by putting another pg_hba.conf in place: that needs no catalog that may be damaged, holds for
- * superusers too, and still holds when the server is started again by whomever. fence-proof.ts proves it.
+ * Closes a database to everyone but Lifeboat by putting another pg_hba.conf in place: that needs no catalog that may be
+ * damaged, holds for superusers too, and still holds when the server is started again by whomever. fence-proof.ts
+ * proves it.
  */
 
 const openedName = (hba: string) => `${hba}.lifeboat-open`;
 const heading = '# Closed by Lifeboat for incident';
 
 /**
- * Where the server of a directory reads pg_hba.conf. One that runs says it itself: it may have been started with another. Where settings
- * cannot be read (which may be why it does not start), the place that it has by default.
+ * Where the server of a directory reads pg_hba.conf. One that runs says it itself: it may have been started with
+ * another. Where settings cannot be read (which may be why it does not start), the place that it has by default.
  */
 export async function hbaFile(cluster: Cluster, directory = cluster.dataDirectory): Promise<string> {
   if (directory === cluster.dataDirectory && (await postmasterPid(directory))) {
@@ -31,7 +32,13 @@ export async function hbaFile(cluster: Cluster, directory = cluster.dataDirector
   const { configFile } = cluster.plan.postgres;
   const { code, stdout } = await run(
     await bin(cluster, 'postgres', directory),
-    ['-C', 'hba_file', '-D', directory, ...(configFile ? ['-c', `config_file=${configFile}`, '-c', `data_directory=${directory}`] : [])],
+    [
+      '-C',
+      'hba_file',
+      '-D',
+      directory,
+      ...(configFile ? ['-c', `config_file=${configFile}`, '-c', `data_directory=${directory}`] : []),
+    ],
     { owner: await dataOwner(cluster), accept: [1, 2], timeout: 60_000 },
   );
   const byDefault = join(configFile ? dirname(configFile) : directory, 'pg_hba.conf');
@@ -48,13 +55,17 @@ function inDirectory({ dataDirectory, named }: Cluster, directory: string, path:
 const fileBehind = (path: string) => realpath(path).catch(() => path);
 
 /**
- * True while an incident has closed the database, or left it so: its server runs on its private socket, or the file that lets nobody in is in its
- * place. Either is enough. Of a server that is down only the file tells; and one that listens on the private socket stays closed when somebody's
- * configuration management writes over the file. Whoever needs to know that nobody can write now, or where to connect, asks for the socket alone
- * (closed-socket.ts): a server that is closed by the file can still be reached by its superuser.
+ * True while an incident has closed the database, or left it so: its server runs on its private socket, or the file
+ * that lets nobody in is in its place. Either is enough. Of a server that is down only the file tells; and one that
+ * listens on the private socket stays closed when somebody's configuration management writes over the file. Whoever
+ * needs to know that nobody can write now, or where to connect, asks for the socket alone (closed-socket.ts): a server
+ * that is closed by the file can still be reached by its superuser.
  */
 export async function isClosed(cluster: Cluster): Promise<boolean> {
-  return (await closedSocket(cluster)) !== undefined || isFence(await readFile(await hbaFile(cluster), 'utf8').catch(() => ''));
+  return (
+    (await closedSocket(cluster)) !== undefined ||
+    isFence(await readFile(await hbaFile(cluster), 'utf8').catch(() => ''))
+  );
 }
 
 const isFence = (text: string) => text.startsWith(heading);
@@ -65,8 +76,9 @@ export async function keptOpen(hba: string, text: string): Promise<string | unde
 }
 
 /**
- * Puts the closed pg_hba.conf in place; what was there is kept beside it. Done twice, it is done once. What is there and is no fence is the
- * current one, whatever an earlier incident kept: that is moved aside, and today's is what comes back.
+ * Puts the closed pg_hba.conf in place; what was there is kept beside it. Done twice, it is done once. What is there
+ * and is no fence is the current one, whatever an earlier incident kept: that is moved aside, and today's is what comes
+ * back.
  */
 export async function putFence(cluster: Cluster, incident: string, directory = cluster.dataDirectory): Promise<void> {
   const hba = await hbaFile(cluster, directory);
@@ -78,7 +90,11 @@ export async function putFence(cluster: Cluster, incident: string, directory = c
   const kept = await readFile(opened, 'utf8').catch(() => undefined);
   if (!isFence(now) && kept !== now) {
     if (kept !== undefined)
-      await move(opened, `${opened}.${new Date().toISOString().replace(/[:.]/g, '')}`, 'moving an older pg_hba.conf aside');
+      await move(
+        opened,
+        `${opened}.${new Date().toISOString().replace(/[:.]/g, '')}`,
+        'moving an older pg_hba.conf aside',
+      );
     // It comes back with the mode that it has: others may have to read it.
     await writeWhole(opened, now, { owner, mode: (await stat(hba)).mode & 0o777, what: 'keeping pg_hba.conf' });
   }
@@ -96,8 +112,8 @@ export async function putFence(cluster: Cluster, incident: string, directory = c
 }
 
 /**
- * The lines by which Lifeboat's own user gets in over the socket today, for that user alone: a method of our own choice (a password hash of
- * another kind, a peer map that is not named) could lock us out too.
+ * The lines by which Lifeboat's own user gets in over the socket today, for that user alone: a method of our own choice
+ * (a password hash of another kind, a peer map that is not named) could lock us out too.
  */
 function ownWays(cluster: Cluster, opened: string): string[] {
   const { user, password } = cluster.plan.postgres;

@@ -23,7 +23,10 @@ export const databasesHere = (context: HostContext): Promise<Here[]> =>
     }),
   );
 
-/** The databases that this host answers for: those that have their primary here, and those without files on any host, by the plan. */
+/**
+ * The databases that this host answers for: those that have their primary here, and those without files on any host, by
+ * the plan.
+ */
 export function ours({ plan, host }: HostContext, here: Here[]): string[] {
   return Object.keys(plan.databases).filter((name) => {
     const found = here.find(({ database }) => database === name);
@@ -32,7 +35,12 @@ export function ours({ plan, host }: HostContext, here: Here[]): string[] {
 }
 
 /** What is to be done about a primary that is not the plan's; undefined where all is as planned. */
-export function outOfDate({ cluster: { plan, context }, database, seen, role }: Here): { says: string; hint: string } | undefined {
+export function outOfDate({
+  cluster: { plan, context },
+  database,
+  seen,
+  role,
+}: Here): { says: string; hint: string } | undefined {
   const { primary, standbys } = plan.postgres;
   const { host } = context;
   if (seen.server !== 'up' || (role === 'primary') === (host === primary)) return undefined;

@@ -11,10 +11,11 @@ export const indexOver = (table: number, relations: Relation[]): Relation | unde
   relations.find((index) => index.table === table && index.method === 'btree' && index.usable && index.whole);
 
 /**
- * Counts each table that an application made once through an index and once through the table itself, in one snapshot. Rows that an index leads to and the
- * table does not have are gone: a file that was cut off and is sound as far as it goes. (What the index lacks, amcheck says.) Not where anything of the
- * table is known to be damaged: its indexes are read as soon as a query is planned. Throws CannotLook. `gone`: a sentence for each that counts fewer
- * rows; `damage`: what cannot be read, such as a page beyond the end of the file.
+ * Counts each table that an application made once through an index and once through the table itself, in one snapshot.
+ * Rows that an index leads to and the table does not have are gone: a file that was cut off and is sound as far as it
+ * goes. (What the index lacks, amcheck says.) Not where anything of the table is known to be damaged: its indexes are
+ * read as soon as a query is planned. Throws CannotLook. `gone`: a sentence for each that counts fewer rows; `damage`:
+ * what cannot be read, such as a page beyond the end of the file.
  */
 export async function countByIndex(
   session: CheckSession,
@@ -24,9 +25,13 @@ export async function countByIndex(
 ): Promise<{ gone: Checked['damage']; damage: Checked['damage']; notChecked: string[] }> {
   const found = { gone: [] as Checked['damage'], damage: [] as Checked['damage'], notChecked: [] as string[] };
   for (const { database, relations } of databases) {
-    const bad = new Set(damaged.filter((one) => one.database.oid === database.oid).map(({ relation }) => relation?.oid));
+    const bad = new Set(
+      damaged.filter((one) => one.database.oid === database.oid).map(({ relation }) => relation?.oid),
+    );
     const spoilt = new Set(relations.filter(({ oid }) => bad.has(oid)).map(({ oid, table }) => table ?? oid));
-    const tables = relations.filter((relation) => isCounted(relation) && !spoilt.has(relation.oid) && indexOver(relation.oid, relations));
+    const tables = relations.filter(
+      (relation) => isCounted(relation) && !spoilt.has(relation.oid) && indexOver(relation.oid, relations),
+    );
     if (tables.length === 0) continue;
     await session(database.name, async (client) => {
       for (const relation of tables) {
@@ -62,4 +67,5 @@ async function rowsGone(client: Client, { quoted }: Relation): Promise<string | 
 }
 
 /** The catalogs are read by other checks. */
-const isCounted = ({ kind, method, oid }: Relation): boolean => ['r', 'm'].includes(kind) && method === 'heap' && oid >= 16_384;
+const isCounted = ({ kind, method, oid }: Relation): boolean =>
+  ['r', 'm'].includes(kind) && method === 'heap' && oid >= 16_384;

@@ -16,8 +16,8 @@ export interface KnownFile {
 }
 
 /**
- * What the agent has seen of a database while it ran, for the day on which its directory or its configuration is gone: that it lived there and
- * nowhere else, whose it was, of which version, and how it was configured.
+ * What the agent has seen of a database while it ran, for the day on which its directory or its configuration is gone:
+ * that it lived there and nowhere else, whose it was, of which version, and how it was configured.
  */
 export interface Known {
   systemIdentifier: string;

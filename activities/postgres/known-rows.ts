@@ -7,8 +7,8 @@ import { countRows } from './checks.js';
 import { writeWhole, readFile } from '../files.js';
 
 /**
- * The row counts that a restored copy is compared with. The agent takes them every quarter of an hour and with each backup, and keeps them
- * outside the database: what is damaged cannot be asked what it was.
+ * The row counts that a restored copy is compared with. The agent takes them every quarter of an hour and with each
+ * backup, and keeps them outside the database: what is damaged cannot be asked what it was.
  */
 export interface KnownRows {
   at: string;
@@ -31,8 +31,8 @@ export async function takeKnownRows(cluster: Cluster): Promise<KnownRows | undef
 }
 
 /**
- * For each table the newest count that was taken at or before a moment. A count that failed (null) is passed over: the table may have
- * been damaged by then.
+ * For each table the newest count that was taken at or before a moment. A count that failed (null) is passed over: the
+ * table may have been damaged by then.
  */
 export async function knownRowsAt(cluster: Cluster, moment: Date): Promise<KnownRows | undefined> {
   const lines = (await readFile(file(cluster), 'utf8').catch(() => '')).split('\n').filter(Boolean);

@@ -5,8 +5,9 @@ import { type Cluster, controlData } from './cluster.js';
 import { type Client, withClient } from './connect.js';
 
 /**
- * What is known of production without production: the timeline it is on and how far it has committed, by the last beat of its canary. It lies in the
- * state of the agent, so that it outlives a server that comes up with less than it had, and a data directory that says nothing any more.
+ * What is known of production without production: the timeline it is on and how far it has committed, by the last beat
+ * of its canary. It lies in the state of the agent, so that it outlives a server that comes up with less than it had,
+ * and a data directory that says nothing any more.
  */
 export interface LastKnown {
   systemIdentifier: string;
@@ -37,7 +38,10 @@ const write = (cluster: Cluster, known: LastKnown) => writeWhole(file(cluster), 
 type Point = Omit<LastKnown, 'before' | 'setBack'>;
 const pointOf = ({ before: _before, setBack: _setBack, ...point }: LastKnown): Point => point;
 
-/** Notes a point of production that is proven to be on disk. One that lies before the last one on the same timeline is a loss, and is noted as one. */
+/**
+ * Notes a point of production that is proven to be on disk. One that lies before the last one on the same timeline is a
+ * loss, and is noted as one.
+ */
 export async function noteBeat(cluster: Cluster, point: Point, upSince: Date): Promise<void> {
   const last = await readLastKnown(cluster);
   const same = last?.systemIdentifier === point.systemIdentifier && last.timeline === point.timeline;
@@ -50,16 +54,17 @@ export async function noteBeat(cluster: Cluster, point: Point, upSince: Date): P
 }
 
 /**
- * Whether a server that is on the same timeline has less than was known: its WAL ends earlier, or it was started since and its canary is an earlier one.
- * A canary alone is no proof: it may have been dropped, or come back out of a dump.
+ * Whether a server that is on the same timeline has less than was known: its WAL ends earlier, or it was started since
+ * and its canary is an earlier one. A canary alone is no proof: it may have been dropped, or come back out of a dump.
  */
 export const isBehind = (now: { lsn: string; seq?: number | undefined }, last: LastKnown, upSince: Date): boolean =>
   !reaches(now.lsn, last.lsn) ||
   (now.seq !== undefined && last.seq !== undefined && now.seq < last.seq && upSince.getTime() > Date.parse(last.at));
 
 /**
- * Another directory is production now, put in place by an incident: what is known begins anew with it. `rolledBack`: it is the one that was production
- * before, which may be too damaged to be asked; then it is what it was. `from`: the timeline of the copy that was put aside.
+ * Another directory is production now, put in place by an incident: what is known begins anew with it. `rolledBack`: it
+ * is the one that was production before, which may be too damaged to be asked; then it is what it was. `from`: the
+ * timeline of the copy that was put aside.
  */
 export async function noteInPlace(
   cluster: Cluster,

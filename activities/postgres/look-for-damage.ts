@@ -26,7 +26,10 @@ export interface Found {
   did: string[];
 }
 
-/** Files first, which changes nothing; then structure, rows and queries. Throws CannotLook: what keeps us from looking is no damage. */
+/**
+ * Files first, which changes nothing; then structure, rows and queries. Throws CannotLook: what keeps us from looking
+ * is no damage.
+ */
 export async function lookForDamage(cluster: Cluster, directory: string): Promise<Found> {
   const { host } = cluster.context;
   const { name: home } = cluster.plan;
@@ -63,7 +66,8 @@ export async function lookForDamage(cluster: Cluster, directory: string): Promis
     const known = new Set(damage.map(({ relation }) => relation?.oid));
     for (const one of files.suspect.filter(({ kind, relation }) => kind !== 'index' && !known.has(relation.oid))) {
       const gone = await rowsGone(session, listed, one, host);
-      if (gone === undefined) found.logical.push(`${sentence(one)}: ordinary after a crash, or rows are gone; nobody can tell by the file`);
+      if (gone === undefined)
+        found.logical.push(`${sentence(one)}: ordinary after a crash, or rows are gone; nobody can tell by the file`);
       else if (gone > 0) found.physical.push(`${sentence(one)}, and an index leads to ${gone} rows in them`);
       else found.did.push(`${sentence(one)}: ordinary, no index leads to them`);
     }
@@ -78,15 +82,27 @@ export async function lookForDamage(cluster: Cluster, directory: string): Promis
   return found;
 }
 
-/** How many rows are proven gone; undefined: nobody can tell. A table that is short was counted by its index before, where it has one. */
-async function rowsGone(session: CheckSession, { databases }: Listed, one: Suspect, host: string): Promise<number | undefined> {
+/**
+ * How many rows are proven gone; undefined: nobody can tell. A table that is short was counted by its index before,
+ * where it has one.
+ */
+async function rowsGone(
+  session: CheckSession,
+  { databases }: Listed,
+  one: Suspect,
+  host: string,
+): Promise<number | undefined> {
   const inside = databases.find(({ database }) => database.oid === one.database.oid);
   const index = inside && indexOver(one.relation.oid, inside.relations);
   if (!index) return undefined;
   return one.what === 'short' ? 0 : rowsInZeroPages(session, one, index, host);
 }
 
-async function lookAtRows(cluster: Cluster, client: Client, { physical, damagedIndexes, logical, notChecked }: Found): Promise<void> {
+async function lookAtRows(
+  cluster: Cluster,
+  client: Client,
+  { physical, damagedIndexes, logical, notChecked }: Found,
+): Promise<void> {
   physical.push(...(await readCatalog(client)));
   const { counts, errors } = await countRows(cluster, client);
   const known = await knownRowsAt(cluster, new Date());
@@ -103,10 +119,12 @@ async function lookAtRows(cluster: Cluster, client: Client, { physical, damagedI
     const says = `${what}: ${(error as Error).message}`;
     if (isMissing(error)) return void logical.push(says);
     const seen = judge(what, error, cluster.context.host);
-    // Heaps were checked page by page. A damaged index fails every query that is planned with it: that is asked again once it is rebuilt.
+    // Heaps were checked page by page. A damaged index fails every query that is planned with it: that is asked again
+    // once it is rebuilt.
     if ('damage' in seen && damagedIndexes.length === 0) physical.push(says);
     else notChecked.push(says);
   }
 }
 
-const pageChecks = ({ checksums }: { checksums: boolean }) => `${checksums ? 'checksums, ' : ''}headers, lengths and zero pages`;
+const pageChecks = ({ checksums }: { checksums: boolean }) =>
+  `${checksums ? 'checksums, ' : ''}headers, lengths and zero pages`;

@@ -1,6 +1,9 @@
 import { readFile } from '../files.js';
 
-/** Where file systems are mounted, as the kernel lists it; none where there is no such list. Source: proc(5), /proc/PID/mountinfo. */
+/**
+ * Where file systems are mounted, as the kernel lists it; none where there is no such list. Source: proc(5),
+ * /proc/PID/mountinfo.
+ */
 async function mounts(): Promise<string[]> {
   const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
   return text
@@ -10,7 +13,10 @@ async function mounts(): Promise<string[]> {
     .map((path) => path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))));
 }
 
-/** A directory that is mounted over another one of the same file system has no device of its own: only the list of mounts says so. */
+/**
+ * A directory that is mounted over another one of the same file system has no device of its own: only the list of
+ * mounts says so.
+ */
 export const isMounted = async (real: string): Promise<boolean> => (await mounts()).includes(real);
 
 /** The mount point that a path is below; undefined where there is no list. */

@@ -10,8 +10,9 @@ import { type Known, type KnownFile, readKnown, writeKnown } from './known-confi
 import { mountOf } from './mounts.js';
 
 /**
- * Notes what a running server says of itself, for the day on which its directory or its configuration is gone. A configuration that would not
- * be read again is not noted: the last good one stays. Throws WrongTarget when that server serves another directory than the plan's.
+ * Notes what a running server says of itself, for the day on which its directory or its configuration is gone. A
+ * configuration that would not be read again is not noted: the last good one stays. Throws WrongTarget when that server
+ * serves another directory than the plan's.
  */
 export async function noteCluster(cluster: Cluster): Promise<Known> {
   const before = await readKnown(cluster);
@@ -42,7 +43,9 @@ export async function noteCluster(cluster: Cluster): Promise<Known> {
 
 /** By what the directories are, never by their names: a server may have been started by a link. */
 async function demandSame(cluster: Cluster, served: string): Promise<void> {
-  const [its, ours] = await Promise.all([served, cluster.dataDirectory].map((path) => stat(path).catch(() => undefined)));
+  const [its, ours] = await Promise.all(
+    [served, cluster.dataDirectory].map((path) => stat(path).catch(() => undefined)),
+  );
   if (!its || !ours || (its.dev === ours.dev && its.ino === ours.ino)) return;
   throw failure(
     'WrongTarget',
@@ -78,7 +81,10 @@ async function configuration(client: Client, dataDirectory: string): Promise<Kno
   return files;
 }
 
-/** A configuration file as it stands; of one that an incident has closed, what it was before. Undefined when it is not there. */
+/**
+ * A configuration file as it stands; of one that an incident has closed, what it was before. Undefined when it is not
+ * there.
+ */
 export async function readConfigurationFile(path: string): Promise<KnownFile | undefined> {
   try {
     const own = await lstat(path);
@@ -87,7 +93,12 @@ export async function readConfigurationFile(path: string): Promise<KnownFile | u
     const { mode } = await stat(real);
     const owner = await ownerOf(real);
     const text = await readFile(real, 'utf8');
-    return { text: (await keptOpen(real, text)) ?? text, mode: mode & 0o777, ...(owner ? { owner } : {}), ...(link ? { link } : {}) };
+    return {
+      text: (await keptOpen(real, text)) ?? text,
+      mode: mode & 0o777,
+      ...(owner ? { owner } : {}),
+      ...(link ? { link } : {}),
+    };
   } catch {
     return undefined;
   }

@@ -32,9 +32,14 @@ export const openDatabase = (context: HostContext): Capability<OpenInput, { summ
     const cluster = clusterOf(context, database);
     const holder = await claimedBy(cluster);
     if (holder && holder !== incident)
-      throw failure('Busy', `incident ${holder} holds the data directory of ${database}`, 'Close or abort that incident first.');
+      throw failure(
+        'Busy',
+        `incident ${holder} holds the data directory of ${database}`,
+        'Close or abort that incident first.',
+      );
     await liftFence(cluster);
-    // Closed, it listens nowhere that anybody could reach; open, it is as its own configuration says, with its own workers.
+    // Closed, it listens nowhere that anybody could reach; open, it is as its own configuration says, with its own
+    // workers.
     if (await closedSocket(cluster)) await stopServer(cluster);
     await launch(cluster);
     await removeClosedSocket(cluster);

@@ -3,9 +3,10 @@ import { Socket } from 'node:net';
 import type { Owner } from '../run.js';
 
 /**
- * Peer authentication asks the kernel who called connect(2): for an agent that is root it must be the owner of the data. A process of several
- * threads cannot be somebody else for one call (its other threads would read files as that user meanwhile), so a small process of that user
- * connects, and hands the connected socket over. One for each user; it ends with us, and a new one takes the place of one that ended.
+ * Peer authentication asks the kernel who called connect(2): for an agent that is root it must be the owner of the
+ * data. A process of several threads cannot be somebody else for one call (its other threads would read files as that
+ * user meanwhile), so a small process of that user connects, and hands the connected socket over. One for each user; it
+ * ends with us, and a new one takes the place of one that ended.
  */
 const program = `
 const { connect } = require('node:net');
@@ -37,7 +38,8 @@ const helpers = new Map<string, Helper>();
 let asked = 0;
 
 /**
- * A connected socket of a path, connected by this user. Rejects with the error of connect(2), and with ETIMEDOUT after these milliseconds.
+ * A connected socket of a path, connected by this user. Rejects with the error of connect(2), and with ETIMEDOUT after
+ * these milliseconds.
  */
 export async function connectedBy(owner: Owner, path: string, milliseconds: number): Promise<Socket> {
   try {
@@ -95,7 +97,9 @@ function helperOf(owner: Owner): Helper {
   const gone = () => {
     forget(helper);
     for (const { reject } of waiting.values())
-      reject(withCode(`the process that connects as user ${owner.uid} ended (may this agent become that user?)`, ended));
+      reject(
+        withCode(`the process that connects as user ${owner.uid} ended (may this agent become that user?)`, ended),
+      );
   };
   child.on('error', gone).on('exit', gone);
   child.on('message', ({ id, code, message }: Answer, socket?: unknown) => {

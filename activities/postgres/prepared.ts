@@ -1,7 +1,10 @@
 import pg from 'pg';
 import type { Client } from './connect.js';
 
-/** A transaction that was prepared for a commit in two phases: it survives every restart and restore, and keeps its locks until it is ended. */
+/**
+ * A transaction that was prepared for a commit in two phases: it survives every restart and restore, and keeps its
+ * locks until it is ended.
+ */
 export interface Prepared {
   gid: string;
   database: string;

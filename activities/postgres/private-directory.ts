@@ -4,9 +4,9 @@ import { failure } from '../errors.js';
 import type { Owner } from '../run.js';
 
 /**
- * Makes a directory that its owner alone can enter, for the socket of a server that nobody else is to reach; one that is there already is taken
- * when it is ours. Looked at before it is touched, and never through a link: anybody may make names in a folder for temporary files.
- * Throws WrongTarget when somebody else made it.
+ * Makes a directory that its owner alone can enter, for the socket of a server that nobody else is to reach; one that
+ * is there already is taken when it is ours. Looked at before it is touched, and never through a link: anybody may make
+ * names in a folder for temporary files. Throws WrongTarget when somebody else made it.
  */
 export async function privateDirectory(path: string, owner: Owner | undefined): Promise<void> {
   await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {

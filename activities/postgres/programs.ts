@@ -19,9 +19,10 @@ const versioned = [
 ];
 
 /**
- * The programs of version `major` on this host; where it has none of that, the nearest newer ones: pg_dump refuses a server that is newer than
- * itself, pg_restore an archive that is, and what newer ones write an older server need not understand. `preferred`: the plan's own choice, among
- * equals. `needed`: programs that must be there. Throws ToolMissing. Source: PostgreSQL manual, pg_dump, "Notes".
+ * The programs of version `major` on this host; where it has none of that, the nearest newer ones: pg_dump refuses a
+ * server that is newer than itself, pg_restore an archive that is, and what newer ones write an older server need not
+ * understand. `preferred`: the plan's own choice, among equals. `needed`: programs that must be there. Throws
+ * ToolMissing. Source: PostgreSQL manual, pg_dump, "Notes".
  */
 export async function programsFor(major: number, needed: string[], preferred?: string): Promise<Programs> {
   const found: Programs[] = [];
@@ -57,7 +58,8 @@ async function has(directory: string, programs: string[]): Promise<boolean> {
       const path = join(directory, program);
       try {
         await access(path, constants.X_OK);
-        // Debian's /usr/bin/pg_dump and friends run whichever version its own files name for a server: what it says of itself holds for no other call.
+        // Debian's /usr/bin/pg_dump and friends run whichever version its own files name for a server: what it says of
+        // itself holds for no other call.
         return !(await realpath(path)).endsWith('/pg_wrapper');
       } catch {
         return false;

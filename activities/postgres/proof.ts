@@ -3,7 +3,10 @@ import { cancelled } from '../capability.js';
 import { readFile, writeWhole } from '../files.js';
 import type { Cluster } from './cluster.js';
 
-/** Whether a restore to scratch has held on this host: a plan that no restore works with looks as good as any other until then. */
+/**
+ * Whether a restore to scratch has held on this host: a plan that no restore works with looks as good as any other
+ * until then.
+ */
 export interface Proof {
   /** ISO 8601. */
   at: string;
@@ -22,8 +25,8 @@ export async function readProof(cluster: Cluster): Promise<Proof | undefined> {
 const write = (cluster: Cluster, proof: Proof) => writeWhole(file(cluster), JSON.stringify(proof));
 
 /**
- * Notes what comes of a step of a restore. `whole`: with it, the restore has held, unless `doubt` finds in its result why production would
- * not come back. Throws what `work` throws.
+ * Notes what comes of a step of a restore. `whole`: with it, the restore has held, unless `doubt` finds in its result
+ * why production would not come back. Throws what `work` throws.
  */
 export async function proving<T>(
   cluster: Cluster,

@@ -36,12 +36,17 @@ export interface InDatabase {
 }
 
 /**
- * Looks at every page of every file of the relations given, whatever kind they are: checksum and header (all forks), files that are missing or cut off, zero
- * pages inside of a table. A zero page is valid to checksums, amcheck and PostgreSQL alike, which read it as an empty one: a restore with holes
- * "succeeds" (wal-g#1723). Works on the files of a server that is stopped, or has written everything down (CHECKPOINT) and takes no writes: a page that
- * does not hold is read again, since it may just be written.
+ * Looks at every page of every file of the relations given, whatever kind they are: checksum and header (all forks),
+ * files that are missing or cut off, zero pages inside of a table. A zero page is valid to checksums, amcheck and
+ * PostgreSQL alike, which read it as an empty one: a restore with holes "succeeds" (wal-g#1723). Works on the files of
+ * a server that is stopped, or has written everything down (CHECKPOINT) and takes no writes: a page that does not hold
+ * is read again, since it may just be written.
  */
-export async function checkFiles(dataDirectory: string, databases: InDatabase[], layout: Layout): Promise<FilesChecked> {
+export async function checkFiles(
+  dataDirectory: string,
+  databases: InDatabase[],
+  layout: Layout,
+): Promise<FilesChecked> {
   const found: FilesChecked = { damage: [], suspect: [], files: 0, bytes: 0 };
   // Those that all databases share are listed in each.
   const seen = new Set<string>();
@@ -75,12 +80,15 @@ export async function checkFiles(dataDirectory: string, databases: InDatabase[],
       found.files += 1;
       found.bytes += read.bytes;
       if (read.bad.length > 0) say(found.damage, `${file}: ${describe(read.bad)}`);
-      if (read.bytes % layout.pageBytes !== 0) say(found.damage, `${file} ends in the middle of a page, at ${read.bytes} bytes`);
+      if (read.bytes % layout.pageBytes !== 0)
+        say(found.damage, `${file} ends in the middle of a page, at ${read.bytes} bytes`);
       if (name.includes('_')) continue;
       const whole = Math.floor(read.bytes / layout.pageBytes);
-      if (name !== main.at(-1) && whole < layout.segmentPages) say(found.damage, `${file} is cut off: the next file goes on`);
+      if (name !== main.at(-1) && whole < layout.segmentPages)
+        say(found.damage, `${file} is cut off: the next file goes on`);
       if (segmentOf(name) === 0 && relation.kind === 'S' && whole === 0) say(found.damage, `${file} is empty`);
-      if (segmentOf(name) === 0 && relation.kind === 'i' && !relation.unlogged && whole === 0) say(found.damage, `${file} is empty`);
+      if (segmentOf(name) === 0 && relation.kind === 'i' && !relation.unlogged && whole === 0)
+        say(found.damage, `${file} is empty`);
       // The first page of an index or a sequence is written when it is made.
       if (segmentOf(name) === 0 && ['i', 'S'].includes(relation.kind) && read.firstIsZero)
         say(found.damage, `${file}: its first page is zero`);
@@ -88,7 +96,8 @@ export async function checkFiles(dataDirectory: string, databases: InDatabase[],
       holes += read.holes.length;
       blocks.push(...read.holes.slice(0, blocksKept - blocks.length));
     }
-    if (holes > 0 && mayNotHaveHoles(relation)) suspect('zero pages', `${path}: ${holes} zero ${holes === 1 ? 'page' : 'pages'}`);
+    if (holes > 0 && mayNotHaveHoles(relation))
+      suspect('zero pages', `${path}: ${holes} zero ${holes === 1 ? 'page' : 'pages'}`);
     if (pages < relation.pages && !relation.unlogged)
       suspect('short', `${path} has ${pages} pages, and had ${relation.pages} when it was last analyzed`);
   }
@@ -96,10 +105,12 @@ export async function checkFiles(dataDirectory: string, databases: InDatabase[],
 }
 
 /**
- * Where a zero page with written ones after it says something: not in a hash index, which is made larger by many pages at once, nor in a BRIN one, which
- * fills them later; B-trees are walked by amcheck, which finds a zero page that is in use.
+ * Where a zero page with written ones after it says something: not in a hash index, which is made larger by many pages
+ * at once, nor in a BRIN one, which fills them later; B-trees are walked by amcheck, which finds a zero page that is in
+ * use.
  */
-const mayNotHaveHoles = ({ kind, method }: Relation): boolean => kind !== 'i' || ['gin', 'gist', 'spgist'].includes(method ?? '');
+const mayNotHaveHoles = ({ kind, method }: Relation): boolean =>
+  kind !== 'i' || ['gin', 'gist', 'spgist'].includes(method ?? '');
 
 /** The files of a folder by the relation's number: forks and further files (`16390_fsm`, `16390.1`) with it. */
 async function filesOf(folder: string): Promise<Map<string, string[]>> {
@@ -126,12 +137,20 @@ function describe(bad: Bad[]): string {
 interface Read {
   bytes: number;
   bad: Bad[];
-  /** Zero pages that have written ones after them: at the end they are ordinary, a relation is extended before it is written. */
+  /**
+   * Zero pages that have written ones after them: at the end they are ordinary, a relation is extended before it is
+   * written.
+   */
   holes: number[];
   firstIsZero: boolean;
 }
 
-async function readPages(path: string, firstBlock: number, { checksums, pageBytes }: Layout, chunk: Buffer): Promise<Read> {
+async function readPages(
+  path: string,
+  firstBlock: number,
+  { checksums, pageBytes }: Layout,
+  chunk: Buffer,
+): Promise<Read> {
   const read: Read = { bytes: 0, bad: [], holes: [], firstIsZero: false };
   const file = await openRegular(path);
   try {

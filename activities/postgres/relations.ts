@@ -1,6 +1,9 @@
 import type { Client } from './connect.js';
 
-/** Databases and relations of a cluster as the catalog lists them: by OID, since a name may hold dots, quotes and anything else. */
+/**
+ * Databases and relations of a cluster as the catalog lists them: by OID, since a name may hold dots, quotes and
+ * anything else.
+ */
 
 export interface DatabaseName {
   oid: number;
@@ -36,8 +39,8 @@ export interface Databases {
 }
 
 /**
- * Every database, and which of them nobody can enter: `datallowconn` is off, or a DROP DATABASE that broke off has left it invalid
- * (`datconnlimit` -2). Without template0, which is always so. Source: PostgreSQL manual, pg_database.
+ * Every database, and which of them nobody can enter: `datallowconn` is off, or a DROP DATABASE that broke off has left
+ * it invalid (`datconnlimit` -2). Without template0, which is always so. Source: PostgreSQL manual, pg_database.
  */
 export async function databasesOf(client: Client): Promise<Databases> {
   const { rows } = await client.query<DatabaseName & { allowed: boolean; invalid: boolean }>(
@@ -50,7 +53,9 @@ export async function databasesOf(client: Client): Promise<Databases> {
       .filter(({ allowed, invalid }) => !allowed || invalid)
       .map((row) => ({
         ...named(row),
-        why: row.invalid ? 'an interrupted DROP DATABASE has left it: drop it when it suits' : 'it allows no connections (datallowconn)',
+        why: row.invalid
+          ? 'an interrupted DROP DATABASE has left it: drop it when it suits'
+          : 'it allows no connections (datallowconn)',
       })),
   };
 }

@@ -27,8 +27,9 @@ export interface RepairInput {
 }
 
 /**
- * Rebuilds the damaged indexes (REINDEX) and, where asked, rewrites their tables (VACUUM FULL). Done twice, it is done once. Throws WrongTarget when
- * one of them is not what was found to be damaged, after the others were rebuilt; Busy when somebody holds a lock on one.
+ * Rebuilds the damaged indexes (REINDEX) and, where asked, rewrites their tables (VACUUM FULL). Done twice, it is done
+ * once. Throws WrongTarget when one of them is not what was found to be damaged, after the others were rebuilt; Busy
+ * when somebody holds a lock on one.
  */
 export const repair = (context: HostContext): Capability<RepairInput, { summary: string }> => ({
   rehearse: ({ damagedIndexes }) => Promise.resolve({ summary: `${indexes(damagedIndexes.length)} could be rebuilt` }),
@@ -40,7 +41,11 @@ export const repair = (context: HostContext): Capability<RepairInput, { summary:
   },
 });
 
-async function rebuild(cluster: Cluster, damagedIndexes: DamagedIndex[], vacuumFull: boolean): Promise<{ summary: string }> {
+async function rebuild(
+  cluster: Cluster,
+  damagedIndexes: DamagedIndex[],
+  vacuumFull: boolean,
+): Promise<{ summary: string }> {
   const session = checkSession(cluster);
   const rewritten = new Set<string>();
   const gone: string[] = [];
@@ -86,8 +91,12 @@ async function rebuild(cluster: Cluster, damagedIndexes: DamagedIndex[], vacuumF
 const indexes = (count: number) => `${count} ${count === 1 ? 'index' : 'indexes'}`;
 
 /** The index by its OID, with its table; undefined when it has another name by now, or is in another database. */
-async function find(client: Client, { database, oid, name }: DamagedIndex): Promise<{ table: number; quoted: string } | undefined> {
-  if ((await one<number>(client, 'select oid from pg_database where datname = current_database()')) !== database.oid) return undefined;
+async function find(
+  client: Client,
+  { database, oid, name }: DamagedIndex,
+): Promise<{ table: number; quoted: string } | undefined> {
+  if ((await one<number>(client, 'select oid from pg_database where datname = current_database()')) !== database.oid)
+    return undefined;
   const { rows } = await client.query<{ table: number; quoted: string }>(
     `select i.indrelid as table, format('%I.%I', tn.nspname, t.relname) as quoted
      from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace

@@ -38,8 +38,8 @@ export interface Answered extends Observation {
 }
 
 /**
- * Asks a server. The control file's timeline is that of the last checkpoint, which a promotion does not wait for: a primary is asked for the segment that it
- * writes, a standby for what it receives.
+ * Asks a server. The control file's timeline is that of the last checkpoint, which a promotion does not wait for: a
+ * primary is asked for the segment that it writes, a standby for what it receives.
  */
 export async function askRole(client: Client): Promise<Answered> {
   const { rows } = await client.query<{ standby: boolean; system: string; timeline: string; lsn: string | null }>(

@@ -32,7 +32,8 @@ export function scratchOf(cluster: Cluster, incident: string): Scratch {
 export async function scratchSettings(cluster: Cluster, scratch: Scratch): Promise<Record<string, string>> {
   const owner = await dataOwner(cluster);
   await privateDirectory(scratch.socketDirectory, owner);
-  // Trust is safe here: only the owner of the data can enter the directory of the socket, and nothing listens on the network.
+  // Trust is safe here: only the owner of the data can enter the directory of the socket, and nothing listens on the
+  // network.
   await writeWhole(scratch.hba, 'local all all trust\n', { owner, mode: 0o600 });
   return {
     listen_addresses: '',
@@ -65,10 +66,14 @@ export async function scratchSettings(cluster: Cluster, scratch: Scratch): Promi
   };
 }
 
-/** Throws WrongTarget unless the server behind this session is the copy's: settings outside of the data directory could name another one. */
+/**
+ * Throws WrongTarget unless the server behind this session is the copy's: settings outside of the data directory could
+ * name another one.
+ */
 export async function demandScratch(client: Client, scratch: Scratch): Promise<void> {
   const served = await one<string>(client, `select current_setting('data_directory')`);
-  if (served === scratch.directory || (served && (await realpath(served)) === (await realpath(scratch.directory)))) return;
+  if (served === scratch.directory || (served && (await realpath(served)) === (await realpath(scratch.directory))))
+    return;
   throw failure(
     'WrongTarget',
     `the server of the copy serves ${served ?? 'nothing'} and not ${scratch.directory}`,
@@ -86,8 +91,9 @@ const limits = {
 };
 
 /**
- * Recovery pauses for ever when one of these is lower than it was on the server that wrote the WAL, and the backup's configuration may be older
- * than that. So each is what production or the copy had, whichever is higher. Source: PostgreSQL manual, "Administrator's Overview" of hot standby.
+ * Recovery pauses for ever when one of these is lower than it was on the server that wrote the WAL, and the backup's
+ * configuration may be older than that. So each is what production or the copy had, whichever is higher. Source:
+ * PostgreSQL manual, "Administrator's Overview" of hot standby.
  */
 async function replayLimits(cluster: Cluster, scratch: Scratch): Promise<Record<string, string>> {
   const texts = await Promise.all(

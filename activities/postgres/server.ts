@@ -10,7 +10,10 @@ import { bin, type Cluster, dataOwner } from './cluster.js';
 
 /** Starting and stopping PostgreSQL, in its place or beside it. */
 
-/** The PID of the postmaster of this data directory; undefined when none is alive. A zombie is dead, and a reused PID is somebody else. */
+/**
+ * The PID of the postmaster of this data directory; undefined when none is alive. A zombie is dead, and a reused PID is
+ * somebody else.
+ */
 export async function postmasterPid(directory: string): Promise<number | undefined> {
   const text = await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '');
   const pid = Number(text.split('\n')[0]);
@@ -35,8 +38,9 @@ async function sameDirectory(a: string, b: string): Promise<boolean> {
 }
 
 /**
- * Ends what a postmaster that died left behind: its backends live on until their statement is done, and may still commit it. Only programs
- * named postgres that work in this very directory, or in one that was removed from its place, are touched. Linux tells; elsewhere nothing is done. Returns how many there were.
+ * Ends what a postmaster that died left behind: its backends live on until their statement is done, and may still
+ * commit it. Only programs named postgres that work in this very directory, or in one that was removed from its place,
+ * are touched. Linux tells; elsewhere nothing is done. Returns how many there were.
  */
 export async function endOrphans(directory: string): Promise<number> {
   const own = await stat(directory).catch(() => undefined);
@@ -78,14 +82,16 @@ async function postgresIn(path: string, directory: { dev: number; ino: number } 
 }
 
 /**
- * PostgreSQL refuses to start while the PID in postmaster.pid exists, although it is a zombie or somebody else's by now: it looks no further
- * than kill(pid, 0). Call only when {@link postmasterPid} found nobody.
+ * PostgreSQL refuses to start while the PID in postmaster.pid exists, although it is a zombie or somebody else's by
+ * now: it looks no further than kill(pid, 0). Call only when {@link postmasterPid} found nobody.
  */
 async function clearStalePid(directory: string): Promise<void> {
   await endOrphans(directory);
   const file = join(directory, 'postmaster.pid');
   // Lines of the file: PID, data directory, start, port, directory of the socket.
-  const [pid, , , port, socketDirectory] = (await readFile(file, 'utf8').catch(() => '')).split('\n').map((line) => line.trim());
+  const [pid, , , port, socketDirectory] = (await readFile(file, 'utf8').catch(() => ''))
+    .split('\n')
+    .map((line) => line.trim());
   if (pid && port && socketDirectory) {
     const lock = join(socketDirectory, `.s.PGSQL.${port}.lock`);
     const holder = (await readFile(lock, 'utf8').catch(() => '')).split('\n')[0]?.trim();
@@ -113,13 +119,19 @@ export const logFile = (cluster: Cluster): string => {
   return debianCluster ? `/var/log/postgresql/postgresql-${debianCluster}.log` : ownLogFile(cluster);
 };
 
-/** Version and name, as pg_ctlcluster takes them: it knows the groups, the environment and the options that this cluster is started with. */
+/**
+ * Version and name, as pg_ctlcluster takes them: it knows the groups, the environment and the options that this cluster
+ * is started with.
+ */
 const debian = ({ plan }: Cluster): [string, string] | undefined => {
   const [, version, name] = /^([\d.]+)-(.*)$/.exec(plan.postgres.debianCluster ?? '') ?? [];
   return version && name ? [version, name] : undefined;
 };
 
-/** Asks the server to start and returns at once; what is running already stays. Throws ServerFailed, with what its log says. */
+/**
+ * Asks the server to start and returns at once; what is running already stays. Throws ServerFailed, with what its log
+ * says.
+ */
 export async function launch(cluster: Cluster, options: StartOptions = {}): Promise<void> {
   const directory = options.directory ?? cluster.dataDirectory;
   if (await postmasterPid(directory)) return;
@@ -143,11 +155,19 @@ export async function launch(cluster: Cluster, options: StartOptions = {}): Prom
   const log = options.log ?? ownLogFile(cluster);
   await mkdir(dirname(log), { recursive: true });
   await ownFor(dirname(log), owner);
-  // A fresh log for each recovery beside: what it says is believed, so nothing of an earlier one may be in it. A copy that is recovered
+  // A fresh log for each recovery beside: what it says is believed, so nothing of an earlier one may be in it. A copy
+  // that is recovered
   // already has said all it had to say, and may be started again.
   if (options.log) {
-    const recovers = (await Promise.all(['recovery.signal', 'standby.signal'].map((name) => exists(join(directory, name))))).some(Boolean);
-    await (await openRegular(log, constants.O_WRONLY | constants.O_CREAT | (recovers ? constants.O_TRUNC : constants.O_APPEND))).close();
+    const recovers = (
+      await Promise.all(['recovery.signal', 'standby.signal'].map((name) => exists(join(directory, name))))
+    ).some(Boolean);
+    await (
+      await openRegular(
+        log,
+        constants.O_WRONLY | constants.O_CREAT | (recovers ? constants.O_TRUNC : constants.O_APPEND),
+      )
+    ).close();
     await ownFor(log, owner);
   }
   // A postgresql.conf outside of the data directory (Debian's) names production's directory, which would beat -D.
@@ -155,15 +175,30 @@ export async function launch(cluster: Cluster, options: StartOptions = {}): Prom
     ...(configFile ? { config_file: configFile, data_directory: directory } : {}),
     ...options.settings,
   };
-  const flags = [`-p ${cluster.port}`, ...Object.entries(settings).map(([key, value]) => `-c ${key}='${value.replaceAll("'", "\\'")}'`)];
-  await run(await bin(cluster, 'pg_ctl', directory), ['-D', directory, '-l', log, '-W', '-o', flags.join(' '), 'start'], {
-    owner,
-    ledger: options.log ? ledger(cluster, 'pg_ctl-start-scratch', basename(options.log, '.log')) : ledger(cluster, 'pg_ctl-start'),
-  });
+  const flags = [
+    `-p ${cluster.port}`,
+    ...Object.entries(settings).map(([key, value]) => `-c ${key}='${value.replaceAll("'", "\\'")}'`),
+  ];
+  await run(
+    await bin(cluster, 'pg_ctl', directory),
+    ['-D', directory, '-l', log, '-W', '-o', flags.join(' '), 'start'],
+    {
+      owner,
+      ledger: options.log
+        ? ledger(cluster, 'pg_ctl-start-scratch', basename(options.log, '.log'))
+        : ledger(cluster, 'pg_ctl-start'),
+    },
+  );
 }
 
-/** Stops the server of a directory: fast, and immediate when that does not end it. Throws ServerFailed when it still runs. */
-export async function stopServer(cluster: Cluster, directory = cluster.dataDirectory): Promise<'clean' | 'immediate' | 'was stopped'> {
+/**
+ * Stops the server of a directory: fast, and immediate when that does not end it. Throws ServerFailed when it still
+ * runs.
+ */
+export async function stopServer(
+  cluster: Cluster,
+  directory = cluster.dataDirectory,
+): Promise<'clean' | 'immediate' | 'was stopped'> {
   if (!(await postmasterPid(directory))) {
     await endOrphans(directory);
     return 'was stopped';
@@ -174,10 +209,14 @@ export async function stopServer(cluster: Cluster, directory = cluster.dataDirec
     if (systemd) await run('systemctl', ['stop', systemd], { ledger: ledger(cluster, 'systemctl-stop') });
     // One that does not end by it (1), or does not run any more for Debian (2), is ended below.
     else if (debianCluster)
-      await run('pg_ctlcluster', ['--skip-systemctl-redirect', '-m', 'fast', ...debianCluster, 'stop', '--', '-t', '120'], {
-        accept: [1, 2],
-        ledger: ledger(cluster, 'pg_ctlcluster-stop'),
-      });
+      await run(
+        'pg_ctlcluster',
+        ['--skip-systemctl-redirect', '-m', 'fast', ...debianCluster, 'stop', '--', '-t', '120'],
+        {
+          accept: [1, 2],
+          ledger: ledger(cluster, 'pg_ctlcluster-stop'),
+        },
+      );
   }
   const owner = await dataOwner(cluster);
   for (const mode of ['fast', 'immediate'] as const) {
@@ -213,23 +252,33 @@ export async function untilReady<T>(
     cancelled()?.throwIfAborted();
     const answer = await ready();
     if (answer !== undefined) return answer;
-    // pg_ctl -W returns before the postmaster has written its PID file, and a busy host takes a while: its log may say sooner that it is gone.
+    // pg_ctl -W returns before the postmaster has written its PID file, and a busy host takes a while: its log may say
+    // sooner that it is gone.
     goneSince = (await postmasterPid(options.directory)) ? undefined : (goneSince ?? Date.now());
     const gone = goneSince === undefined ? 0 : Date.now() - goneSince;
-    if (gone > 10_000 || (gone > 1000 && /FATAL|PANIC|shut down/.test((await serverLog(cluster, options.log)).slice(-5).join(' '))))
-      throw failure('ServerFailed', `${options.what}: PostgreSQL ended: ${await logTail(cluster, options.log)}`, serverHint(cluster));
+    if (
+      gone > 10_000 ||
+      (gone > 1000 && /FATAL|PANIC|shut down/.test((await serverLog(cluster, options.log)).slice(-5).join(' ')))
+    )
+      throw failure(
+        'ServerFailed',
+        `${options.what}: PostgreSQL ended: ${await logTail(cluster, options.log)}`,
+        serverHint(cluster),
+      );
     if (Date.now() > deadline)
       throw failure(
         'ServerFailed',
         `${options.what}: not within ${options.seconds} s: ${await logTail(cluster, options.log)}`,
         serverHint(cluster),
       );
-    // Often at first, then seldom: never more than a fiftieth of the wait is lost, and a recovery of hours is not disturbed.
+    // Often at first, then seldom: never more than a fiftieth of the wait is lost, and a recovery of hours is not
+    // disturbed.
     await new Promise((resolve) => setTimeout(resolve, Math.min(500, Math.max(20, (Date.now() - began) / 50))));
   }
 }
 
-const serverHint = (cluster: Cluster) => `Read the server's log on ${cluster.context.host}, fix the cause, then: lifeboat decide retry`;
+const serverHint = (cluster: Cluster) =>
+  `Read the server's log on ${cluster.context.host}, fix the cause, then: lifeboat decide retry`;
 
 export async function serverLog(cluster: Cluster, log = logFile(cluster)): Promise<string[]> {
   return (await readFile(log, 'utf8').catch(() => '')).split('\n').filter(Boolean);
@@ -243,7 +292,9 @@ export async function logTail(cluster: Cluster, log?: string): Promise<string> {
   return lines.length === 0 ? 'its log is empty' : tail(why.length > 0 ? why.slice(-2) : last);
 }
 
-/** Where a program that works on this database is written down. `of`: an incident whose programs run beside another's. */
+/**
+ * Where a program that works on this database is written down. `of`: an incident whose programs run beside another's.
+ */
 export const ledger = (cluster: Cluster, name: string, of?: string) => ({
   directory: join(cluster.context.state, 'running'),
   name: [cluster.database, name, ...(of ? [of] : [])].join('-'),

@@ -4,11 +4,15 @@ import pg from 'pg';
 import { readFile } from '../files.js';
 
 /**
- * What each session of Lifeboat sets for itself, and each program of PostgreSQL that it runs. A server, a database and a role may be set up for an
- * application: a time-out that ends a long check, read-only transactions, dates in another order. None of that may decide what a recovery reads.
+ * What each session of Lifeboat sets for itself, and each program of PostgreSQL that it runs. A server, a database and
+ * a role may be set up for an application: a time-out that ends a long check, read-only transactions, dates in another
+ * order. None of that may decide what a recovery reads.
  */
 
-/** Everybody may set these, and every supported version knows them: they come with the start of a session, and beat what is set elsewhere. */
+/**
+ * Everybody may set these, and every supported version knows them: they come with the start of a session, and beat what
+ * is set elsewhere.
+ */
 const forAll = {
   statement_timeout: '0',
   lock_timeout: '0',
@@ -48,9 +52,10 @@ const forVersion = (version = 0): Record<string, string> =>
   );
 
 /**
- * For superusers alone. Event triggers are the application's: they may refuse our own DDL (a canary, amcheck in a copy), and would run as
- * superuser. Before 17 only the role of a replica keeps them away; we write no rows of an application over such a session, so its other effects
- * (triggers and foreign keys of tables) touch nothing. The last two would hide damage, and make it worse.
+ * For superusers alone. Event triggers are the application's: they may refuse our own DDL (a canary, amcheck in a
+ * copy), and would run as superuser. Before 17 only the role of a replica keeps them away; we write no rows of an
+ * application over such a session, so its other effects (triggers and foreign keys of tables) touch nothing. The last
+ * two would hide damage, and make it worse.
  */
 const forSuperusers = (version?: number): Record<string, string> => ({
   lc_messages: 'C',
@@ -70,20 +75,29 @@ const limited = ({ statementTimeout = 0, lockTimeout = 0 }: Limits) => ({
   lock_timeout: String(lockTimeout),
 });
 
-/** As PGOPTIONS and the start of a session have them. Source: PostgreSQL manual, PGOPTIONS: blanks and backslashes are escaped. */
+/**
+ * As PGOPTIONS and the start of a session have them. Source: PostgreSQL manual, PGOPTIONS: blanks and backslashes are
+ * escaped.
+ */
 const asOptions = (settings: Record<string, string>): string =>
   Object.entries(settings)
     .map(([name, value]) => `-c ${name}=${value.replace(/[\\ ]/g, '\\$&')}`)
     .join(' ');
 
 /** For the start of a session of our own. {@link settle} follows once it is open. */
-export const sessionOptions = (limits: Limits = {}): string => asOptions({ ...forAll, ...forReading, ...limited(limits) });
+export const sessionOptions = (limits: Limits = {}): string =>
+  asOptions({ ...forAll, ...forReading, ...limited(limits) });
 
 /**
- * PGOPTIONS for a program of PostgreSQL, or one that connects to it. `version`: the server's, where it is known. `superuser`: it only looks, or
- * does DDL of our own (pg_amcheck): what restores rows must leave triggers and messages as they are, and is often no superuser.
+ * PGOPTIONS for a program of PostgreSQL, or one that connects to it. `version`: the server's, where it is known.
+ * `superuser`: it only looks, or does DDL of our own (pg_amcheck): what restores rows must leave triggers and messages
+ * as they are, and is often no superuser.
  */
-export function programOptions({ version, superuser, ...limits }: Limits & { version?: number; superuser?: boolean } = {}): string {
+export function programOptions({
+  version,
+  superuser,
+  ...limits
+}: Limits & { version?: number; superuser?: boolean } = {}): string {
   return asOptions({
     ...forAll,
     ...limited(limits),
@@ -93,12 +107,18 @@ export function programOptions({ version, superuser, ...limits }: Limits & { ver
 }
 
 /** The same for a program that works on this data directory. */
-export async function programOptionsFor(directory: string, options: Limits & { superuser?: boolean } = {}): Promise<string> {
+export async function programOptionsFor(
+  directory: string,
+  options: Limits & { superuser?: boolean } = {},
+): Promise<string> {
   const version = parseInt(await readFile(join(directory, 'PG_VERSION'), 'utf8').catch(() => ''));
   return programOptions({ ...options, ...(version > 0 ? { version } : {}) });
 }
 
-/** Names in our own SQL are PostgreSQL's: nothing that somebody made in another schema is ever run in its place. Source: CVE-2018-1058. */
+/**
+ * Names in our own SQL are PostgreSQL's: nothing that somebody made in another schema is ever run in its place. Source:
+ * CVE-2018-1058.
+ */
 const safePath = 'set search_path = pg_catalog, pg_temp';
 
 /** What a server says of itself and of a session while it opens it. */
@@ -109,8 +129,9 @@ interface Reported {
 const reported = new WeakMap<pg.Client, Reported>();
 
 /**
- * The rest, once a session is open: what only some versions know, what only superusers may set, and where names are looked up. By SET alone: no
- * function is called, whose catalog may be damaged. `limits`: for a session that took no options at its start.
+ * The rest, once a session is open: what only some versions know, what only superusers may set, and where names are
+ * looked up. By SET alone: no function is called, whose catalog may be damaged. `limits`: for a session that took no
+ * options at its start.
  */
 export async function settle(client: pg.Client, limits?: Limits): Promise<void> {
   const { version, superuser } = reported.get(client) ?? {};
@@ -119,12 +140,14 @@ export async function settle(client: pg.Client, limits?: Limits): Promise<void> 
     ...forVersion(version),
     ...(superuser ? forSuperusers(version) : {}),
   };
-  await client.query([safePath, ...Object.entries(settings).map(([name, value]) => `set ${name} = '${value}'`)].join('; '));
+  await client.query(
+    [safePath, ...Object.entries(settings).map(([name, value]) => `set ${name} = '${value}'`)].join('; '),
+  );
 }
 
 /**
- * Runs what is not ours (the plan's own queries, the functions of an application's indexes) where names mean what they mean to the application: by
- * the path of its database and role.
+ * Runs what is not ours (the plan's own queries, the functions of an application's indexes) where names mean what they
+ * mean to the application: by the path of its database and role.
  */
 export async function withTheirPath<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
   await client.query('reset search_path');
@@ -136,12 +159,15 @@ export async function withTheirPath<T>(client: pg.Client, work: () => Promise<T>
 }
 
 /**
- * A client of the driver, not connected yet, to whom nothing of this process's environment comes: of what is left out, the driver reads PGSSLMODE,
- * PGOPTIONS, PGPASSWORD and the like.
+ * A client of the driver, not connected yet, to whom nothing of this process's environment comes: of what is left out,
+ * the driver reads PGSSLMODE, PGOPTIONS, PGPASSWORD and the like.
  */
 export function newClient(config: pg.ClientConfig & Limits): pg.Client {
   const { statementTimeout, lockTimeout, ...rest } = config;
-  const limits = { ...(statementTimeout === undefined ? {} : { statementTimeout }), ...(lockTimeout === undefined ? {} : { lockTimeout }) };
+  const limits = {
+    ...(statementTimeout === undefined ? {} : { statementTimeout }),
+    ...(lockTimeout === undefined ? {} : { lockTimeout }),
+  };
   const client = new pg.Client({
     ssl: false,
     application_name: 'lifeboat',
@@ -154,9 +180,12 @@ export function newClient(config: pg.ClientConfig & Limits): pg.Client {
   const said: Reported = {};
   reported.set(client, said);
   const { connection } = client as unknown as { connection: EventEmitter };
-  connection.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {
-    if (parameterName === 'server_version') said.version = parseInt(parameterValue);
-    if (parameterName === 'is_superuser') said.superuser = parameterValue === 'on';
-  });
+  connection.on(
+    'parameterStatus',
+    ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {
+      if (parameterName === 'server_version') said.version = parseInt(parameterValue);
+      if (parameterName === 'is_superuser') said.superuser = parameterValue === 'on';
+    },
+  );
   return client;
 }

@@ -12,8 +12,9 @@ export interface Slot {
 }
 
 /**
- * The replication slots of a data directory, whether its server runs or not; no backup has them. The file of a slot begins with four numbers of
- * four bytes, its name in 64, and its database, which a physical slot has not. Source: src/backend/replication/slot.c, ReplicationSlotOnDisk.
+ * The replication slots of a data directory, whether its server runs or not; no backup has them. The file of a slot
+ * begins with four numbers of four bytes, its name in 64, and its database, which a physical slot has not. Source:
+ * src/backend/replication/slot.c, ReplicationSlotOnDisk.
  */
 export async function slotsOf(directory: string): Promise<Slot[]> {
   const slots: Slot[] = [];
@@ -37,14 +38,18 @@ async function kindOf(path: string): Promise<Slot['kind']> {
   }
 }
 
-/** Makes the physical slots of the directory that was in place before, for the standbys that use them. They hold no WAL back until those come. */
+/**
+ * Makes the physical slots of the directory that was in place before, for the standbys that use them. They hold no WAL
+ * back until those come.
+ */
 export async function recreateSlots(cluster: Cluster, quarantine: string): Promise<string[]> {
   if (!(await exists(quarantine))) return [];
   const wanted = (await slotsOf(quarantine)).filter(({ kind }) => kind === 'physical');
   const failed: string[] = [];
   for (const { name } of wanted) {
     await withClient(cluster, { database: 'postgres' }, async (client) => {
-      if (await one<boolean>(client, 'select exists(select from pg_replication_slots where slot_name = $1)', [name])) return;
+      if (await one<boolean>(client, 'select exists(select from pg_replication_slots where slot_name = $1)', [name]))
+        return;
       await checkpoint('before making a replication slot again');
       await client.query('select pg_create_physical_replication_slot($1)', [name]);
       await checkpoint('after making a replication slot again');

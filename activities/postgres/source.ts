@@ -33,7 +33,10 @@ export interface Source {
   connect(database?: string): Promise<pg.Client>;
 }
 
-/** Resolves a database of the plan on this host. Throws BadRequest when there is none, WrongTarget when it is not on this host, SecretMissing. */
+/**
+ * Resolves a database of the plan on this host. Throws BadRequest when there is none, WrongTarget when it is not on
+ * this host, SecretMissing.
+ */
 export async function sourceOf(context: HostContext, component: string): Promise<Source> {
   const plan = Object.hasOwn(context.plan.databases, component) ? context.plan.databases[component] : undefined;
   if (!plan)
@@ -61,15 +64,31 @@ export async function sourceOf(context: HostContext, component: string): Promise
   const password = postgres.password ? await secretOf(context, postgres.password) : undefined;
   const socket = onHost(postgres.socketDirectory, context.host);
   const port = onHost(postgres.port, context.host);
-  const owner = cluster ? await dataOwner(cluster) : await ownerOf(join(socket, `.s.PGSQL.${port}`)).catch(() => undefined);
-  const own = { PGHOST: socket, PGPORT: String(port), PGUSER: postgres.user, ...(password === undefined ? {} : { PGPASSWORD: password }) };
+  const owner = cluster
+    ? await dataOwner(cluster)
+    : await ownerOf(join(socket, `.s.PGSQL.${port}`)).catch(() => undefined);
+  const own = {
+    PGHOST: socket,
+    PGPORT: String(port),
+    PGUSER: postgres.user,
+    ...(password === undefined ? {} : { PGPASSWORD: password }),
+  };
   const env = { ...own, PGOPTIONS: programOptions() };
   const connectOwner = password === undefined ? owner : undefined;
-  return { ...common, env, owner, connect: (database = plan.name) => openSession(common, connectionOf(own), connectOwner, database) };
+  return {
+    ...common,
+    env,
+    owner,
+    connect: (database = plan.name) => openSession(common, connectionOf(own), connectOwner, database),
+  };
 }
 
 /** Connects, runs `work`, and closes. What runs for a cancelled activity ends with its connection. */
-export async function withSource<T>(source: Source, database: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+export async function withSource<T>(
+  source: Source,
+  database: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const signal = cancelled();
   signal?.throwIfAborted();
   const client = await source.connect(database);
@@ -92,12 +111,16 @@ async function endSession(source: Source, client: pg.Client): Promise<void> {
 
 const joined = (...options: (string | undefined)[]): string => options.filter(Boolean).join(' ');
 
-/** Of the protocol, of a setting's name or value: a pooler, or a server of another make, that takes no settings with the start of a session. */
+/**
+ * Of the protocol, of a setting's name or value: a pooler, or a server of another make, that takes no settings with the
+ * start of a session.
+ */
 const takesNoOptions = /^(08P01|0A000|22|42)/;
 
 /**
- * For who has a connection of its own to make: a server beside the real one. No statement and no lock has a time-out: it dumps and restores.
- * `withoutOptions` is told when a session could only be opened without settings at its start; it has them all the same.
+ * For who has a connection of its own to make: a server beside the real one. No statement and no lock has a time-out:
+ * it dumps and restores. `withoutOptions` is told when a session could only be opened without settings at its start; it
+ * has them all the same.
  */
 export async function openSession(
   { component, context }: Pick<Source, 'component' | 'context'>,
@@ -146,14 +169,19 @@ export async function openSession(
   );
 }
 
-/** A connection string that names a database and nothing else: any name, also one that looks like an option or a URL. */
+/**
+ * A connection string that names a database and nothing else: any name, also one that looks like an option or a URL.
+ */
 export const conninfo = (database: string): string => `dbname='${database.replace(/[\\']/g, '\\$&')}'`;
 
 /** The newest programs on this host that the server's version allows. */
 export async function programsOf(source: Source, client: pg.Client): Promise<Programs & { server: string }> {
   const server = (await one<string>(client, 'show server_version'))!;
   const needed = ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql'];
-  return { ...(await programsFor(parseInt(server), needed, source.plan.postgres.binDirectory)), server: server.split(' ')[0]! };
+  return {
+    ...(await programsFor(parseInt(server), needed, source.plan.postgres.binDirectory)),
+    server: server.split(' ')[0]!,
+  };
 }
 
 /** Throws BadRequest while an incident holds the database, or left it closed; unless it is that incident that asks. */

@@ -6,7 +6,10 @@ import { failure, isFailure } from '../errors.js';
  * Source: PostgreSQL manual, appendix A.
  */
 
-/** The SQLSTATE of an error, also of one that {@link connect} has wrapped; '' when it has none (a connection that broke off). */
+/**
+ * The SQLSTATE of an error, also of one that {@link connect} has wrapped; '' when it has none (a connection that broke
+ * off).
+ */
 function sqlstate(error: unknown): string {
   const from = isFailure(error, 'ServerFailed') ? error.details?.[0] : error;
   const { code } = (from ?? {}) as { code?: unknown };
@@ -27,12 +30,16 @@ export const isNoDatabase = (error: unknown): boolean => sqlstate(error) === '3D
 export const isLocked = (error: unknown): boolean => sqlstate(error) === '55P03';
 
 /**
- * The host, its settings or the connection kept us from looking, whatever was looked at: no connection (08, or no code at all), read only (25006),
- * no right (28, 42501), no memory, disk or connection left (53), cancelled or shut down (57).
+ * The host, its settings or the connection kept us from looking, whatever was looked at: no connection (08, or no code
+ * at all), read only (25006), no right (28, 42501), no memory, disk or connection left (53), cancelled or shut down
+ * (57).
  */
 const isOfTheHost = (error: unknown): boolean => /^(|08...|25006|28...|42501|53...|57...)$/.test(sqlstate(error));
 
-/** The failure of a check that could not look: it says nothing of the data or of a backup, so no other one is tried for it. */
+/**
+ * The failure of a check that could not look: it says nothing of the data or of a backup, so no other one is tried for
+ * it.
+ */
 export const cannotLook = (what: string, error: unknown, host: string): ApplicationFailure =>
   failure(
     'CannotLook',
@@ -41,7 +48,9 @@ export const cannotLook = (what: string, error: unknown, host: string): Applicat
     { code: sqlstate(error) },
   );
 
-/** What the error of one check means: damage, or something not checked; throws CannotLook when the host is the cause. */
+/**
+ * What the error of one check means: damage, or something not checked; throws CannotLook when the host is the cause.
+ */
 export function judge(what: string, error: unknown, host: string): { damage: string } | { notChecked: string } {
   const message = (error as Error).message;
   // A cancellation, or a failure of ours that says more than an error of SQL does.

@@ -36,10 +36,17 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
     const running = (await postmasterPid(directory)) !== undefined;
     const sessions = running
       ? await withClient(cluster, { database: 'postgres' }, (client) =>
-          one<string>(client, `select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`),
+          one<string>(
+            client,
+            `select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`,
+          ),
         )
       : '0';
-    return { summary: `could be closed: ${hba} can be written, ${sessions} sessions would be ended`, proofs: [], warnings: [] };
+    return {
+      summary: `could be closed: ${hba} can be written, ${sessions} sessions would be ended`,
+      proofs: [],
+      warnings: [],
+    };
   },
 
   async execute({ database, incident }) {
@@ -66,7 +73,9 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
       const damaged = await tooDamaged(cluster);
       if (damaged) return damaged;
       const why = await whyNotRestart(cluster);
-      return why === undefined ? await restartClosed(cluster, incident, probe) : await closeAsItRuns(cluster, incident, probe, why);
+      return why === undefined
+        ? await restartClosed(cluster, incident, probe)
+        : await closeAsItRuns(cluster, incident, probe, why);
     } catch (error) {
       if (isFailure(error, 'ServerFailed') && !(await postmasterPid(directory))) {
         throw failure(
@@ -82,7 +91,10 @@ export const stopWrites = (context: HostContext): Capability<StopWritesInput, St
   },
 });
 
-/** Stops the server, which ends every session and every worker of an extension, and starts it where nobody but Lifeboat reaches it. */
+/**
+ * Stops the server, which ends every session and every worker of an extension, and starts it where nobody but Lifeboat
+ * reaches it.
+ */
 async function restartClosed(cluster: Cluster, incident: string, probe: Client | undefined): Promise<StopWritesResult> {
   // With no room for one more session nobody can count them.
   const sessions = await withClient(cluster, { database: 'postgres' }, (client) =>
@@ -119,15 +131,32 @@ async function tooDamaged(cluster: Cluster): Promise<StopWritesResult | undefine
   return { summary: 'stopped, and closed when it starts', proofs, warnings: [] };
 }
 
-async function closed(cluster: Cluster, incident: string, sessions: number | undefined, proofs: string[]): Promise<StopWritesResult> {
+async function closed(
+  cluster: Cluster,
+  incident: string,
+  sessions: number | undefined,
+  proofs: string[],
+): Promise<StopWritesResult> {
   const proven = await proveClosed(cluster);
   await markClosing(cluster, incident);
   const ended = sessions === undefined ? 'all sessions' : `${sessions} ${sessions === 1 ? 'session' : 'sessions'}`;
-  return { summary: `closed: ${ended} ended, a write is refused`, proofs: [...proofs, ...proven.proofs], warnings: proven.warnings };
+  return {
+    summary: `closed: ${ended} ended, a write is refused`,
+    proofs: [...proofs, ...proven.proofs],
+    warnings: proven.warnings,
+  };
 }
 
-/** The second best: it goes on as it runs, since it might not come back, and pg_hba.conf alone keeps everybody out who is not its superuser. */
-async function closeAsItRuns(cluster: Cluster, incident: string, probe: Client | undefined, why: string): Promise<StopWritesResult> {
+/**
+ * The second best: it goes on as it runs, since it might not come back, and pg_hba.conf alone keeps everybody out who
+ * is not its superuser.
+ */
+async function closeAsItRuns(
+  cluster: Cluster,
+  incident: string,
+  probe: Client | undefined,
+  why: string,
+): Promise<StopWritesResult> {
   const proof = await proveFence(cluster, probe);
   await markClosing(cluster, incident).catch(() => undefined);
   const ended = `${proof.sessionsEnded} ${proof.sessionsEnded === 1 ? 'session' : 'sessions'} ended`;
@@ -137,7 +166,9 @@ async function closeAsItRuns(cluster: Cluster, incident: string, probe: Client |
     proofs: proof.proofs,
     warnings: [
       `PostgreSQL was not restarted to close it, since it might not come back: ${why}. Who can become ${user} on ${cluster.context.host} can still write over the socket: see that nobody does`,
-      ...(proof.workersEnded.length > 0 ? [`ended until the server is restarted: ${proof.workersEnded.join(', ')}`] : []),
+      ...(proof.workersEnded.length > 0
+        ? [`ended until the server is restarted: ${proof.workersEnded.join(', ')}`]
+        : []),
     ],
   };
 }
@@ -158,8 +189,8 @@ async function demandOwnWay(cluster: Cluster): Promise<void> {
 }
 
 /**
- * A person attests that writes are stopped, where it could not be proven. The data directory is still taken for the incident, and closed for
- * whoever starts or reloads its server; what of that cannot be done is said.
+ * A person attests that writes are stopped, where it could not be proven. The data directory is still taken for the
+ * incident, and closed for whoever starts or reloads its server; what of that cannot be done is said.
  */
 export const attestStopped = (context: HostContext): Capability<StopWritesInput, { summary: string }> => ({
   rehearse: () => Promise.resolve({ summary: 'nothing to attest' }),

@@ -17,10 +17,13 @@ export interface Listed {
   limits: string[];
 }
 
-/** Lists every relation of every database that lets anybody in. Throws CannotLook. `host`: where it is, for the hint. */
+/**
+ * Lists every relation of every database that lets anybody in. Throws CannotLook. `host`: where it is, for the hint.
+ */
 export async function listCluster(session: CheckSession, host: string): Promise<Listed> {
   const { layout, open, closed } = await session('postgres', async (client) => {
-    const setting = async (name: string) => (await one<string>(client, 'select setting from pg_settings where name = $1', [name])) ?? '';
+    const setting = async (name: string) =>
+      (await one<string>(client, 'select setting from pg_settings where name = $1', [name])) ?? '';
     return {
       layout: {
         checksums: (await setting('data_checksums')) === 'on',
@@ -49,7 +52,8 @@ export async function listCluster(session: CheckSession, host: string): Promise<
       else listed.notChecked.push(`database ${database.name}: ${seen.notChecked}`);
     }
   }
-  if (!layout.checksums) listed.limits.push('data checksums are off: of the contents of pages, only their headers were checked');
+  if (!layout.checksums)
+    listed.limits.push('data checksums are off: of the contents of pages, only their headers were checked');
   const opaque = listed.databases.flatMap(({ relations }) =>
     relations.filter((relation) => relation.kind === 'i' && !structured(relation)),
   );
@@ -69,7 +73,9 @@ export async function checkStructure(session: CheckSession, { databases }: Liste
   for (const { database, relations } of databases) {
     const { damage, notChecked, checked } = await amcheck(session, database, relations, host);
     found.damage.push(...damage);
-    found.notChecked.push(...notChecked.map((line) => `${line}${databases.length > 1 ? ` (database ${database.name})` : ''}`));
+    found.notChecked.push(
+      ...notChecked.map((line) => `${line}${databases.length > 1 ? ` (database ${database.name})` : ''}`),
+    );
     found.checked += checked;
   }
   return found;

@@ -6,8 +6,8 @@ import type { Cluster } from './cluster.js';
 import { withClient } from './connect.js';
 
 /**
- * Logical replication writes without a session that pg_hba.conf could refuse: what a subscription brings in after the fence would be counted
- * as received at its publisher, and lost with the damaged copy.
+ * Logical replication writes without a session that pg_hba.conf could refuse: what a subscription brings in after the
+ * fence would be counted as received at its publisher, and lost with the damaged copy.
  */
 interface Subscription {
   database: string;
@@ -16,7 +16,10 @@ interface Subscription {
 
 const noteFile = (cluster: Cluster) => join(cluster.context.state, `paused-subscriptions-${cluster.database}.json`);
 
-/** Disables every enabled subscription of the cluster, and writes down which, for {@link resumeSubscriptions}. Returns their names. */
+/**
+ * Disables every enabled subscription of the cluster, and writes down which, for {@link resumeSubscriptions}. Returns
+ * their names.
+ */
 export async function pauseSubscriptions(cluster: Cluster): Promise<string[]> {
   const enabled = await withClient(cluster, { database: 'postgres' }, async (client) => {
     const { rows } = await client.query<Subscription>(
@@ -26,13 +29,18 @@ export async function pauseSubscriptions(cluster: Cluster): Promise<string[]> {
   });
   if (enabled.length === 0) return [];
   const before = await noted(cluster);
-  const all = [...before, ...enabled.filter((one) => !before.some((other) => other.name === one.name && other.database === one.database))];
+  const all = [
+    ...before,
+    ...enabled.filter((one) => !before.some((other) => other.name === one.name && other.database === one.database)),
+  ];
   await writeWhole(noteFile(cluster), JSON.stringify(all), { what: 'noting the subscriptions' });
   await alter(cluster, enabled, 'disable');
   return enabled.map(({ name }) => name);
 }
 
-/** Enables what was paused and is still there. A restored copy has its subscriptions as they were when it was backed up. */
+/**
+ * Enables what was paused and is still there. A restored copy has its subscriptions as they were when it was backed up.
+ */
 export async function resumeSubscriptions(cluster: Cluster): Promise<void> {
   const paused = await noted(cluster);
   if (paused.length === 0) return;

@@ -6,8 +6,8 @@ import type { Cluster } from './cluster.js';
 import { type Client, withClient } from './connect.js';
 
 /**
- * Synchronous replication after a recovery: every commit would wait for a standby that is rebuilt only later, so the demand is set aside until
- * enough standbys stream again. Until then a commit is on the primary alone, which is said.
+ * Synchronous replication after a recovery: every commit would wait for a standby that is rebuilt only later, so the
+ * demand is set aside until enough standbys stream again. Until then a commit is on the primary alone, which is said.
  * Source: PostgreSQL manual, "Synchronous Replication" and synchronous_standby_names.
  */
 
@@ -19,7 +19,10 @@ interface SetAside {
 
 const noteFile = (cluster: Cluster) => join(cluster.context.state, `synchronous-${cluster.database}.json`);
 
-/** Sets synchronous_standby_names aside when its standbys do not stream. Returns its value when it is (or was before) set aside. */
+/**
+ * Sets synchronous_standby_names aside when its standbys do not stream. Returns its value when it is (or was before)
+ * set aside.
+ */
 export async function setAsideSynchronous(cluster: Cluster): Promise<string | undefined> {
   return withClient(cluster, { database: 'postgres' }, async (client) => {
     const { value, byAlterSystem } = await demanded(client);
@@ -45,7 +48,8 @@ export async function bringBackSynchronous(cluster: Cluster): Promise<boolean> {
       `select pg_catalog.lower(application_name) as name from pg_catalog.pg_stat_replication where state = 'streaming'`,
     );
     const wanted = listed(aside.value);
-    if (rows.filter(({ name }) => wanted.includes('*') || wanted.includes(name)).length < needed(aside.value)) return false;
+    if (rows.filter(({ name }) => wanted.includes('*') || wanted.includes(name)).length < needed(aside.value))
+      return false;
     await client.query(
       aside.byAlterSystem
         ? `alter system set synchronous_standby_names = ${pg.escapeLiteral(aside.value)}`
@@ -68,7 +72,10 @@ async function demanded(client: Client): Promise<SetAside> {
   return { value, byAlterSystem: file?.endsWith('/postgresql.auto.conf') === true };
 }
 
-/** How many standbys have to confirm a commit: the number in `FIRST 2 (a, b)`, `ANY 1 (a, b)` and `2 (a, b)`; one in `a, b`. */
+/**
+ * How many standbys have to confirm a commit: the number in `FIRST 2 (a, b)`, `ANY 1 (a, b)` and `2 (a, b)`; one in `a,
+ * b`.
+ */
 export const needed = (names: string): number => Number(/^\s*(?:(?:first|any)\s+)?(\d+)\s*\(/i.exec(names)?.[1] ?? 1);
 
 /** The names in it, in small letters, as they are compared. */

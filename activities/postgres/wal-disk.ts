@@ -7,9 +7,13 @@ import { run } from '../run.js';
 
 /** A pg_wal on a disk of its own: a restore brings it back in the data directory, and it goes to that disk again. */
 
-const isLink = async (path: string): Promise<boolean> => (await lstat(path).catch(() => undefined))?.isSymbolicLink() ?? false;
+const isLink = async (path: string): Promise<boolean> =>
+  (await lstat(path).catch(() => undefined))?.isSymbolicLink() ?? false;
 
-/** Where the pg_wal of a copy goes that takes the place of a directory; undefined where that has its pg_wal in it, as by default. */
+/**
+ * Where the pg_wal of a copy goes that takes the place of a directory; undefined where that has its pg_wal in it, as by
+ * default.
+ */
 export async function walDisk(place: string, incident: string): Promise<{ was: string; goes: string } | undefined> {
   const own = join(place, 'pg_wal');
   if (!(await isLink(own))) return undefined;
@@ -19,8 +23,9 @@ export async function walDisk(place: string, incident: string): Promise<{ was: s
 }
 
 /**
- * Moves the pg_wal of a copy, whose server is stopped, to the disk where production has its own, beside it, and links it. Returns why it stays in the data
- * directory; undefined when it went, or has no other place. Which of the names exist says how far an earlier attempt came.
+ * Moves the pg_wal of a copy, whose server is stopped, to the disk where production has its own, beside it, and links
+ * it. Returns why it stays in the data directory; undefined when it went, or has no other place. Which of the names
+ * exist says how far an earlier attempt came.
  */
 export async function moveWal(place: string, copy: string, incident: string): Promise<string | undefined> {
   const to = await walDisk(place, incident);

@@ -5,10 +5,11 @@ import type { Relation } from './relations.js';
 import { judge } from './sqlstate.js';
 
 /**
- * Whether zero pages inside of a table are rows that are gone. A page that was added right before a crash and never written is zero too; but an entry of an
- * index is made after its row, and VACUUM removes it before the page of the row can go, also one that is marked as dead (a scan marks whatever it does
- * not find). So an entry on a leaf that leads to such a page proves that there were rows; where there is none, nothing was there. `index`: a
- * B-tree over all rows. Undefined: nobody can tell, since pageinspect is not on this host. Nothing that it makes stays. Throws CannotLook.
+ * Whether zero pages inside of a table are rows that are gone. A page that was added right before a crash and never
+ * written is zero too; but an entry of an index is made after its row, and VACUUM removes it before the page of the row
+ * can go, also one that is marked as dead (a scan marks whatever it does not find). So an entry on a leaf that leads to
+ * such a page proves that there were rows; where there is none, nothing was there. `index`: a B-tree over all rows.
+ * Undefined: nobody can tell, since pageinspect is not on this host. Nothing that it makes stays. Throws CannotLook.
  * Source: PostgreSQL manual, pageinspect; src/backend/access/nbtree/README.
  */
 export async function rowsInZeroPages(

@@ -25,11 +25,14 @@ export interface Assessment {
 }
 
 /**
- * Looks at the damaged database and says what it is, and what could not be looked at. Damage of indexes alone, of whichever kind, is repairable; of a table, a
- * sequence, a catalog or a server that will not start it is not; sound pages with missing or wrong rows are logically wrong, and only a restore
- * brings them back. Throws CannotLook when the host keeps us from looking, which is no damage.
+ * Looks at the damaged database and says what it is, and what could not be looked at. Damage of indexes alone, of
+ * whichever kind, is repairable; of a table, a sequence, a catalog or a server that will not start it is not; sound
+ * pages with missing or wrong rows are logically wrong, and only a restore brings them back. Throws CannotLook when the
+ * host keeps us from looking, which is no damage.
  */
-export const assess = (context: HostContext): Capability<{ database: string; incident: string; round: number }, Assessment> => ({
+export const assess = (
+  context: HostContext,
+): Capability<{ database: string; incident: string; round: number }, Assessment> => ({
   async rehearse({ database }) {
     const cluster = clusterOf(context, database);
     await provenDataDirectory(cluster);
@@ -69,16 +72,24 @@ export const assess = (context: HostContext): Capability<{ database: string; inc
       ].join('\n'),
     );
     const { physical, damaged, logical, damagedIndexes, notChecked } = found;
-    if (physical.length > 0) return verdict('not repairable', [...physical, ...damaged, ...logical], [file], notChecked);
-    if (damagedIndexes.length > 0) return { ...verdict('repairable', [...damaged, ...logical], [file], notChecked), damagedIndexes };
+    if (physical.length > 0)
+      return verdict('not repairable', [...physical, ...damaged, ...logical], [file], notChecked);
+    if (damagedIndexes.length > 0)
+      return { ...verdict('repairable', [...damaged, ...logical], [file], notChecked), damagedIndexes };
     return verdict(logical.length > 0 ? 'logically wrong' : 'healthy', logical, [file], notChecked);
   },
 });
 
-function verdict(classification: Classification, findings: string[], files: EvidenceFile[], notChecked: string[] = []): Assessment {
+function verdict(
+  classification: Classification,
+  findings: string[],
+  files: EvidenceFile[],
+  notChecked: string[] = [],
+): Assessment {
   const first = findings[0];
   const more = findings.length > 1 ? ` (and ${findings.length - 1} more)` : '';
-  const nothing = notChecked.length > 0 ? 'nothing wrong was found in what could be checked' : 'nothing wrong was found';
+  const nothing =
+    notChecked.length > 0 ? 'nothing wrong was found in what could be checked' : 'nothing wrong was found';
   const left =
     notChecked[0] === undefined
       ? ''

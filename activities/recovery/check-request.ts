@@ -41,46 +41,55 @@ export interface CheckedRequest {
 }
 
 /**
- * Refuses what cannot work, before anything is stopped: not a data directory, the wrong cluster, a target that no backup can reach, no
- * backup at all, no room. Changes nothing.
+ * Refuses what cannot work, before anything is stopped: not a data directory, the wrong cluster, a target that no
+ * backup can reach, no backup at all, no room. Changes nothing.
  */
 export const checkRequest = (context: HostContext) =>
-  looking<CheckRequestInput, CheckedRequest>(async ({ database, incident, target: text, standbys = [], protocol: theirs = protocol }) => {
-    if (theirs < protocol) throw olderControl();
-    const cluster = clusterOf(context, database);
-    const target = readTarget(text ?? 'latest');
-    const { directory, brought } = await placeOf(cluster);
-    for (const tool of ['pg_ctl', 'pg_controldata', 'pg_waldump']) await bin(cluster, tool);
-    const holder = await claimedBy(cluster);
-    if (holder && holder !== incident) {
-      throw failure(
-        'BadRequest',
-        `the data directory of ${database} is held by incident ${holder}`,
-        `Close or abort that incident first: lifeboat incidents. If it no longer exists anywhere, remove ${claimFile(cluster)} on ${context.host}.`,
+  looking<CheckRequestInput, CheckedRequest>(
+    async ({ database, incident, target: text, standbys = [], protocol: theirs = protocol }) => {
+      if (theirs < protocol) throw olderControl();
+      const cluster = clusterOf(context, database);
+      const target = readTarget(text ?? 'latest');
+      const { directory, brought } = await placeOf(cluster);
+      for (const tool of ['pg_ctl', 'pg_controldata', 'pg_waldump']) await bin(cluster, tool);
+      const holder = await claimedBy(cluster);
+      if (holder && holder !== incident) {
+        throw failure(
+          'BadRequest',
+          `the data directory of ${database} is held by incident ${holder}`,
+          `Close or abort that incident first: lifeboat incidents. If it no longer exists anywhere, remove ${claimFile(cluster)} on ${context.host}.`,
+        );
+      }
+      const warnings = [brought, await whatIsGone(cluster), await missingConfiguration(cluster)].filter(
+        (line) => line !== undefined,
       );
-    }
-    const warnings = [brought, await whatIsGone(cluster), await missingConfiguration(cluster)].filter((line) => line !== undefined);
-    warnings.push(...(await sameCluster(cluster, directory)));
-    await demandReachable(cluster, directory, target);
-    const { candidates, passedOver } = await findCandidates(cluster, target, directory, { standbys });
-    const first = candidates[0];
-    if (!first) {
-      throw failure(
-        'NoBackup',
-        passedOver.length === 0
-          ? `there is no backup of ${database} at any location`
-          : `no backup of ${database} can reach ${describeTarget(target)}`,
-        [...passedOver.slice(0, 6), 'See what there is: lifeboat backup list'].join('; '),
-      );
-    }
-    const needed = await demandSpace(cluster, directory, first.databaseBytes);
-    return {
-      summary: `target ${describeTarget(target)}: ${candidates.length} ${candidates.length === 1 ? 'backup fits' : 'backups fit'}, the newest ${first.label} at ${first.location}; ${needed}`,
-      warnings: [...warnings, ...(await preparedIn(cluster)), ...(await goBackToo(cluster, text ?? 'latest')), ...passedOver],
-      planDigest: context.planDigest,
-      protocol,
-    };
-  });
+      warnings.push(...(await sameCluster(cluster, directory)));
+      await demandReachable(cluster, directory, target);
+      const { candidates, passedOver } = await findCandidates(cluster, target, directory, { standbys });
+      const first = candidates[0];
+      if (!first) {
+        throw failure(
+          'NoBackup',
+          passedOver.length === 0
+            ? `there is no backup of ${database} at any location`
+            : `no backup of ${database} can reach ${describeTarget(target)}`,
+          [...passedOver.slice(0, 6), 'See what there is: lifeboat backup list'].join('; '),
+        );
+      }
+      const needed = await demandSpace(cluster, directory, first.databaseBytes);
+      return {
+        summary: `target ${describeTarget(target)}: ${candidates.length} ${candidates.length === 1 ? 'backup fits' : 'backups fit'}, the newest ${first.label} at ${first.location}; ${needed}`,
+        warnings: [
+          ...warnings,
+          ...(await preparedIn(cluster)),
+          ...(await goBackToo(cluster, text ?? 'latest')),
+          ...passedOver,
+        ],
+        planDigest: context.planDigest,
+        protocol,
+      };
+    },
+  );
 
 const olderControl = () =>
   failure(
@@ -90,15 +99,16 @@ const olderControl = () =>
   );
 
 /**
- * The data directory, or where it was: by what this agent has seen, and where that is gone, too, by what is kept with the backups. Throws WrongTarget, which
- * says what is missing of both.
+ * The data directory, or where it was: by what this agent has seen, and where that is gone, too, by what is kept with
+ * the backups. Throws WrongTarget, which says what is missing of both.
  */
 export async function placeOf(cluster: Cluster): Promise<{ directory: string; brought?: string }> {
   const before = await readKnown(cluster);
   const none = await recallConfiguration(cluster);
   const known = before ? undefined : await readKnown(cluster);
   const { host } = cluster.context;
-  const brought = known && `the agent of ${host} has no notes of ${cluster.database}: what it was is known from ${known.keptWith}`;
+  const brought =
+    known && `the agent of ${host} has no notes of ${cluster.database}: what it was is known from ${known.keptWith}`;
   const directory = await provenDataDirectory(cluster).catch((error: unknown) => {
     if (none === undefined || !isFailure(error, 'WrongTarget')) throw error;
     throw failure(
@@ -110,7 +120,9 @@ export async function placeOf(cluster: Cluster): Promise<{ directory: string; br
   return { directory, ...(brought ? { brought } : {}) };
 }
 
-/** Prepared transactions hold their locks for ever, also in a restored copy. Of a server that is down nobody can ask. */
+/**
+ * Prepared transactions hold their locks for ever, also in a restored copy. Of a server that is down nobody can ask.
+ */
 const preparedIn = (cluster: Cluster): Promise<string[]> =>
   withClient(cluster, { database: 'postgres' }, preparedTransactions).then(
     (found) => found.map(describePrepared),
@@ -119,7 +131,9 @@ const preparedIn = (cluster: Cluster): Promise<string[]> =>
 
 /** A restore is of the whole cluster. Of a server that is down nobody knows what else is in it. */
 async function goBackToo(cluster: Cluster, target: string): Promise<string[]> {
-  const others = await withClient(cluster, { database: 'postgres' }, (client) => neighboursOf(cluster, client)).catch(() => []);
+  const others = await withClient(cluster, { database: 'postgres' }, (client) => neighboursOf(cluster, client)).catch(
+    () => [],
+  );
   if (others.length === 0) return [];
   const how = parseTarget(target).kind === 'latest' ? 'is restored with it' : 'goes back with it, too';
   return [`every other database of the cluster ${how}: ${others.map(neighbourInWords).join('; ')}`];
@@ -152,7 +166,10 @@ async function sameCluster(cluster: Cluster, directory: string): Promise<string[
   return control.checksums ? [] : ['data checksums are off: damaged pages may go unnoticed'];
 }
 
-/** A target must lie before the last commit, else PostgreSQL would refuse to start at the end of the restore (barman#881). Throws BadRequest. */
+/**
+ * A target must lie before the last commit, else PostgreSQL would refuse to start at the end of the restore
+ * (barman#881). Throws BadRequest.
+ */
 export async function demandReachable(cluster: Cluster, directory: string, target: Target): Promise<void> {
   if (target.kind === 'lsn') {
     // Of a server that is down nobody knows how far it wrote.
@@ -186,7 +203,10 @@ export async function demandReachable(cluster: Cluster, directory: string, targe
   }
 }
 
-/** Demands room for a restored copy beside the real one, with a tenth to spare: of the backup's size or today's, whichever is larger. Throws NotEnoughSpace. */
+/**
+ * Demands room for a restored copy beside the real one, with a tenth to spare: of the backup's size or today's,
+ * whichever is larger. Throws NotEnoughSpace.
+ */
 export async function demandSpace(cluster: Cluster, directory: string, databaseBytes: number): Promise<string> {
   const needed = Math.round(Math.max(databaseBytes, await bytesToday(cluster, directory)) * 1.1) + 64_000_000;
   const free = await freeBytes(dirname(directory));
@@ -200,7 +220,10 @@ export async function demandSpace(cluster: Cluster, directory: string, databaseB
   return `${formatBytes(needed)} needed, ${formatBytes(free)} free`;
 }
 
-/** What the database takes now, tablespaces and pg_wal included, wherever they are: what came since the backup is written by the recovery. 0 where there is none. */
+/**
+ * What the database takes now, tablespaces and pg_wal included, wherever they are: what came since the backup is
+ * written by the recovery. 0 where there is none.
+ */
 async function bytesToday(cluster: Cluster, directory: string): Promise<number> {
   if (cluster.scratchOnly || !(await exists(directory))) return 0;
   const links = await readdir(join(directory, 'pg_tblspc')).catch((): string[] => []);

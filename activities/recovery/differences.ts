@@ -8,8 +8,9 @@ import { slotsOf } from '../postgres/slots.js';
 import { walDisk } from '../postgres/wal-disk.js';
 
 /**
- * Makes a restored copy what it is to be in production's place, as far as a backup has not got it, and says what is different from before, a
- * line each, for the person who approves: configuration, replication slots, WAL and tablespaces on other disks.
+ * Makes a restored copy what it is to be in production's place, as far as a backup has not got it, and says what is
+ * different from before, a line each, for the person who approves: configuration, replication slots, WAL and
+ * tablespaces on other disks.
  */
 export async function bringProduction(cluster: Cluster, scratch: Scratch): Promise<string[]> {
   const earlier = (await readMark(scratch))?.differences ?? [];
@@ -18,7 +19,12 @@ export async function bringProduction(cluster: Cluster, scratch: Scratch): Promi
   const differences = [...new Set([...earlier, ...lines])];
   const mark = await readMark(scratch);
   if (mark) await writeMark(scratch, { ...mark, differences });
-  return [...differences, ...(await slots(cluster)), ...(await wal(cluster, scratch)), ...(await tablespaces(cluster, scratch))];
+  return [
+    ...differences,
+    ...(await slots(cluster)),
+    ...(await wal(cluster, scratch)),
+    ...(await tablespaces(cluster, scratch)),
+  ];
 }
 
 async function slots({ dataDirectory }: Cluster): Promise<string[]> {
@@ -26,9 +32,13 @@ async function slots({ dataDirectory }: Cluster): Promise<string[]> {
   const of = (kind: string) => found.filter((slot) => slot.kind === kind).map(({ name }) => name);
   const [physical, logical] = [of('physical'), of('logical')];
   return [
-    ...(physical.length > 0 ? [`replication slots that are made again, without the WAL that they held: ${physical.join(', ')}`] : []),
+    ...(physical.length > 0
+      ? [`replication slots that are made again, without the WAL that they held: ${physical.join(', ')}`]
+      : []),
     ...(logical.length > 0
-      ? [`logical replication slots that are gone afterwards: ${logical.join(', ')}; whoever reads from them must be set up again`]
+      ? [
+          `logical replication slots that are gone afterwards: ${logical.join(', ')}; whoever reads from them must be set up again`,
+        ]
       : []),
   ];
 }
@@ -44,7 +54,9 @@ async function tablespaces({ dataDirectory }: Cluster, scratch: Scratch): Promis
     const now = await linkOf(join(scratch.directory, 'pg_tblspc', oid));
     const before = await linkOf(join(dataDirectory, 'pg_tblspc', oid));
     if (now !== undefined)
-      lines.push(`tablespace ${oid}${before === undefined ? '' : ` was at ${before}, and`} is at ${now} afterwards: keep that directory`);
+      lines.push(
+        `tablespace ${oid}${before === undefined ? '' : ` was at ${before}, and`} is at ${now} afterwards: keep that directory`,
+      );
   }
   return lines;
 }

@@ -7,9 +7,10 @@ import { one, withClient } from '../postgres/connect.js';
 import { isBehind, readLastKnown } from '../postgres/last-known.js';
 
 /**
- * Whether production has all that it is known to have committed. A server that starts after a crash replays its WAL as far as it can read it, and opens: what
- * comes after a damaged segment is gone, and no page tells. So where it stands is compared with its last canary, the archive and the slots of its
- * standbys. Returns a line for each that knows of more; the server must run.
+ * Whether production has all that it is known to have committed. A server that starts after a crash replays its WAL as
+ * far as it can read it, and opens: what comes after a damaged segment is gone, and no page tells. So where it stands
+ * is compared with its last canary, the archive and the slots of its standbys. Returns a line for each that knows of
+ * more; the server must run.
  */
 export async function missingSince(cluster: Cluster): Promise<string[]> {
   const last = await readLastKnown(cluster);
@@ -25,7 +26,8 @@ export async function missingSince(cluster: Cluster): Promise<string[]> {
     if (last?.timeline === timeline && last.systemIdentifier === system) {
       const canary = await withClient(cluster, {}, readCanary).catch(() => undefined);
       const gone =
-        last.setBack ?? (isBehind({ lsn, seq: canary?.seq }, last, upSince) ? { ...last, goesOnFrom: canary?.lsn ?? lsn } : undefined);
+        last.setBack ??
+        (isBehind({ lsn, seq: canary?.seq }, last, upSince) ? { ...last, goesOnFrom: canary?.lsn ?? lsn } : undefined);
       if (gone)
         found.push(
           `the server came up with less than it had: it went on from about ${gone.goesOnFrom}, and had committed up to ${gone.lsn} at ${gone.at}. ` +
@@ -38,7 +40,9 @@ export async function missingSince(cluster: Cluster): Promise<string[]> {
         `the archive has ${segment.segment} of its timeline, whole, and the server is at ${lsn}, before its end: what was in it is gone from it`,
       );
     if (slot && !reaches(lsn, slot))
-      found.push(`a standby has received WAL up to ${slot}, and the server is at ${lsn}: what lies between is gone from it`);
+      found.push(
+        `a standby has received WAL up to ${slot}, and the server is at ${lsn}: what lies between is gone from it`,
+      );
     return found;
   });
 }

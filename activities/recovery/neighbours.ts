@@ -8,20 +8,26 @@ import { type Cluster, clusterOf } from '../postgres/cluster.js';
 import { type Client, one, withClient } from '../postgres/connect.js';
 
 /**
- * The other databases of a cluster. A restore is of the cluster: they go back with the one that is to (field note 24), and nobody who asks for that
- * one thinks of them.
+ * The other databases of a cluster. A restore is of the cluster: they go back with the one that is to (field note 24),
+ * and nobody who asks for that one thinks of them.
  */
 
 export interface Neighbour {
   name: string;
   bytes: number;
-  /** When a file of it last changed: a write that no checkpoint has brought there yet may be minutes later. Absent where that cannot be seen. */
+  /**
+   * When a file of it last changed: a write that no checkpoint has brought there yet may be minutes later. Absent where
+   * that cannot be seen.
+   */
   changedAt?: string;
   /** As the server's statistics have them; absent where nobody gets in. */
   tables?: { count: number; rows: number };
 }
 
-/** Every database but the plan's own, the templates, and a `postgres` that holds nothing. `client`: of the server in place. */
+/**
+ * Every database but the plan's own, the templates, and a `postgres` that holds nothing. `client`: of the server in
+ * place.
+ */
 export async function neighboursOf(cluster: Cluster, client: Client): Promise<Neighbour[]> {
   const { rows } = await client.query<{ name: string; oid: string; bytes: string; empty: string; open: boolean }>(
     `select datname as name, oid::text, pg_database_size(oid)::text as bytes, datallowconn as open,
@@ -29,13 +35,20 @@ export async function neighboursOf(cluster: Cluster, client: Client): Promise<Ne
      from pg_database where not datistemplate and datconnlimit <> -2 and datname <> $1 order by datname`,
     [cluster.plan.name],
   );
-  const holding = rows.filter(({ name, bytes, empty }) => name !== 'postgres' || Number(bytes) > Number(empty) + 1_000_000);
+  const holding = rows.filter(
+    ({ name, bytes, empty }) => name !== 'postgres' || Number(bytes) > Number(empty) + 1_000_000,
+  );
   const directory = await one<string>(client, `select current_setting('data_directory')`);
   const found: Neighbour[] = [];
   for (const { name, oid, bytes, open } of holding) {
     const changedAt = directory === undefined ? undefined : await lastChange(join(directory, 'base', oid));
     const tables = open ? await tablesOf(cluster, name) : undefined;
-    found.push({ name, bytes: Number(bytes), ...(changedAt === undefined ? {} : { changedAt }), ...(tables ? { tables } : {}) });
+    found.push({
+      name,
+      bytes: Number(bytes),
+      ...(changedAt === undefined ? {} : { changedAt }),
+      ...(tables ? { tables } : {}),
+    });
   }
   return found;
 }
@@ -83,7 +96,10 @@ export interface Neighbours {
   notAlone: string | null;
 }
 
-/** What else is restored with a database, and whether it could go back alone: the server in place must be sound enough to take it. */
+/**
+ * What else is restored with a database, and whether it could go back alone: the server in place must be sound enough
+ * to take it.
+ */
 export const lookAtNeighbours = (context: HostContext) =>
   looking<NeighboursInput, Neighbours>(async ({ database }) => {
     const cluster = clusterOf(context, database);
@@ -94,13 +110,18 @@ export const lookAtNeighbours = (context: HostContext) =>
         lines = (await neighboursOf(cluster, client)).map(neighbourInWords);
         if (await one<boolean>(client, 'select pg_is_in_recovery()')) notAlone = 'the server in place is in recovery';
         // The catalogs that a new database and its roles are written to.
-        await client.query('select count(*) from pg_database; select count(*) from pg_authid; select count(*) from pg_shdepend');
-        await client.query('select count(*) from pg_class; select count(*) from pg_attribute; select count(*) from pg_proc');
+        await client.query(
+          'select count(*) from pg_database; select count(*) from pg_authid; select count(*) from pg_shdepend',
+        );
+        await client.query(
+          'select count(*) from pg_class; select count(*) from pg_attribute; select count(*) from pg_proc',
+        );
         await demandRenamable(client, cluster.plan.name);
       });
     } catch (error) {
       notAlone = (error as Error).message;
     }
-    const summary = lines.length === 0 ? 'no other database was found in the cluster' : `in the same cluster: ${lines.join('; ')}`;
+    const summary =
+      lines.length === 0 ? 'no other database was found in the cluster' : `in the same cluster: ${lines.join('; ')}`;
     return { summary, lines, notAlone };
   });

@@ -42,12 +42,13 @@ const set = { by: 'Put back by Lifeboat', aside: 'Rolled back by Lifeboat' };
 const whose = (incident: string) => `incident ${incident}`;
 
 /**
- * Puts one database of a restored cluster back, and leaves all others as they are: dumped out of the copy, loaded beside under a temporary name,
- * compared with the copy, and given its name while the old one is renamed aside. Nothing is dropped. Marks on the databases say how far an earlier
- * attempt came.
+ * Puts one database of a restored cluster back, and leaves all others as they are: dumped out of the copy, loaded
+ * beside under a temporary name, compared with the copy, and given its name while the old one is renamed aside. Nothing
+ * is dropped. Marks on the databases say how far an earlier attempt came.
  */
 export const putOneBack = (context: HostContext): Capability<OneInput & { behind?: number | null }, OnePlaced> => ({
-  rehearse: ({ database }) => Promise.resolve(nothingDone(clusterOf(context, database), 'could be dumped out of the copy')),
+  rehearse: ({ database }) =>
+    Promise.resolve(nothingDone(clusterOf(context, database), 'could be dumped out of the copy')),
 
   async execute({ database, incident, behind: told = 0 }) {
     const cluster = clusterOf(context, database);
@@ -125,7 +126,9 @@ export const putOneAway = (context: HostContext): Capability<OneInput, OnePlaced
   },
 });
 
-/** For an incident that ends in the middle of it: the database lets its people in again, and nothing half loaded stays. */
+/**
+ * For an incident that ends in the middle of it: the database lets its people in again, and nothing half loaded stays.
+ */
 export const settleOne = (context: HostContext): Capability<OneInput, { summary: string }> => ({
   rehearse: () => Promise.resolve({ summary: 'nothing was changed' }),
   async execute({ database, incident }) {
@@ -159,7 +162,9 @@ async function withProduction<T>(cluster: Cluster, work: (source: Source, admin:
     cluster,
     { database: cluster.plan.name === 'postgres' ? 'template1' : 'postgres', statementTimeout: 0 },
     async (admin) => {
-      const [directory = cluster.socketDirectory] = ((await one<string>(admin, 'show unix_socket_directories')) ?? '').split(/,\s*/);
+      const [directory = cluster.socketDirectory] = (
+        (await one<string>(admin, 'show unix_socket_directories')) ?? ''
+      ).split(/,\s*/);
       const password = await passwordOf(cluster);
       const port = String(await one<string>(admin, 'show port'));
       return work(await sourceAt(cluster, { directory, port, password }), admin);
@@ -174,7 +179,12 @@ async function sourceAt(
   const { plan, context, database: component } = cluster;
   return {
     ...{ component, context, plan, cluster, name: plan.name },
-    env: { PGHOST: directory, PGPORT: port, PGUSER: plan.postgres.user, ...(password === undefined ? {} : { PGPASSWORD: password }) },
+    env: {
+      PGHOST: directory,
+      PGPORT: port,
+      PGUSER: plan.postgres.user,
+      ...(password === undefined ? {} : { PGPASSWORD: password }),
+    },
     owner: await dataOwner(cluster),
     connect: (database = plan.name) => connect(cluster, { database, socketDirectory: directory, statementTimeout: 0 }),
   };
@@ -198,9 +208,17 @@ async function fill(
   await dropTemporary(admin, source);
   progress({ what: 'starting the restored copy' });
   await startCopy(cluster, scratch);
-  const copy = await sourceAt(cluster, { directory: scratch.socketDirectory, port: String(cluster.port), password: undefined });
+  const copy = await sourceAt(cluster, {
+    directory: scratch.socketDirectory,
+    port: String(cluster.port),
+    password: undefined,
+  });
   const server = parseInt((await one<string>(admin, 'show server_version'))!);
-  const programs = await programsFor(server, ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql'], source.plan.postgres.binDirectory);
+  const programs = await programsFor(
+    server,
+    ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql'],
+    source.plan.postgres.binDirectory,
+  );
   const facts = await withSource(copy, copy.name, async (client) => {
     await demandScratch(client, scratch);
     const bytes = Number(await one<string>(client, 'select pg_database_size(current_database())'));
@@ -214,7 +232,10 @@ async function fill(
   await freshFolder(folder, source.owner);
   // The database anew, and its dump, which is smaller.
   await demandSpace(cluster.dataDirectory, facts.bytes);
-  await demandSpace(folder, facts.bytes + ((await freeBytes(folder)) === (await freeBytes(cluster.dataDirectory)) ? facts.bytes : 0));
+  await demandSpace(
+    folder,
+    facts.bytes + ((await freeBytes(folder)) === (await freeBytes(cluster.dataDirectory)) ? facts.bytes : 0),
+  );
   const record = {
     id: by,
     location: scratch.directory,
@@ -237,7 +258,11 @@ async function fill(
     () => Promise.resolve(archive),
   );
   progress({ what: 'comparing it with the copy' });
-  const wrong = await judge({ ...source, plan: { ...source.plan, verify: { ...source.plan.verify, queries: [] } } }, temporary, archive);
+  const wrong = await judge(
+    { ...source, plan: { ...source.plan, verify: { ...source.plan.verify, queries: [] } } },
+    temporary,
+    archive,
+  );
   if (wrong.length > 0)
     throw failure(
       'VerificationFailed',
@@ -255,18 +280,41 @@ async function fill(
 }
 
 /** The database out of the copy, and the roles, some of which production may have lost since. */
-async function dumpCopy(cluster: Cluster, copy: Source, { directory }: Programs, folder: string, record: BackupRecord): Promise<Archive> {
+async function dumpCopy(
+  cluster: Cluster,
+  copy: Source,
+  { directory }: Programs,
+  folder: string,
+  record: BackupRecord,
+): Promise<Archive> {
   const { owner, env } = copy;
   const path = join(folder, 'database.dump');
   progress({ what: `dumping ${copy.name} out of the copy` });
-  const args = ['--format=custom', '--compress=1', '--no-password', `--file=${path}`, `--dbname=${conninfo(copy.name)}`];
+  const args = [
+    '--format=custom',
+    '--compress=1',
+    '--no-password',
+    `--file=${path}`,
+    `--dbname=${conninfo(copy.name)}`,
+  ];
   await run(join(directory, 'pg_dump'), args, { owner, env, ledger: ledger(cluster, 'one-dump'), quiet: true });
-  const globals = await run(join(directory, 'pg_dumpall'), ['--globals-only', '--no-password', `--dbname=${conninfo(copy.name)}`], {
-    owner,
-    env,
-    // Passwords are in it: nothing of it goes into a message.
-    private: true,
-  });
+  const globals = await run(
+    join(directory, 'pg_dumpall'),
+    ['--globals-only', '--no-password', `--dbname=${conninfo(copy.name)}`],
+    {
+      owner,
+      env,
+      // Passwords are in it: nothing of it goes into a message.
+      private: true,
+    },
+  );
   await ownFor(path, owner);
-  return { path, format: 'custom', globals: globals.stdout, record, what: `${copy.name} out of the copy`, passedOver: [] };
+  return {
+    path,
+    format: 'custom',
+    globals: globals.stdout,
+    record,
+    what: `${copy.name} out of the copy`,
+    passedOver: [],
+  };
 }

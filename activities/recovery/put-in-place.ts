@@ -50,8 +50,8 @@ const sides = (cluster: Cluster, incident: string) => ({
 });
 
 /**
- * Renames the damaged data directory aside and the restored one into its place, and starts it closed. Nothing is removed. Which of the
- * three names exist says how far an earlier attempt came.
+ * Renames the damaged data directory aside and the restored one into its place, and starts it closed. Nothing is
+ * removed. Which of the three names exist says how far an earlier attempt came.
  */
 export const putInPlace = (context: HostContext): Capability<PlaceInput & { behind?: number | null }, Placed> => ({
   async rehearse({ database, incident }) {
@@ -76,17 +76,22 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
     const copy = await demandRestored(scratchOf(cluster, incident), incident);
     // It was in place before, did not hold, and was put aside: a person says that it can be tried again.
     if (!(await exists(restored)) && !(await exists(quarantine)) && (await exists(aside)))
-      await move(aside, restored, 'taking the restored directory up again').then(() => markRecovered(scratchOf(cluster, incident)));
+      await move(aside, restored, 'taking the restored directory up again').then(() =>
+        markRecovered(scratchOf(cluster, incident)),
+      );
     let stays: string | undefined;
     if (await exists(restored)) {
       await stopServer(cluster, restored);
-      // One that is gone leaves an empty place, which goes aside like any other: so an attempt after a crash finds the same as always.
+      // One that is gone leaves an empty place, which goes aside like any other: so an attempt after a crash finds the
+      // same as always.
       if (!(await exists(quarantine))) await makeDirectory(place, await dataOwner(cluster));
       if (await exists(place)) {
         await sameSystem(cluster, place, restored);
-        // Closed for whoever starts it later; and what does not run cannot write, whatever was opened in the hours since.
+        // Closed for whoever starts it later; and what does not run cannot write, whatever was opened in the hours
+        // since.
         await putFence(cluster, incident);
-        // Before it is stopped: a server that ran closed all the while has had nobody in it, and a shutdown may remove the WAL that would tell.
+        // Before it is stopped: a server that ran closed all the while has had nobody in it, and a shutdown may remove
+        // the WAL that would tell.
         await demandNothingBehind(cluster, incident, behind);
         await stopServer(cluster);
       }
@@ -121,7 +126,10 @@ export const putInPlace = (context: HostContext): Capability<PlaceInput & { behi
 });
 
 async function sameSystem(cluster: Cluster, place: string, restored: string): Promise<void> {
-  const [old, copy] = await Promise.all([controlData(cluster, place).catch(() => undefined), controlData(cluster, restored)]);
+  const [old, copy] = await Promise.all([
+    controlData(cluster, place).catch(() => undefined),
+    controlData(cluster, restored),
+  ]);
   if (old && old.systemIdentifier !== copy.systemIdentifier) {
     throw failure(
       'WrongTarget',
@@ -131,16 +139,25 @@ async function sameSystem(cluster: Cluster, place: string, restored: string): Pr
   }
 }
 
-/** What a scratch copy has and production may not have: closed, with archiving as it was, and its new timeline archived from its beginning. */
+/**
+ * What a scratch copy has and production may not have: closed, with archiving as it was, and its new timeline archived
+ * from its beginning.
+ */
 async function makeReady(cluster: Cluster, directory: string, incident: string, timeline: number): Promise<void> {
   // Brought before the approval, unless nobody verified the copy.
-  if (!(await readMark(scratchOf(cluster, incident)))?.differences) await bringProduction(cluster, scratchOf(cluster, incident));
+  if (!(await readMark(scratchOf(cluster, incident)))?.differences)
+    await bringProduction(cluster, scratchOf(cluster, incident));
   await putFence(cluster, incident, directory);
   const file = join(directory, 'postgresql.auto.conf');
   const text = await readFile(file, 'utf8');
   const kept = text.split('\n').filter((line) => !ofRecovery.test(line));
-  await writeWhole(file, kept.join('\n'), { owner: await dataOwner(cluster), mode: 0o600, what: 'taking the settings of recovery out' });
-  // Archiving was off when this timeline began, so PostgreSQL has not marked its history: without it in the archive, the next restore
+  await writeWhole(file, kept.join('\n'), {
+    owner: await dataOwner(cluster),
+    mode: 0o600,
+    what: 'taking the settings of recovery out',
+  });
+  // Archiving was off when this timeline began, so PostgreSQL has not marked its history: without it in the archive,
+  // the next restore
   // would follow the old timeline and drop what came since (cloudnative-pg#10817).
   const wal = join(directory, 'pg_wal');
   const own = timeline.toString(16).toUpperCase().padStart(8, '0');
@@ -152,7 +169,8 @@ async function makeReady(cluster: Cluster, directory: string, incident: string, 
   const current = await currentSegment(cluster, directory);
   for (const name of [...names.filter((one) => one.endsWith('.history')), ...segments.filter((one) => one < current)])
     await markWal(cluster, wal, name, 'ready');
-  // The end of the old timeline is the damaged server's: it may have archived that segment with more in it than the copy has, and an archiver
+  // The end of the old timeline is the damaged server's: it may have archived that segment with more in it than the
+  // copy has, and an archiver
   // that is refused one segment archives nothing more. What is whole before it is the same in both.
   const fork = (await history(cluster, timeline, directory)).at(-1);
   if (!fork) return;
@@ -175,7 +193,10 @@ async function currentSegment(cluster: Cluster, directory: string): Promise<stri
   return /^Latest checkpoint's REDO WAL file:\s+(\S+)/m.exec(text)?.[1] ?? '';
 }
 
-/** In place it must be what was verified beside: up, writable for Lifeboat alone, on its timeline, with the plan's queries in order. */
+/**
+ * In place it must be what was verified beside: up, writable for Lifeboat alone, on its timeline, with the plan's
+ * queries in order.
+ */
 async function verifyInPlace(cluster: Cluster, timeline: number): Promise<void> {
   const wrong = await withClient(cluster, { statementTimeout: 0 }, async (client) => {
     const found: string[] = [];
@@ -183,7 +204,8 @@ async function verifyInPlace(cluster: Cluster, timeline: number): Promise<void> 
     await client.query('checkpoint');
     const now = (await controlData(cluster, cluster.dataDirectory)).timeline;
     if (now !== timeline) found.push(`it is on timeline ${now} and not ${timeline}`);
-    if ((await one<string>(client, `select current_setting('archive_mode')`)) === 'off') found.push('archive_mode is off');
+    if ((await one<string>(client, `select current_setting('archive_mode')`)) === 'off')
+      found.push('archive_mode is off');
     // The plan's own queries are not asked again: a person has seen what they gave beside, and approved with it.
     found.push(...(await readCatalog(client)));
     await readCanary(client);
@@ -191,17 +213,28 @@ async function verifyInPlace(cluster: Cluster, timeline: number): Promise<void> 
   });
   await proveClosed(cluster);
   if (wrong.length > 0)
-    throw failure('VerificationFailed', `in place it does not verify: ${wrong.join('; ')}`, 'The old directory is put back; then decide.');
+    throw failure(
+      'VerificationFailed',
+      `in place it does not verify: ${wrong.join('; ')}`,
+      'The old directory is put back; then decide.',
+    );
 }
 
 /**
- * Puts the damaged directory back where it was and keeps the restored one aside. Used when the restored copy does not start in place, and
- * by a roll-back while the incident is open. What is in place is left closed.
+ * Puts the damaged directory back where it was and keeps the restored one aside. Used when the restored copy does not
+ * start in place, and by a roll-back while the incident is open. What is in place is left closed.
  */
 export const putBack = (context: HostContext): Capability<PlaceInput, Placed> => ({
   async rehearse({ database, incident }) {
     const { quarantine } = sides(clusterOf(context, database), incident);
-    return Promise.resolve({ summary: 'nothing was moved', host: context.host, quarantine, bytes: 0, canGoBack: false, warnings: [] });
+    return Promise.resolve({
+      summary: 'nothing was moved',
+      host: context.host,
+      quarantine,
+      bytes: 0,
+      canGoBack: false,
+      warnings: [],
+    });
   },
 
   async execute({ database, incident }) {
@@ -236,7 +269,10 @@ export const putBack = (context: HostContext): Capability<PlaceInput, Placed> =>
         return ` (it does not start: ${error.message})`;
       },
     );
-    await noteInPlace(cluster, { rolledBack: true, from: (await readMark(scratchOf(cluster, incident)))?.restored?.timeline });
+    await noteInPlace(cluster, {
+      rolledBack: true,
+      from: (await readMark(scratchOf(cluster, incident)))?.restored?.timeline,
+    });
     const kept = (await exists(aside)) ? aside : restored;
     const bytes = (await exists(kept)) ? await treeBytes(kept) : 0;
     return {
@@ -261,11 +297,18 @@ export interface Place {
 }
 
 /**
- * Looks at what an ended incident left, and says it. Between the two renames there is no database at all: then the old one is put back, since
- * nobody verified the other in its place.
+ * Looks at what an ended incident left, and says it. Between the two renames there is no database at all: then the old
+ * one is put back, since nobody verified the other in its place.
  */
 export const settlePlace = (context: HostContext): Capability<PlaceInput & { placed: boolean }, Place> => ({
-  rehearse: () => Promise.resolve({ summary: 'nothing was moved', host: context.host, inPlace: 'as it was', quarantine: null, bytes: 0 }),
+  rehearse: () =>
+    Promise.resolve({
+      summary: 'nothing was moved',
+      host: context.host,
+      inPlace: 'as it was',
+      quarantine: null,
+      bytes: 0,
+    }),
   async execute({ database, incident, placed }) {
     const cluster = clusterOf(context, database);
     const { place, restored, quarantine, aside } = sides(cluster, incident);
@@ -279,7 +322,9 @@ export const settlePlace = (context: HostContext): Capability<PlaceInput & { pla
     const inPlace = there[0] || (placed && !there[2]) ? 'restored' : 'as it was';
     const other = kept.find((_, at) => there[at]) ?? null;
     const what =
-      inPlace === 'restored' ? 'the restored copy is in place, the damaged one in quarantine' : 'the damaged database is where it was';
+      inPlace === 'restored'
+        ? 'the restored copy is in place, the damaged one in quarantine'
+        : 'the damaged database is where it was';
     return {
       summary: `${what}${other ? `; kept at ${other}` : ''}`,
       host: context.host,

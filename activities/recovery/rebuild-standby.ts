@@ -28,15 +28,20 @@ export interface StandbyResult {
 }
 
 /**
- * Rebuilds this host's standby from the primary: the old one, which followed what is now quarantined, is moved aside, a new one is taken
- * with pg_basebackup, and it must stream on the primary's timeline.
+ * Rebuilds this host's standby from the primary: the old one, which followed what is now quarantined, is moved aside, a
+ * new one is taken with pg_basebackup, and it must stream on the primary's timeline.
  */
 export const rebuildStandby = (context: HostContext): Capability<StandbyInput, StandbyResult> => ({
   async rehearse({ database }) {
     const cluster = clusterOf(context, database);
     const room = await demandRoom(cluster);
     await bin(cluster, 'pg_basebackup');
-    return { summary: `could be rebuilt: pg_basebackup is here; ${room}`, host: context.host, quarantine: null, bytes: 0 };
+    return {
+      summary: `could be rebuilt: pg_basebackup is here; ${room}`,
+      host: context.host,
+      quarantine: null,
+      bytes: 0,
+    };
   },
 
   async execute({ database, incident, primary: host }) {
@@ -47,7 +52,8 @@ export const rebuildStandby = (context: HostContext): Capability<StandbyInput, S
     const fresh = `${cluster.dataDirectory}.new-${incident}`;
     if (!(await follows(cluster, primary.timeline))) {
       await demandOurs(cluster, primary.systemIdentifier);
-      // In its place already, the new one may only need to be started; one that does not follow then is worth nothing, and taken anew.
+      // In its place already, the new one may only need to be started; one that does not follow then is worth nothing,
+      // and taken anew.
       const placed = (await exists(completeMark(fresh))) && !(await exists(fresh));
       if (!placed || !(await startsToFollow(cluster, primary.timeline)))
         await replace(cluster, { fresh, quarantine, conninfo, again: placed });
@@ -83,15 +89,20 @@ async function demandOurs(cluster: Cluster, systemIdentifier: string): Promise<v
 
 async function startsToFollow(cluster: Cluster, timeline: number): Promise<boolean> {
   await launch(cluster);
-  return untilReady(cluster, { directory: cluster.dataDirectory, seconds: 120, what: 'starting the standby' }, async () =>
-    (await follows(cluster, timeline)) ? true : undefined,
+  return untilReady(
+    cluster,
+    { directory: cluster.dataDirectory, seconds: 120, what: 'starting the standby' },
+    async () => ((await follows(cluster, timeline)) ? true : undefined),
   ).catch((error: unknown) => {
     if (isFailure(error, 'ServerFailed')) return false;
     throw error;
   });
 }
 
-/** Takes a new copy, moves the old standby aside (a copy that did not follow is removed), and puts the new one in its place. */
+/**
+ * Takes a new copy, moves the old standby aside (a copy that did not follow is removed), and puts the new one in its
+ * place.
+ */
 async function replace(
   cluster: Cluster,
   { fresh, quarantine, conninfo, again }: { fresh: string; quarantine: string; conninfo: string; again: boolean },
@@ -122,8 +133,14 @@ async function demandRoom(cluster: Cluster): Promise<string> {
   return `${formatBytes(size)} needed, ${formatBytes(free)} free`;
 }
 
-/** The primary's cluster and timeline, asked over the replication protocol: that also proves that this host may replicate from it. */
-async function identifyPrimary(cluster: Cluster, conninfo: string): Promise<{ systemIdentifier: string; timeline: number }> {
+/**
+ * The primary's cluster and timeline, asked over the replication protocol: that also proves that this host may
+ * replicate from it.
+ */
+async function identifyPrimary(
+  cluster: Cluster,
+  conninfo: string,
+): Promise<{ systemIdentifier: string; timeline: number }> {
   const answer = await run(
     await bin(cluster, 'psql'),
     ['-X', '-A', '-t', '-w', '-d', `${conninfo} dbname=replication replication=true`, '-c', 'IDENTIFY_SYSTEM'],
@@ -133,7 +150,10 @@ async function identifyPrimary(cluster: Cluster, conninfo: string): Promise<{ sy
   return { systemIdentifier, timeline: Number(timeline) };
 }
 
-/** A base backup is whole when pg_basebackup has ended and said so; only then is its mark written, beside it: what is in it is the primary's. */
+/**
+ * A base backup is whole when pg_basebackup has ended and said so; only then is its mark written, beside it: what is in
+ * it is the primary's.
+ */
 const completeMark = (fresh: string) => `${fresh}.complete`;
 
 /** True when the standby runs, is in recovery, and its WAL receiver streams on this timeline. */
@@ -141,12 +161,18 @@ async function follows(cluster: Cluster, timeline: number): Promise<boolean> {
   if (!(await postmasterPid(cluster.dataDirectory))) return false;
   return withClient(cluster, { database: 'postgres' }, async (client) => {
     if (!(await one<boolean>(client, 'select pg_is_in_recovery()'))) return false;
-    const received = await one<number>(client, `select received_tli from pg_stat_wal_receiver where status = 'streaming'`);
+    const received = await one<number>(
+      client,
+      `select received_tli from pg_stat_wal_receiver where status = 'streaming'`,
+    );
     return Number(received) === timeline;
   }).catch(() => false);
 }
 
-/** How this host's standby reaches the primary. A password in primary_conninfo would lie in every backup: a passfile keeps it out. */
+/**
+ * How this host's standby reaches the primary. A password in primary_conninfo would lie in every backup: a passfile
+ * keeps it out.
+ */
 async function replicationConninfo(cluster: Cluster, primary: string): Promise<string> {
   const { plan, context } = cluster;
   if (!databaseHosts(context.plan, cluster.database).includes(primary))
@@ -159,7 +185,10 @@ async function replicationConninfo(cluster: Cluster, primary: string): Promise<s
   const passfile = join(context.state, `passfile-${cluster.database}`);
   const password = replication.password ? await secretOf(context, replication.password) : '';
   const escaped = password.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
-  await writeWhole(passfile, password ? `*:*:*:${replication.user}:${escaped}\n` : '', { owner: await dataOwner(cluster), mode: 0o600 });
+  await writeWhole(passfile, password ? `*:*:*:${replication.user}:${escaped}\n` : '', {
+    owner: await dataOwner(cluster),
+    mode: 0o600,
+  });
   return `host=${hostAddress(context.plan, primary)} port=${onHost(plan.postgres.port, primary)} user=${replication.user} application_name=${context.host} passfile='${passfile}'`;
 }
 
@@ -173,14 +202,19 @@ async function takeCopy(
   await makeDirectory(fresh, owner);
   await checkpoint('after making the directory of the new standby');
   await run(
-    await bin(cluster, 'pg_basebackup', (await readdir(cluster.dataDirectory).catch(() => [])).length > 0 ? cluster.dataDirectory : fresh),
+    await bin(
+      cluster,
+      'pg_basebackup',
+      (await readdir(cluster.dataDirectory).catch(() => [])).length > 0 ? cluster.dataDirectory : fresh,
+    ),
     ['-D', fresh, '-d', conninfo, '-R', '-X', 'stream', '--checkpoint=fast', '--no-password', '--progress'],
     {
       owner,
       ledger: ledger(cluster, 'pg_basebackup'),
       onLine: (line) => {
         const percent = /\((\d+)%\)/.exec(line)?.[1];
-        if (percent) progress({ what: `copying from the primary to ${cluster.context.host}`, percent: Number(percent) });
+        if (percent)
+          progress({ what: `copying from the primary to ${cluster.context.host}`, percent: Number(percent) });
       },
     },
   );

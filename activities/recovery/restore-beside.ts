@@ -36,12 +36,15 @@ export interface RestoreInput {
   handed?: Handed[];
   asked?: string[];
 }
-/** `wants`: the copy is not whole yet, and waits for segments that standbys have. Asked again with what they handed over, it goes on from there. */
+/**
+ * `wants`: the copy is not whole yet, and waits for segments that standbys have. Asked again with what they handed
+ * over, it goes on from there.
+ */
 export type RestoredBeside = Restored & { wants?: string[] };
 
 /**
- * Restores a backup into a new directory beside the damaged one and recovers it to the target. What is believed is the server's own log, its
- * paused state and the canary; the exit code of the restore proves nothing.
+ * Restores a backup into a new directory beside the damaged one and recovers it to the target. What is believed is the
+ * server's own log, its paused state and the canary; the exit code of the restore proves nothing.
  * Source: field-notes, "PITR, always into a new directory"; pgbackrest.org, command restore.
  */
 export const restoreBeside = (context: HostContext): Capability<RestoreInput, RestoredBeside> => ({
@@ -78,7 +81,8 @@ export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promis
   // It ended too early, and a standby that was away then may have what it lacks.
   const more = mark?.restored?.short !== undefined && hosts.some((host) => !(mark.standbys ?? []).includes(host));
   if (same && mark.restored && !more) return mark.restored;
-  // Another candidate or another target was tried before, or it is half removed: such a copy is ours, and of no more use.
+  // Another candidate or another target was tried before, or it is half removed: such a copy is ours, and of no more
+  // use.
   if (mark && (!same || more)) await discardScratch(cluster, scratch);
   await fetchFiles(cluster, input, target, scratch);
   await demandNoLaterTablespace(cluster.dataDirectory, scratch.directory, target, input.candidate);
@@ -109,7 +113,10 @@ export async function restoreCopy(cluster: Cluster, input: RestoreInput): Promis
   return restored;
 }
 
-/** Standbys of this very cluster, with what they handed over brought here. A test of a location is helped by none of them. */
+/**
+ * Standbys of this very cluster, with what they handed over brought here. A test of a location is helped by none of
+ * them.
+ */
 async function standbysOf(
   cluster: Cluster,
   scratch: Scratch,
@@ -118,13 +125,22 @@ async function standbysOf(
   if (cluster.only || cluster.scratchOnly || !standbys) return { has: [], asked: [], not: notAsked(cluster) };
   const copy = await controlData(cluster, scratch.directory).catch(() => undefined);
   const has = standbys.has.filter(({ systemIdentifier }) => systemIdentifier === copy?.systemIdentifier);
-  return { has, asked, not: [...standbys.not, ...(handed.length > 0 ? await bringHanded(cluster, scratch, handed) : [])] };
+  return {
+    has,
+    asked,
+    not: [...standbys.not, ...(handed.length > 0 ? await bringHanded(cluster, scratch, handed) : [])],
+  };
 }
 
 const notAsked = ({ plan, context }: Cluster): string[] =>
   plan.postgres.standbys.filter((host) => host !== context.host).map((host) => `pg_wal of standby ${host}`);
 
-const asked = ({ incident, candidate: { label, location }, target }: RestoreInput) => ({ incident, label, location, target });
+const asked = ({ incident, candidate: { label, location }, target }: RestoreInput) => ({
+  incident,
+  label,
+  location,
+  target,
+});
 const sourceOf = ({ label, location, target }: Omit<Mark, 'stage'>) => ({ label, location, target });
 
 async function fetchFiles(cluster: Cluster, input: RestoreInput, target: Target, scratch: Scratch): Promise<void> {
@@ -142,7 +158,8 @@ async function fetchFiles(cluster: Cluster, input: RestoreInput, target: Target,
   }
   if (!mark) await demandSpace(cluster, production, candidate.databaseBytes);
   await writeMark(scratch, { ...asked(input), stage: 'files' });
-  // A killed attempt may have left files. The engine goes on from such a directory only when it knows it as its own; before that there is
+  // A killed attempt may have left files. The engine goes on from such a directory only when it knows it as its own;
+  // before that there is
   // nothing worth keeping in it.
   const left = await readdir(scratch.directory).catch((): string[] => []);
   const resumed = left.includes('PG_VERSION') || left.includes('backup.manifest');
@@ -177,15 +194,16 @@ async function fetchFiles(cluster: Cluster, input: RestoreInput, target: Target,
   await writeMark(scratch, { ...asked(input), stage: 'fetched', known });
 }
 
-const productionOf = (cluster: Cluster): Promise<string> => provenDataDirectory(cluster).catch(() => cluster.dataDirectory);
+const productionOf = (cluster: Cluster): Promise<string> =>
+  provenDataDirectory(cluster).catch(() => cluster.dataDirectory);
 
 const isDamage = (cluster: Cluster, { details, message }: ApplicationFailure): boolean =>
   engineOf(cluster).isDamage({ code: ((details?.[0] ?? {}) as { code?: number }).code, message });
 
 /**
- * The WAL that the damaged server had written and not yet archived lies in its own pg_wal: with it, the copy loses nothing that was
- * committed, and a target of a moment ago can be reached: recovery stops at the first commit after it, which may be in there. Recovery
- * checks every record's CRC, and takes from there only what the archive does not have.
+ * The WAL that the damaged server had written and not yet archived lies in its own pg_wal: with it, the copy loses
+ * nothing that was committed, and a target of a moment ago can be reached: recovery stops at the first commit after it,
+ * which may be in there. Recovery checks every record's CRC, and takes from there only what the archive does not have.
  */
 async function copyTail(cluster: Cluster, production: string, scratch: Scratch, timeline: number): Promise<void> {
   const wal = join(production, 'pg_wal');

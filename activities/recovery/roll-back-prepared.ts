@@ -21,8 +21,9 @@ export interface RollBackPreparedInput {
 }
 
 /**
- * Rolls prepared transactions back in the verified copy, before it takes production's place. Nothing else of it changes, so nothing is verified anew.
- * Those that an earlier attempt has ended are not there any more, and count as ended.
+ * Rolls prepared transactions back in the verified copy, before it takes production's place. Nothing else of it
+ * changes, so nothing is verified anew. Those that an earlier attempt has ended are not there any more, and count as
+ * ended.
  */
 export const rollBackPrepared = (context: HostContext): Capability<RollBackPreparedInput, { summary: string }> => ({
   rehearse: () => Promise.resolve({ summary: 'rolled back in the copy' }),

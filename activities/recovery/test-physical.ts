@@ -22,16 +22,24 @@ const prefix = 'test-';
 const copyOf = (run: string) => `${prefix}${run.replace(/[^A-Za-z0-9-]/g, '-')}`;
 
 /**
- * Restores one backup from one location and nothing else, in this host's scratch directory or else beside the database, verifies it like a copy that is to
- * take over, removes it, and notes in its record how fast it was. It never archives, listens on no network, and knows nothing of production.
- * Throws NoBackup, NotEnoughSpace, BackupDamaged, VerificationFailed.
+ * Restores one backup from one location and nothing else, in this host's scratch directory or else beside the database,
+ * verifies it like a copy that is to take over, removes it, and notes in its record how fast it was. It never archives,
+ * listens on no network, and knows nothing of production. Throws NoBackup, NotEnoughSpace, BackupDamaged,
+ * VerificationFailed.
  */
 export const testRestorePhysical = (context: HostContext): Capability<TestRestoreRequest, TestRestoreResult> => ({
   async rehearse({ component, id, location }) {
     const cluster = testClusterOf(context, component, location);
     const backup = await demandBackup(cluster, location, id);
     const room = await demandSpace(cluster, cluster.dataDirectory, backup.databaseBytes);
-    return { summary: `could be restored on ${context.host}: ${room}`, id, location, bytes: backup.databaseBytes, seconds: 0, doubts: [] };
+    return {
+      summary: `could be restored on ${context.host}: ${room}`,
+      id,
+      location,
+      bytes: backup.databaseBytes,
+      seconds: 0,
+      doubts: [],
+    };
   },
   execute: (request) => {
     const cluster = testClusterOf(context, request.component, request.location);
@@ -39,7 +47,10 @@ export const testRestorePhysical = (context: HostContext): Capability<TestRestor
   },
 });
 
-async function test(cluster: Cluster, { component: database, id, location, run }: TestRestoreRequest): Promise<TestRestoreResult> {
+async function test(
+  cluster: Cluster,
+  { component: database, id, location, run }: TestRestoreRequest,
+): Promise<TestRestoreResult> {
   const incident = copyOf(run);
   const scratch = scratchOf(cluster, incident);
   const began = Date.now();
@@ -67,16 +78,22 @@ async function test(cluster: Cluster, { component: database, id, location, run }
     await markTested(scratch, tested);
     return await finish(cluster, scratch, backup, tested);
   } catch (error) {
-    // Only what says something of the backup itself: then the copy is of no more use, and the next recovery passes it over.
+    // Only what says something of the backup itself: then the copy is of no more use, and the next recovery passes it
+    // over.
     if (isFailure(error, 'BackupDamaged') || isFailure(error, 'VerificationFailed')) {
-      await note(cluster, backup, { damaged: { at: new Date().toISOString(), why: error.message } }).catch(() => undefined);
+      await note(cluster, backup, { damaged: { at: new Date().toISOString(), why: error.message } }).catch(
+        () => undefined,
+      );
       await discardScratch(cluster, scratch);
     }
     throw error;
   }
 }
 
-/** Notes what was found before the copy goes: an attempt after a crash in between has the mark, and does what is missing. */
+/**
+ * Notes what was found before the copy goes: an attempt after a crash in between has the mark, and does what is
+ * missing.
+ */
 async function finish(
   cluster: Cluster,
   scratch: Scratch,
@@ -101,7 +118,11 @@ async function demandBackup(cluster: Cluster, location: string, id: string): Pro
       `location ${location} cannot be read from ${cluster.context.host}: ${why}`,
       'Are its credentials there?',
     );
-  throw failure('NoBackup', `there is no backup ${id} of ${cluster.database} at ${location}`, 'See what there is: lifeboat backup list');
+  throw failure(
+    'NoBackup',
+    `there is no backup ${id} of ${cluster.database} at ${location}`,
+    'See what there is: lifeboat backup list',
+  );
 }
 
 /** As far as the WAL at that location reaches without a gap; else to the backup's own consistency. */
@@ -109,14 +130,20 @@ async function reach(cluster: Cluster, backup: BackupSet): Promise<{ target: str
   const latest = await findCandidates(cluster, { kind: 'latest' }, cluster.dataDirectory, { heedRecords: false });
   const found = latest.candidates.find(({ label }) => label === backup.label);
   progress({ what: `restoring ${backup.label} from ${backup.location}` });
-  return found ? { target: 'latest', timeline: found.timeline } : { target: backup.label, timeline: timelineOf(backup.walStart) };
+  return found
+    ? { target: 'latest', timeline: found.timeline }
+    : { target: backup.label, timeline: timelineOf(backup.walStart) };
 }
 
-/** Copies of other runs: their test ended, or was given up. Tests of one database on one host come one after the other. */
+/**
+ * Copies of other runs: their test ended, or was given up. Tests of one database on one host come one after the other.
+ */
 async function clearOthers(cluster: Cluster, mine: string): Promise<void> {
   const parent = dirname(cluster.dataDirectory);
   const start = `${basename(cluster.dataDirectory)}.restored-`;
-  const names = (await readdir(parent).catch(() => [])).filter((name) => name.startsWith(`${start}${prefix}`) && name.endsWith('.json'));
+  const names = (await readdir(parent).catch(() => [])).filter(
+    (name) => name.startsWith(`${start}${prefix}`) && name.endsWith('.json'),
+  );
   for (const name of names) {
     const incident = name.slice(start.length, -'.json'.length);
     const scratch = scratchOf(cluster, incident);

@@ -39,11 +39,17 @@ export interface Verification {
   rows: RowCheck[];
   /** Declared moment less the restored canary, in seconds; null when there is no canary. */
   rpoSeconds: number | null;
-  /** What the plan's own rows and queries find wrong: a person decides, since only a person knows what was deleted on purpose. */
+  /**
+   * What the plan's own rows and queries find wrong: a person decides, since only a person knows what was deleted on
+   * purpose.
+   */
   doubts: string[];
   /** What was committed and is known to be missing, where the WAL ended too early. */
   missing?: string[];
-  /** What is different from production as it was, and is not of the data: configuration, slots, places. For the person who approves. */
+  /**
+   * What is different from production as it was, and is not of the data: configuration, slots, places. For the person
+   * who approves.
+   */
   differences: string[];
   /** Why it does not start with production's own configuration. */
   doesNotStart?: string;
@@ -56,8 +62,8 @@ export interface Verification {
 }
 
 /**
- * Verifies a restored copy before it takes over, and leaves it cleanly stopped. Throws VerificationFailed with everything that is physically wrong;
- * what the plan's rows and queries find is for the person who approves.
+ * Verifies a restored copy before it takes over, and leaves it cleanly stopped. Throws VerificationFailed with
+ * everything that is physically wrong; what the plan's rows and queries find is for the person who approves.
  * Source: field-notes, "Verify a restored copy".
  */
 export const verifyRestored = (context: HostContext): Capability<VerifyInput, Verification> => ({
@@ -74,7 +80,10 @@ export const verifyRestored = (context: HostContext): Capability<VerifyInput, Ve
 });
 
 /** The same, for a copy wherever it was restored. */
-export async function verifyCopy(cluster: Cluster, { database, incident, target: text, declaredAt }: VerifyInput): Promise<Verification> {
+export async function verifyCopy(
+  cluster: Cluster,
+  { database, incident, target: text, declaredAt }: VerifyInput,
+): Promise<Verification> {
   const scratch = scratchOf(cluster, incident);
   const target = parseTarget(text);
   const { recoveredTo, short } = await demandRestored(scratch, incident);
@@ -87,7 +96,10 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
 
   const { host } = cluster.context;
   const { name: home } = cluster.plan;
-  const prepared = (await session('postgres', preparedTransactions)).map((one) => ({ ...one, says: describePrepared(one) }));
+  const prepared = (await session('postgres', preparedTransactions)).map((one) => ({
+    ...one,
+    says: describePrepared(one),
+  }));
   progress({ what: 'collation versions' });
   for (const { name } of (await session('postgres', databasesOf)).open) {
     // Judged below, where it is looked into.
@@ -104,22 +116,33 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
   const listed = await listCluster(session, host);
   const structure = await checkStructure(session, listed, host);
   const counted = await countByIndex(session, listed.databases, [...listed.damage, ...structure.damage], host);
-  wrong.push(...byRelation([...listed.damage, ...structure.damage, ...counted.damage]).map((one) => describeDamage(one, home)));
+  wrong.push(
+    ...byRelation([...listed.damage, ...structure.damage, ...counted.damage]).map((one) => describeDamage(one, home)),
+  );
   doubts.push(...counted.gone.map((one) => describeDamage(one, home)));
-  doubts.push(...[...listed.notChecked, ...structure.notChecked, ...counted.notChecked].map((line) => `not checked: ${line}`));
+  doubts.push(
+    ...[...listed.notChecked, ...structure.notChecked, ...counted.notChecked].map((line) => `not checked: ${line}`),
+  );
   warnings.push(...listed.limits);
   checks.push('amcheck: heap and indexes of every database');
 
   progress({ what: 'catalog, rows and queries' });
   // Rows are compared with what they were at the moment that was recovered to, not with what came after it.
-  const moment = new Date(target.kind === 'time' ? target.iso : target.kind === 'latest' ? declaredAt : (recoveredTo ?? declaredAt));
+  const moment = new Date(
+    target.kind === 'time' ? target.iso : target.kind === 'latest' ? declaredAt : (recoveredTo ?? declaredAt),
+  );
   const known = await knownRowsBefore(cluster, moment);
   const looked = await session(home, async (client) => {
     wrong.push(...(await readCatalog(client)));
     const { counts, errors } = await countRows(cluster, client);
     const queries = await askQueries(cluster, client);
     doubts.push(...queries.wrong);
-    return { rows: compareRows(cluster, counts, known?.counts), errors, failed: queries.failed, canary: await readCanary(client) };
+    return {
+      rows: compareRows(cluster, counts, known?.counts),
+      errors,
+      failed: queries.failed,
+      canary: await readCanary(client),
+    };
   }).catch((error: unknown) => {
     // One that is not there was dropped before the target.
     const seen = isNoDatabase(error) ? undefined : judge(`database ${home}`, error, host);
@@ -188,7 +211,10 @@ export async function verifyCopy(cluster: Cluster, { database, incident, target:
   };
 }
 
-/** What it will be in production's place: with today's configuration, and started with it once. A test of a location is of its backup alone. */
+/**
+ * What it will be in production's place: with today's configuration, and started with it once. A test of a location is
+ * of its backup alone.
+ */
 async function asProduction(
   cluster: Cluster,
   scratch: Scratch,
@@ -206,25 +232,38 @@ async function asProduction(
 /** Starts the copy of an incident, unless it runs. Throws ServerFailed. */
 export async function startCopy(cluster: Cluster, scratch: Scratch): Promise<void> {
   if (!(await postmasterPid(scratch.directory))) {
-    await launch(cluster, { directory: scratch.directory, settings: await scratchSettings(cluster, scratch), log: scratch.log });
+    await launch(cluster, {
+      directory: scratch.directory,
+      settings: await scratchSettings(cluster, scratch),
+      log: scratch.log,
+    });
   }
   const session = { socketDirectory: scratch.socketDirectory, database: 'postgres' };
-  await untilReady(cluster, { directory: scratch.directory, log: scratch.log, seconds: 600, what: 'starting the copy' }, () =>
-    withClient(cluster, session, async (client) => ((await one<boolean>(client, 'select pg_is_in_recovery()')) ? undefined : true)).catch(
-      () => undefined,
-    ),
+  await untilReady(
+    cluster,
+    { directory: scratch.directory, log: scratch.log, seconds: 600, what: 'starting the copy' },
+    () =>
+      withClient(cluster, session, async (client) =>
+        (await one<boolean>(client, 'select pg_is_in_recovery()')) ? undefined : true,
+      ).catch(() => undefined),
   );
 }
 
-/** Of the pages of every file of the copy, which is cleanly stopped. Throws CannotLook when the program could not look. */
+/**
+ * Of the pages of every file of the copy, which is cleanly stopped. Throws CannotLook when the program could not look.
+ */
 async function checksums(cluster: Cluster, scratch: Scratch, checks: string[]): Promise<string[]> {
   if (!(await controlData(cluster, scratch.directory)).checksums) return [];
   progress({ what: 'pg_checksums' });
-  const result = await run(await bin(cluster, 'pg_checksums', scratch.directory), ['--check', '--progress', '-D', scratch.directory], {
-    owner: await dataOwner(cluster),
-    accept: [1],
-    ledger: ledger(cluster, 'pg_checksums'),
-  });
+  const result = await run(
+    await bin(cluster, 'pg_checksums', scratch.directory),
+    ['--check', '--progress', '-D', scratch.directory],
+    {
+      owner: await dataOwner(cluster),
+      accept: [1],
+      ledger: ledger(cluster, 'pg_checksums'),
+    },
+  );
   checks.push('pg_checksums');
   if (result.code === 0) return [];
   // A program that we run speaks English: `run` sees to it.
@@ -233,7 +272,9 @@ async function checksums(cluster: Cluster, scratch: Scratch, checks: string[]): 
   throw cannotLook('checksums of the copy', new Error(tail(result.lines)), cluster.context.host);
 }
 
-/** Unlogged tables and sequences have no WAL: PostgreSQL empties them at the end of each recovery, and a restore is one. */
+/**
+ * Unlogged tables and sequences have no WAL: PostgreSQL empties them at the end of each recovery, and a restore is one.
+ */
 function emptied({ databases }: Listed, home: string, counts: KnownRows['counts']): string[] {
   const names = databases.flatMap(({ database, relations }) =>
     relations

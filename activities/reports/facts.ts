@@ -113,11 +113,27 @@ function verdict(
   const wanted = `objective ${formatDuration(objectiveSeconds)}`;
   if (seconds === null) {
     const says = `not measured: ${note ?? 'no figure was recorded'} (${wanted}${overdue ? ', already missed' : ''})`;
-    return { objective, title, objectiveSeconds, seconds, met: overdue ? false : null, says, note: note ?? 'no figure was recorded' };
+    return {
+      objective,
+      title,
+      objectiveSeconds,
+      seconds,
+      met: overdue ? false : null,
+      says,
+      note: note ?? 'no figure was recorded',
+    };
   }
   const met = seconds <= objectiveSeconds;
   const about = `${formatDuration(seconds)} (${wanted}: ${met ? 'met' : `missed by ${formatDuration(seconds - objectiveSeconds)}`})`;
-  return { objective, title, objectiveSeconds, seconds, met, says: note ? `${about}; ${note}` : about, ...(note ? { note } : {}) };
+  return {
+    objective,
+    title,
+    objectiveSeconds,
+    seconds,
+    met,
+    says: note ? `${about}; ${note}` : about,
+    ...(note ? { note } : {}),
+  };
 }
 
 function whyNot({ phase }: IncidentState, seconds: number | null, whileOpen: string): string | undefined {
@@ -143,7 +159,9 @@ export function opening(state: IncidentState, options: ReportOptions): string[] 
 const asked = ({ questions, steps }: IncidentState): string =>
   questions.length === 0
     ? `at the step “${steps.length > 0 ? titleOf(steps.at(-1)!) : ''}”.`
-    : questions.map((one) => `at the step “${titleOf({ ...one, name: one.step })}”: ${sentence(one.text)}`).join(' And ');
+    : questions
+        .map((one) => `at the step “${titleOf({ ...one, name: one.step })}”: ${sentence(one.text)}`)
+        .join(' And ');
 
 function outcome(state: IncidentState, now: Date): string {
   const { rtoSeconds } = state.measured;

@@ -21,4 +21,9 @@ export function renderJson(state: IncidentState): string {
   return `${JSON.stringify(report, null, 2)}\n`;
 }
 
-const achieved = ({ objectiveSeconds, seconds, met, note }: Verdict) => ({ objectiveSeconds, seconds, met, note: note ?? null });
+const achieved = ({ objectiveSeconds, seconds, met, note }: Verdict) => ({
+  objectiveSeconds,
+  seconds,
+  met,
+  note: note ?? null,
+});

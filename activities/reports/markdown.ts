@@ -30,13 +30,18 @@ export function renderMarkdown(state: IncidentState, options: ReportOptions): st
       [
         ['Incident', code(state.id)],
         ['Outcome', phaseText[state.phase]],
-        ...verdicts(state, options.now).map((one) => [`${one.objective}, ${one.title.toLowerCase()}`, `${mark(one.met)}${text(one.says)}`]),
+        ...verdicts(state, options.now).map((one) => [
+          `${one.objective}, ${one.title.toLowerCase()}`,
+          `${mark(one.met)}${text(one.says)}`,
+        ]),
         ['Declared', `${moment(state.declaredAt)} by ${text(state.declaredBy)}`],
         ['Ended', state.endedAt ? moment(state.endedAt) : 'not yet'],
         ['Target', code(state.target)],
         [
           'Backup used',
-          state.backup ? `${code(state.backup.label)} from ${text(state.backup.location)}, taken ${moment(state.backup.takenAt)}` : 'none',
+          state.backup
+            ? `${code(state.backup.label)} from ${text(state.backup.location)}, taken ${moment(state.backup.takenAt)}`
+            : 'none',
         ],
         ['Plan digest', code(state.planDigest)],
         ...(options.temporalUi ? [['Temporal UI', code(options.temporalUi)]] : []),

@@ -1,4 +1,7 @@
-/** Text that came from people, servers and programs, made safe to show: no terminal escapes, no control characters, no turned-around text. */
+/**
+ * Text that came from people, servers and programs, made safe to show: no terminal escapes, no control characters, no
+ * turned-around text.
+ */
 export function plain(text: string): string {
   return text
     .replace(/\u001b\[[0-?]*[ -/]*[@-~]/g, '')

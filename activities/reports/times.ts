@@ -1,4 +1,6 @@
-/** Times as reports show them: UTC, and beside it the timezone of the plan. A text that is no time is shown as it is. */
+/**
+ * Times as reports show them: UTC, and beside it the timezone of the plan. A text that is no time is shown as it is.
+ */
 
 /** `2026-11-21 03:15:02 UTC (08:45:02 Asia/Kolkata)` */
 export function formatMoment(iso: string, timezone?: string): string {

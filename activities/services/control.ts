@@ -17,11 +17,16 @@ interface Controller {
 
 const systemd = (unit: string, ledger: { directory: string; name: string }): Controller => ({
   isRunning: async () => (await run('systemctl', ['is-active', '--quiet', unit], { accept: [1, 2, 3, 4] })).code === 0,
-  start: async () => void (await run('systemctl', ['start', unit], { ledger: { ...ledger, name: `${ledger.name}-start` } })),
-  stop: async () => void (await run('systemctl', ['stop', unit], { ledger: { ...ledger, name: `${ledger.name}-stop` } })),
+  start: async () =>
+    void (await run('systemctl', ['start', unit], { ledger: { ...ledger, name: `${ledger.name}-start` } })),
+  stop: async () =>
+    void (await run('systemctl', ['stop', unit], { ledger: { ...ledger, name: `${ledger.name}-stop` } })),
 });
 
-const commands = (control: Extract<Control, { start: string[] }>, ledger: { directory: string; name: string }): Controller => {
+const commands = (
+  control: Extract<Control, { start: string[] }>,
+  ledger: { directory: string; name: string },
+): Controller => {
   const call = (argv: string[], name: string, accept: number[] = []) =>
     run(argv[0]!, argv.slice(1), {
       private: true,
@@ -46,7 +51,9 @@ const commands = (control: Extract<Control, { start: string[] }>, ledger: { dire
 
 /** The plan author's own commands get the agent's environment, as they would from its service manager. */
 function commandEnvironment(): Record<string, string> {
-  return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }
 
 function serviceOf(context: HostContext, name: string): { plan: ServicePlan; controller: Controller } {
@@ -63,7 +70,9 @@ function serviceOf(context: HostContext, name: string): { plan: ServicePlan; con
   return { plan, controller };
 }
 
-export const stopService = (context: HostContext): Capability<ServiceInput, { summary: string; wasRunning: boolean }> => ({
+export const stopService = (
+  context: HostContext,
+): Capability<ServiceInput, { summary: string; wasRunning: boolean }> => ({
   async rehearse({ service }) {
     const running = await serviceOf(context, service).controller.isRunning();
     return { summary: `${service} ${running ? 'runs, and could be stopped' : 'does not run'}`, wasRunning: running };

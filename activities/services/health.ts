@@ -6,11 +6,17 @@ import { failure } from '../errors.js';
 
 export interface HealthInput {
   services: string[];
-  /** How long one that does not answer is asked again, in seconds; a quarter of a minute by default: it may have been started just now. */
+  /**
+   * How long one that does not answer is asked again, in seconds; a quarter of a minute by default: it may have been
+   * started just now.
+   */
   patience?: number;
 }
 
-/** Asks each service for its health from outside: over the network, from the control worker. Throws ServiceFailed with every one that is not well. */
+/**
+ * Asks each service for its health from outside: over the network, from the control worker. Throws ServiceFailed with
+ * every one that is not well.
+ */
 export const checkHealth = (plan: Plan) =>
   looking<HealthInput, Healthy>(async ({ services, patience = 15 }) => {
     const answers = await Promise.all(targets(plan, services).map((target) => ask(target, patience)));
@@ -23,7 +29,10 @@ export const checkHealth = (plan: Plan) =>
       );
     const since: Record<string, string> = {};
     for (const { service, at } of answers) if ((since[service] ?? '') < at) since[service] = at;
-    return { summary: answers.length === 0 ? 'the plan names no service to ask' : answers.map(({ says }) => says).join('; '), since };
+    return {
+      summary: answers.length === 0 ? 'the plan names no service to ask' : answers.map(({ says }) => says).join('; '),
+      since,
+    };
   });
 
 export interface Healthy {
@@ -56,10 +65,16 @@ export const watchServices = (plan: Plan) => ({
           'Look at the log of the service; then: lifeboat decide retry',
         );
       const left = Math.max(0, until - Date.now());
-      progress({ what: 'watching', percent: Math.round(100 - left / (10 * seconds)), secondsLeft: Math.round(left / 1000) });
+      progress({
+        what: 'watching',
+        percent: Math.round(100 - left / (10 * seconds)),
+        secondsLeft: Math.round(left / 1000),
+      });
       await new Promise((resolve) => setTimeout(resolve, Math.min(1000, left)));
     }
-    return { summary: asked === 0 ? 'nothing to watch' : `healthy for ${formatDuration(seconds)}, asked ${asked} times` };
+    return {
+      summary: asked === 0 ? 'nothing to watch' : `healthy for ${formatDuration(seconds)}, asked ${asked} times`,
+    };
   },
 });
 
@@ -111,7 +126,10 @@ async function answerOf({ service, url, within }: Asked): Promise<Pick<Answer, '
     const degraded = response.headers.get('x-system-status');
     if (response.ok && degraded !== 'degraded')
       return { ok: true, says: `${service} answers ${response.status} in ${Date.now() - started} ms` };
-    return { ok: false, says: `${service} answers ${response.status}${degraded ? `, and calls itself ${degraded}` : ''}` };
+    return {
+      ok: false,
+      says: `${service} answers ${response.status}${degraded ? `, and calls itself ${degraded}` : ''}`,
+    };
   } catch (error) {
     const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;
     return { ok: false, says: `${service} does not answer at ${new URL(url).origin}: ${cause}` };

@@ -14,12 +14,15 @@ export interface WatchDatabaseInput {
 }
 
 /**
- * Watches the database for as long as the plan watches its services, and once where it has none: that it answers and takes a write, which is the
- * canary's. Throws ServerFailed at the second look in a row that fails; nothing is started here.
+ * Watches the database for as long as the plan watches its services, and once where it has none: that it answers and
+ * takes a write, which is the canary's. Throws ServerFailed at the second look in a row that fails; nothing is started
+ * here.
  */
 export const watchDatabase = (context: HostContext): Capability<WatchDatabaseInput, { summary: string }> => ({
   async rehearse({ database }) {
-    return { summary: `${database} ${(await answers(clusterOf(context, database))) ? 'answers' : 'does not answer now'}` };
+    return {
+      summary: `${database} ${(await answers(clusterOf(context, database))) ? 'answers' : 'does not answer now'}`,
+    };
   },
   async execute({ database, services, once = false }) {
     const cluster = clusterOf(context, database);
@@ -44,7 +47,11 @@ export const watchDatabase = (context: HostContext): Capability<WatchDatabaseInp
         );
       const left = Math.max(0, until - Date.now());
       if (seconds > 0)
-        progress({ what: `watching ${database}`, percent: Math.round(100 - left / (10 * seconds)), secondsLeft: Math.round(left / 1000) });
+        progress({
+          what: `watching ${database}`,
+          percent: Math.round(100 - left / (10 * seconds)),
+          secondsLeft: Math.round(left / 1000),
+        });
       // It ends on a good look only.
       if (left > 0 || failedInARow > 0) await pause(failedInARow > 0 ? 1000 : Math.min(2000, left), signal);
     } while (Date.now() < until || failedInARow > 0);

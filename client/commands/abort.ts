@@ -18,7 +18,10 @@ export function register(program: Command): void {
     .command('abort')
     .description('end the open incident; what was stopped stays stopped unless --resume is given')
     .option('--reason <text>', 'why, for the record')
-    .option('--resume', 'open the database and start the services as they stand; also after an incident that ended closed')
+    .option(
+      '--resume',
+      'open the database and start the services as they stand; also after an incident that ended closed',
+    )
     .addOption(drillOption())
     .option('--database <name>', 'with --resume, when no incident is open')
     .addOption(incidentOption())

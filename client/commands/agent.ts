@@ -6,7 +6,9 @@ import { readPlan } from '../session.js';
 export function register(program: Command): void {
   program
     .command('agent')
-    .description('run the agent of this host: it does what incidents ask of this host, and keeps its databases protected')
+    .description(
+      'run the agent of this host: it does what incidents ask of this host, and keeps its databases protected',
+    )
     .requiredOption('--host <name>', 'the name of this host in the plan')
     .action(async ({ host }: { host: string }, command: Command) => {
       // Before the plan is read, which may come through a pipe.

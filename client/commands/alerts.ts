@@ -2,7 +2,10 @@ import type { Command } from 'commander';
 import { Expected, exitCodes, printJson, printLine } from '../output.js';
 import { globals, withLifeboat } from '../session.js';
 
-/** `lifeboat alerts`: what is wrong now, and which notices did not arrive; exits 1 when anything is open. `lifeboat alerts test`: tries every channel. */
+/**
+ * `lifeboat alerts`: what is wrong now, and which notices did not arrive; exits 1 when anything is open. `lifeboat
+ * alerts test`: tries every channel.
+ */
 export function register(program: Command): void {
   const alerts = program
     .command('alerts')
@@ -11,7 +14,9 @@ export function register(program: Command): void {
 
   alerts
     .command('test')
-    .description('send a test notice over every channel of the plan; PagerDuty opens an incident and resolves it at once')
+    .description(
+      'send a test notice over every channel of the plan; PagerDuty opens an incident and resolves it at once',
+    )
     .action(async (_options: unknown, command: Command) => test(command));
 }
 
@@ -55,7 +60,9 @@ async function test(command: Command): Promise<void> {
       return;
     }
     for (const { channel, delivered, why, hint } of channels) {
-      printLine(`${delivered ? '✔' : '✖'} ${channel.padEnd(10)} ${delivered ? 'took the test notice' : (why ?? 'was not delivered')}`);
+      printLine(
+        `${delivered ? '✔' : '✖'} ${channel.padEnd(10)} ${delivered ? 'took the test notice' : (why ?? 'was not delivered')}`,
+      );
       if (hint) printLine(`  → ${hint}`);
     }
   });

@@ -8,12 +8,20 @@ export function register(program: Command): void {
     .command('check')
     .description('check the plan file: every problem with its line, and what would be right')
     .action(async (_options: unknown, command: Command) => {
-      const { plan: file = 'lifeboat.yaml', json = false } = command.optsWithGlobals<{ plan?: string; json?: boolean }>();
+      const { plan: file = 'lifeboat.yaml', json = false } = command.optsWithGlobals<{
+        plan?: string;
+        json?: boolean;
+      }>();
       const { formatProblems, loadPlan, PlanError } = await import('../../plan/load.js');
       try {
         const { plan, digest } = await loadPlan(file);
         const notes = await links(plan);
-        const text = [`${file}: good. ${contents(plan)}; digest ${digest}`, ...notes, 'Next, type: lifeboat doctor', ''].join('\n');
+        const text = [
+          `${file}: good. ${contents(plan)}; digest ${digest}`,
+          ...notes,
+          'Next, type: lifeboat doctor',
+          '',
+        ].join('\n');
         process.stdout.write(json ? asJson({ ok: true, problems: [], notes, digest }) : text);
       } catch (error) {
         if (!(error instanceof PlanError)) throw error;
@@ -25,7 +33,9 @@ export function register(program: Command): void {
 }
 
 /** `1 database, 2 hosts`: what the plan holds. */
-function contents(plan: Record<'databases' | 'hosts' | 'services' | 'locations', object> & { drills: unknown[] }): string {
+function contents(
+  plan: Record<'databases' | 'hosts' | 'services' | 'locations', object> & { drills: unknown[] },
+): string {
   const count = (number: number, one: string): string => `${number} ${number === 1 ? one : `${one}s`}`;
   return [
     count(Object.keys(plan.databases).length, 'database'),
@@ -36,7 +46,10 @@ function contents(plan: Record<'databases' | 'hosts' | 'services' | 'locations',
   ].join(', ');
 }
 
-/** A data directory that is a link on this machine: that is no mistake, and whoever looks for copies beside it should know where they are. */
+/**
+ * A data directory that is a link on this machine: that is no mistake, and whoever looks for copies beside it should
+ * know where they are.
+ */
 async function links(plan: Plan): Promise<string[]> {
   const notes: string[] = [];
   for (const [name, { postgres }] of Object.entries(plan.databases)) {

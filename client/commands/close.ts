@@ -10,17 +10,20 @@ export function register(program: Command): void {
     .description('close a recovered incident; its tasks must be done, or left open with a reason')
     .option('--leave-tasks-open <reason>', 'close it although tasks are open')
     .addOption(incidentOption())
-    .action(async ({ leaveTasksOpen, incident: id }: { leaveTasksOpen?: string; incident?: string }, command: Command) => {
-      await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
-        const incident = lifeboat.incident('real', id);
-        const { quarantine, id: name } = await incident.state();
-        await incident.closeIt({ by, ...(leaveTasksOpen ? { leaveTasksOpen } : {}) });
-        if (json) {
-          printJson({ closed: true, quarantine });
-          return;
-        }
-        printLine(`Closed. The report: ${prefix} report${ofIncident(name)}`);
-        for (const { host, path, what } of quarantine) printLine(`Kept on ${host} until you remove it: ${path} (${what})`);
-      });
-    });
+    .action(
+      async ({ leaveTasksOpen, incident: id }: { leaveTasksOpen?: string; incident?: string }, command: Command) => {
+        await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
+          const incident = lifeboat.incident('real', id);
+          const { quarantine, id: name } = await incident.state();
+          await incident.closeIt({ by, ...(leaveTasksOpen ? { leaveTasksOpen } : {}) });
+          if (json) {
+            printJson({ closed: true, quarantine });
+            return;
+          }
+          printLine(`Closed. The report: ${prefix} report${ofIncident(name)}`);
+          for (const { host, path, what } of quarantine)
+            printLine(`Kept on ${host} until you remove it: ${path} (${what})`);
+        });
+      },
+    );
 }

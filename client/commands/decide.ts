@@ -17,7 +17,10 @@ export function register(program: Command): void {
   program
     .command('decide')
     .description('answer the open question; lifeboat watch shows what is offered, and what it means')
-    .argument('<choice>', 'one that the question offers, such as retry, skip, done, approve, restore; or roll-back, abort')
+    .argument(
+      '<choice>',
+      'one that the question offers, such as retry, skip, done, approve, restore; or roll-back, abort',
+    )
     .option('--reason <text>', 'why, for the record')
     .option('--to <target>', 'for restore: the target')
     .option('--question <number>', 'the question that you have read; without it, it is shown first', numbered)
@@ -25,7 +28,8 @@ export function register(program: Command): void {
     .addOption(incidentOption())
     .action(async (choice: string, { reason, to, question, drill, incident: id }: Answer, command: Command) => {
       // Which there are, the open question says: they are the scenario's own words.
-      if (!/^[a-z][a-z-]*$/.test(choice)) throw new Expected(`"${choice}" is no choice.`, 'See which are offered now: lifeboat watch');
+      if (!/^[a-z][a-z-]*$/.test(choice))
+        throw new Expected(`"${choice}" is no choice.`, 'See which are offered now: lifeboat watch');
       refusePlaceholder(reason);
       if (to) (await import('../../vocabulary/target.js')).parseTarget(to);
       await withLifeboat(command, async (lifeboat, globals) => {

@@ -23,12 +23,16 @@ export function register(program: Command): void {
           return;
         }
         for (const { what, host, result, says, hint } of checks) {
-          printLine(`${{ pass: '✔', warn: '!', fail: '✖' }[result]} ${result.padEnd(4)} ${(host ?? '').padEnd(8)} ${what}: ${says}`);
+          printLine(
+            `${{ pass: '✔', warn: '!', fail: '✖' }[result]} ${result.padEnd(4)} ${(host ?? '').padEnd(8)} ${what}: ${says}`,
+          );
           if (result !== 'pass' && hint) printLine(`${' '.repeat(16)}→ ${hint}`);
         }
         printLine(estimate);
         printLine(
-          failed > 0 ? `${failed} failed, ${warned} to look at.` : `Nothing failed, ${warned} to look at. Rehearse it: ${drillCommand}`,
+          failed > 0
+            ? `${failed} failed, ${warned} to look at.`
+            : `Nothing failed, ${warned} to look at. Rehearse it: ${drillCommand}`,
         );
       });
     });

@@ -1,6 +1,9 @@
 import type { Command } from 'commander';
 
-/** `lifeboat document`: the plan as the document that people read and print, in Markdown. Exits 1 when the plan has problems, 2 when the file cannot be written. */
+/**
+ * `lifeboat document`: the plan as the document that people read and print, in Markdown. Exits 1 when the plan has
+ * problems, 2 when the file cannot be written.
+ */
 export function register(program: Command): void {
   program
     .command('document')
@@ -12,21 +15,27 @@ export function register(program: Command): void {
         json = false,
         out,
       } = command.optsWithGlobals<{ plan?: string; json?: boolean; out?: string }>();
-      const [{ formatProblems, loadPlan, PlanError }, { renderDocument }, { writeFile }, { basename }] = await Promise.all([
-        import('../../plan/load.js'),
-        import('../../document/document.js'),
-        import('node:fs/promises'),
-        import('node:path'),
-      ]);
+      const [{ formatProblems, loadPlan, PlanError }, { renderDocument }, { writeFile }, { basename }] =
+        await Promise.all([
+          import('../../plan/load.js'),
+          import('../../document/document.js'),
+          import('node:fs/promises'),
+          import('node:path'),
+        ]);
       try {
         const { plan, digest } = await loadPlan(file);
         // The name alone: the path of this machine means nothing to who reads the print.
         const document = renderDocument(plan, { now: new Date(), path: basename(file) });
         if (out !== undefined) await writeFile(out, document);
         if (json)
-          process.stdout.write(`${JSON.stringify({ ok: true, digest, ...(out === undefined ? { document } : { out }) }, null, 2)}\n`);
+          process.stdout.write(
+            `${JSON.stringify({ ok: true, digest, ...(out === undefined ? { document } : { out }) }, null, 2)}\n`,
+          );
         else if (out === undefined) process.stdout.write(document);
-        else process.stdout.write(`${out}: written, from plan ${digest}. Print it, and keep a copy where a disaster does not reach.\n`);
+        else
+          process.stdout.write(
+            `${out}: written, from plan ${digest}. Print it, and keep a copy where a disaster does not reach.\n`,
+          );
       } catch (error) {
         if (error instanceof PlanError) {
           if (json) process.stdout.write(`${JSON.stringify({ ok: false, problems: error.problems }, null, 2)}\n`);

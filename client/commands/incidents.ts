@@ -15,7 +15,8 @@ export function register(program: Command): void {
           printJson(incidents);
           return;
         }
-        if (incidents.length === 0) printLine(`No incident and no drill yet. Rehearse one: ${prefix} drill start ${corruption}`);
+        if (incidents.length === 0)
+          printLine(`No incident and no drill yet. Rehearse one: ${prefix} drill start ${corruption}`);
         for (const { id, scenario, phase, step, declaredAt, endedAt } of incidents) {
           const at = step !== null && (phase === 'open' || phase === 'waiting') ? `  at "${step}"` : '';
           printLine(

@@ -1,7 +1,10 @@
 import { drillCommand } from '../../vocabulary/scenario.js';
 import type { Command } from 'commander';
 
-/** `lifeboat init`: writes a first plan from what it finds on this machine, and its JSON schema beside it. Exits 2 when a plan is there already. */
+/**
+ * `lifeboat init`: writes a first plan from what it finds on this machine, and its JSON schema beside it. Exits 2 when
+ * a plan is there already.
+ */
 export function register(program: Command): void {
   program
     .command('init')
@@ -39,7 +42,9 @@ export function register(program: Command): void {
           () => false,
         );
       if (!force && (await exists(file))) {
-        stop(`${file} is there already, and was left as it is. To check it, type: lifeboat check. To overwrite it: lifeboat init --force`);
+        stop(
+          `${file} is there already, and was left as it is. To check it, type: lifeboat check. To overwrite it: lifeboat init --force`,
+        );
         return;
       }
       const findings = await findOnThisMachine(process.env);

@@ -13,9 +13,15 @@ export function register(program: Command): void {
     .option('--task <name>', 'root-cause, document-update, debrief, improvement, customer-report')
     .addOption(incidentOption())
     .action(
-      async (text: string, { task, drill, incident: id }: { task?: string; drill?: boolean; incident?: string }, command: Command) => {
+      async (
+        text: string,
+        { task, drill, incident: id }: { task?: string; drill?: boolean; incident?: string },
+        command: Command,
+      ) => {
         await withLifeboat(command, async (lifeboat, { by, json }) => {
-          const said = await lifeboat.incident(drill ? 'drill' : 'real', id).note({ by, text, ...(task ? { task } : {}) });
+          const said = await lifeboat
+            .incident(drill ? 'drill' : 'real', id)
+            .note({ by, text, ...(task ? { task } : {}) });
           if (json) printJson({ said });
           else printLine(said);
         });

@@ -27,14 +27,22 @@ export function register(program: Command): void {
         const ui = process.env['LIFEBOAT_TEMPORAL_UI'];
         const options = { now: new Date(), timezone: lifeboat.plan.plan.timezone, ...(ui ? { temporalUi: ui } : {}) };
         const kind = globals(command).json ? 'json' : format;
-        const text = kind === 'json' ? renderJson(state) : kind === 'html' ? renderHtml(state, options) : renderMarkdown(state, options);
+        const text =
+          kind === 'json'
+            ? renderJson(state)
+            : kind === 'html'
+              ? renderHtml(state, options)
+              : renderMarkdown(state, options);
         if (!out) {
           printLine(text);
           return;
         }
         await (await import('node:fs/promises')).writeFile(out, text).catch((error: unknown) => {
           const { code, message } = error as NodeJS.ErrnoException;
-          throw new Expected(`${out} cannot be written (${code ?? message}).`, 'Name another file: lifeboat report --out FILE');
+          throw new Expected(
+            `${out} cannot be written (${code ?? message}).`,
+            'Name another file: lifeboat report --out FILE',
+          );
         });
         if (globals(command).json) printJson({ written: out });
         else printLine(`Written: ${out}`);

@@ -32,8 +32,8 @@ export async function register(program: Command): Promise<void> {
 }
 
 /**
- * The scenarios, with their options and their words. They are loaded when somebody starts one: the other commands start without their weight.
- * `drill`: without what changes production.
+ * The scenarios, with their options and their words. They are loaded when somebody starts one: the other commands start
+ * without their weight. `drill`: without what changes production.
  */
 export async function takesScenario(command: Command, drill = false): Promise<void> {
   if (!process.argv.includes('start')) return void command.argument('<scenario>', 'the disaster');
@@ -41,10 +41,14 @@ export async function takesScenario(command: Command, drill = false): Promise<vo
   const all = Object.values(scenarios);
   command.argument('<scenario>', `the disaster: ${all.map(({ name }) => name).join(', ')}`);
   const offered = all.flatMap(({ options }) => options.filter(({ real }) => !drill || !real));
-  for (const { flags, means } of new Map(offered.map((option) => [option.flags, option])).values()) command.option(flags, means);
+  for (const { flags, means } of new Map(offered.map((option) => [option.flags, option])).values())
+    command.option(flags, means);
   for (const { name, title, options, steps } of all) {
     const own = options.filter(({ real }) => !drill || !real).map(({ flags }) => flags);
-    command.addHelpText('after', `\n${name}: ${title}\n  Takes: ${own.join(', ')}\n  Steps: ${steps.map((step) => step.name).join(', ')}`);
+    command.addHelpText(
+      'after',
+      `\n${name}: ${title}\n  Takes: ${own.join(', ')}\n  Steps: ${steps.map((step) => step.name).join(', ')}`,
+    );
   }
 }
 
@@ -62,7 +66,8 @@ export async function declare(command: Command, name: string, options: Options, 
     }
   }
   await withLifeboat(command, async (lifeboat, { by, json, prefix }) => {
-    if (by === '') throw new Expected('Who declares this incident?', 'Say who you are: --as NAME, or set LIFEBOAT_USER.');
+    if (by === '')
+      throw new Expected('Who declares this incident?', 'Say who you are: --as NAME, or set LIFEBOAT_USER.');
     const database = theDatabase(lifeboat.plan, options.database);
     const { incident, declared, attached } = await lifeboat.declare(scenario, {
       database,
@@ -77,7 +82,9 @@ export async function declare(command: Command, name: string, options: Options, 
       return;
     }
     if (mode === 'real')
-      say(`Incident ${declared.id} is declared. It goes on by itself, also when this terminal is closed; come back with: ${prefix} watch`);
+      say(
+        `Incident ${declared.id} is declared. It goes on by itself, also when this terminal is closed; come back with: ${prefix} watch`,
+      );
     else say(`${mode === 'drill' ? 'Drill' : 'Dry run'} ${declared.id} has begun: nothing of production is changed.`);
     if (declared.answer === 'refused') {
       throw new Expected(
@@ -97,8 +104,9 @@ export async function declare(command: Command, name: string, options: Options, 
 }
 
 /**
- * Another one is open, and a system has one at a time: that is shown, but what was asked for was not begun, and no script may take the success of
- * the other one for its own. Who asked for something else is told both. Exit code 3. Throws {@link Expected}.
+ * Another one is open, and a system has one at a time: that is shown, but what was asked for was not begun, and no
+ * script may take the success of the other one for its own. Who asked for something else is told both. Exit code 3.
+ * Throws {@link Expected}.
  */
 async function joined(
   incident: Incident,
@@ -129,7 +137,9 @@ async function joined(
       exitCodes.refused,
     );
   }
-  say(`${open}, target ${of.target}. A system has one at a time: nothing new was started. Follow that one: ${prefix} watch${drill}`);
+  say(
+    `${open}, target ${of.target}. A system has one at a time: nothing new was started. Follow that one: ${prefix} watch${drill}`,
+  );
   process.exitCode = exitCodes.refused;
   if (json) printJson({ ...declared, attached: true });
   // For a person at a terminal: that one is what there is to see.
@@ -139,7 +149,10 @@ async function joined(
 }
 
 /** What was asked for and is not what the open one does, each with both. */
-async function differences(of: Declared['of'], wanted: StartOptions & Pick<Declared['of'], 'scenario' | 'database' | 'mode'>) {
+async function differences(
+  of: Declared['of'],
+  wanted: StartOptions & Pick<Declared['of'], 'scenario' | 'database' | 'mode'>,
+) {
   const { parseTarget } = await import('../../vocabulary/target.js');
   const target = (text: string) => JSON.stringify(parseTarget(text));
   const said = (what: string, theirs: string, yours: string) => `its ${what} is ${theirs}, and you asked for ${yours}`;
@@ -147,7 +160,9 @@ async function differences(of: Declared['of'], wanted: StartOptions & Pick<Decla
     ...(['scenario', 'database', 'mode'] as const).flatMap((what) =>
       of[what] === wanted[what] ? [] : [said(what, of[what], wanted[what])],
     ),
-    ...(wanted.to === undefined || target(wanted.to) === target(of.target) ? [] : [said('target', of.target, wanted.to)]),
+    ...(wanted.to === undefined || target(wanted.to) === target(of.target)
+      ? []
+      : [said('target', of.target, wanted.to)]),
     ...(wanted.vacuumFull && !of.vacuumFull ? ['you asked for --vacuum-full, and it was declared without'] : []),
   ];
 }
@@ -157,7 +172,8 @@ async function knownScenario(name: string, command: Command): Promise<ScenarioNa
   const { scenarios } = await import('../../scenarios/all.js');
   const all = Object.values(scenarios);
   const known = all.find((one) => one.name === name);
-  if (!known) throw new Expected(`There is no scenario "${name}".`, `There is: ${all.map((one) => one.name).join(', ')}`);
+  if (!known)
+    throw new Expected(`There is no scenario "${name}".`, `There is: ${all.map((one) => one.name).join(', ')}`);
   const others = all
     .flatMap(({ options }) => options.map(({ flags }) => flags))
     .filter((flags) => !known.options.some((one) => one.flags === flags));
@@ -165,6 +181,9 @@ async function knownScenario(name: string, command: Command): Promise<ScenarioNa
     (option) => others.includes(option.flags) && command.getOptionValueSource(option.attributeName()) === 'cli',
   );
   if (given)
-    throw new Expected(`${name} takes no ${given.long ?? given.flags}.`, `It takes ${known.options.map(({ flags }) => flags).join(', ')}.`);
+    throw new Expected(
+      `${name} takes no ${given.long ?? given.flags}.`,
+      `It takes ${known.options.map(({ flags }) => flags).join(', ')}.`,
+    );
   return name as ScenarioName;
 }

@@ -9,7 +9,11 @@ export function register(program: Command): void {
       'run everything on this machine: a Temporal development server with its data in a file, the control worker, and the agents of its hosts',
     )
     .option('--host <name...>', 'run the agents of these hosts; by default, of those whose address is on this machine')
-    .option('--listen <address>', 'where Temporal listens: an address that the agents of other hosts reach', '127.0.0.1')
+    .option(
+      '--listen <address>',
+      'where Temporal listens: an address that the agents of other hosts reach',
+      '127.0.0.1',
+    )
     .option('--ui-port <port>', "where Temporal's own UI listens", Number)
     .action(async (options: { host?: string[]; listen: string; uiPort?: number }, command: Command) => {
       const plan = await readPlan(command);

@@ -14,13 +14,17 @@ export function answerCommand(
   const reason = choice.needs.includes('reason') || choice.name === 'abort' ? ` --reason "${ellipsis}"` : '';
   const target = choice.needs.includes('target') ? ` --to ${declaredAt.slice(0, 10)}T${ellipsis}Z` : '';
   const words = choice.name === 'approve' || choice.name === 'abort' ? choice.name : `decide ${choice.name}`;
-  // An answer is to what stands here: asked anew in the meantime, it is refused. An abort and a roll-back hold whatever is asked.
+  // An answer is to what stands here: asked anew in the meantime, it is refused. An abort and a roll-back hold whatever
+  // is asked.
   const question = choice.name === 'abort' || choice.name === 'roll-back' ? '' : ` --question ${asked.id}`;
   const drill = mode === 'real' ? '' : ' --drill';
   return `${commandPrefix} ${words}${target}${reason}${question}${drill}`;
 }
 
-/** Without a name a command means the incident that holds the lock: of any other one, and of a drill, it is printed with its name. */
+/**
+ * Without a name a command means the incident that holds the lock: of any other one, and of a drill, it is printed with
+ * its name.
+ */
 export const ofThis = ({ phase, mode, id }: Pick<IncidentState, 'phase' | 'mode' | 'id'>): string =>
   isOpen(phase) && mode === 'real' ? '' : ofIncident(id);
 

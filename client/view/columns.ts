@@ -30,7 +30,10 @@ export function fit(text: string, width: number, ellipsis = '…'): string {
 export const pad = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - columns(text)));
 export const padLeft = (text: string, width: number): string => ' '.repeat(Math.max(0, width - columns(text))) + text;
 
-/** Breaks at spaces; a word that is longer than a line (a path, a digest) stands on a line of its own, whole, so that it can be copied. */
+/**
+ * Breaks at spaces; a word that is longer than a line (a path, a digest) stands on a line of its own, whole, so that it
+ * can be copied.
+ */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';

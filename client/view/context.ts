@@ -35,7 +35,8 @@ export function contextOf(input: ViewInput): Context {
     glyphs,
     paint: picocolors.createColors(input.color),
     fit: (text, room) => fit(text, room, glyphs.ellipsis),
-    block: (text, indent, first = indent) => wrap(text, width - indent.length - 1).map((line, at) => `${at === 0 ? first : indent}${line}`),
+    block: (text, indent, first = indent) =>
+      wrap(text, width - indent.length - 1).map((line, at) => `${at === 0 ? first : indent}${line}`),
     band: (text) => pad(fit(text, width, glyphs.ellipsis), width),
   };
 }

@@ -16,7 +16,10 @@ export function ending(context: Context): string[] {
     ...context.block(means, '       '),
   ];
   const undo = state.canRollBack
-    ? command(`decide roll-back --reason "${glyphs.ellipsis}"`, 'takes back what was put in place; the damaged data comes back as it was')
+    ? command(
+        `decide roll-back --reason "${glyphs.ellipsis}"`,
+        'takes back what was put in place; the damaged data comes back as it was',
+      )
     : [];
   const tasks =
     open.length > 0
@@ -24,13 +27,21 @@ export function ending(context: Context): string[] {
       : 'ends the incident; its tasks are done';
   return [
     (good ? paint.green : paint.yellow)(glyphs.line.repeat(width)),
-    paint.bold((good ? paint.green : paint.red)(` ${context.fit(`${glyphs.steps[good ? 'done' : 'failed']} ${title}`, width - 2)}`)),
+    paint.bold(
+      (good ? paint.green : paint.red)(
+        ` ${context.fit(`${glyphs.steps[good ? 'done' : 'failed']} ${title}`, width - 2)}`,
+      ),
+    ),
     ...(state.ending ? context.block(sentence(oneLine(state.ending)), ' ') : []),
     ...(state.lost.length > 0 || good ? ['', ` ${paint.bold(lossTitle(state.mode))}`] : []),
     ...state.lost.flatMap((line) => context.block(oneLine(line), '   ', ` ${glyphs.dot} `)),
     ...(state.lost.length === 0 && good ? [` ${glyphs.dot} no loss was recorded`] : []),
     ...(state.quarantine.length > 0
-      ? ['', ` ${paint.bold('Quarantine')}`, ...context.block('kept until a person removes it by an explicit command:', ' ')]
+      ? [
+          '',
+          ` ${paint.bold('Quarantine')}`,
+          ...context.block('kept until a person removes it by an explicit command:', ' '),
+        ]
       : []),
     ...state.quarantine.flatMap((one) => [
       ...context.block(`${oneLine(one.what)}, ${formatBytes(one.bytes)}`, '   ', ` ${glyphs.dot} `),
@@ -40,7 +51,9 @@ export function ending(context: Context): string[] {
     paint.bold(' Type next:'),
     ...command(
       'report',
-      state.report ? `shows the whole record; the control worker wrote it to ${oneLine(state.report)}` : 'shows the whole record',
+      state.report
+        ? `shows the whole record; the control worker wrote it to ${oneLine(state.report)}`
+        : 'shows the whole record',
     ),
     ...(phase === 'recovered' ? [...undo, ...command('close', tasks)] : []),
   ];

@@ -2,7 +2,13 @@ import { formatStep, isOpen, phaseText, rehearsal, verdicts } from '../../activi
 import { oneLine, sentence } from '../../activities/reports/text.js';
 import { formatClock, secondsBetween } from '../../activities/reports/times.js';
 import { formatBytes, formatDuration } from '../../vocabulary/units.js';
-import { type IncidentState, type Progress, questionAbout, type StepRecord, titleOf } from '../../vocabulary/incident.js';
+import {
+  type IncidentState,
+  type Progress,
+  questionAbout,
+  type StepRecord,
+  titleOf,
+} from '../../vocabulary/incident.js';
 import type { Question } from '../../vocabulary/question.js';
 import { answerCommand, ofThis } from './answers.js';
 import { ascii, unicode, type Glyphs } from './glyphs.js';
@@ -19,7 +25,10 @@ export interface EventOptions {
   ascii?: boolean;
 }
 
-/** For pipes and log files: new lines only when something changed between two looks. `previous` is undefined at the first. */
+/**
+ * For pipes and log files: new lines only when something changed between two looks. `previous` is undefined at the
+ * first.
+ */
 export function renderEvents(
   previous: IncidentState | undefined,
   next: IncidentState,
@@ -33,10 +42,14 @@ export function renderEvents(
   return [
     ...(previous ? [] : [line(next.declaredAt, declared(next))]),
     ...next.steps.flatMap((step, at) =>
-      stepEvents(previous?.steps[at], step, glyphs, questionAbout(next, step) !== undefined).map(([when, text]) => line(when, text)),
+      stepEvents(previous?.steps[at], step, glyphs, questionAbout(next, step) !== undefined).map(([when, text]) =>
+        line(when, text),
+      ),
     ),
     ...progressEvents(progress).map((text) => line(now, text)),
-    ...next.warnings.slice(previous?.warnings.length ?? 0).map((text) => line(now, `${glyphs.warning} warning: ${text}`)),
+    ...next.warnings
+      .slice(previous?.warnings.length ?? 0)
+      .map((text) => line(now, `${glyphs.warning} warning: ${text}`)),
     ...next.notes.slice(previous?.notes.length ?? 0).map((note) => line(note.at, `note by ${note.by}: ${note.text}`)),
     ...next.questions
       .filter(({ id }) => !previous?.questions.some((one) => one.id === id))
@@ -50,10 +63,16 @@ function declared(state: IncidentState): string {
   return `${word ? `${word}: ` : ''}${state.id}: ${state.declaredBy} declared ${state.scenario} for the database ${state.database} of ${state.system}, RTO objective ${formatDuration(state.objectives.rtoSeconds)}`;
 }
 
-function stepEvents(before: StepRecord | undefined, step: StepRecord, glyphs: Glyphs, isAsked: boolean): [string, string][] {
+function stepEvents(
+  before: StepRecord | undefined,
+  step: StepRecord,
+  glyphs: Glyphs,
+  isAsked: boolean,
+): [string, string][] {
   const events: [string, string][] = [];
   const sign = glyphs.steps[step.status];
-  if (!before) events.push([step.startedAt, `${glyphs.steps.running} ${titleOf(step)}${step.host ? ` on ${step.host}` : ''}`]);
+  if (!before)
+    events.push([step.startedAt, `${glyphs.steps.running} ${titleOf(step)}${step.host ? ` on ${step.host}` : ''}`]);
   else if (step.attempts > before.attempts)
     events.push([
       step.decision?.at ?? step.startedAt,
@@ -63,8 +82,13 @@ function stepEvents(before: StepRecord | undefined, step: StepRecord, glyphs: Gl
     const at = step.endedAt ?? step.startedAt;
     const took = step.endedAt ? `, ${formatStep(secondsBetween(step.startedAt, at))}` : '';
     const by =
-      step.decision && step.status !== 'done' ? ` by ${step.decision.by}${step.decision.reason ? ` (${step.decision.reason})` : ''}` : '';
-    const says = [step.summary, ...(step.status === 'failed' && !isAsked ? [step.problem?.message, step.problem?.hint] : [])]
+      step.decision && step.status !== 'done'
+        ? ` by ${step.decision.by}${step.decision.reason ? ` (${step.decision.reason})` : ''}`
+        : '';
+    const says = [
+      step.summary,
+      ...(step.status === 'failed' && !isAsked ? [step.problem?.message, step.problem?.hint] : []),
+    ]
       .filter((part) => part !== undefined)
       .map(sentence)
       .join(' ');
@@ -80,14 +104,19 @@ function stepEvents(before: StepRecord | undefined, step: StepRecord, glyphs: Gl
 function progressEvents({ before, now }: EventProgress): string[] {
   return now.flatMap((one) => {
     // Said once: how long it takes is in what comes next.
-    if (one.waits) return before.some(({ waits }) => waits) ? [] : [`  ${one.what}${one.type === undefined ? '' : `\n  → ${one.type}`}`];
+    if (one.waits)
+      return before.some(({ waits }) => waits)
+        ? []
+        : [`  ${one.what}${one.type === undefined ? '' : `\n  → ${one.type}`}`];
     const percent = percentOf(one);
     if (percent === undefined) return [];
     const last = before.find((other) => other.what === one.what);
     const reached = Math.floor(percent / 10);
     if (reached === 0 || (last && reached <= Math.floor((percentOf(last) ?? 0) / 10))) return [];
     const bytes =
-      one.bytesDone === undefined ? '' : `, ${formatBytes(one.bytesDone)}${one.bytesTotal ? ` of ${formatBytes(one.bytesTotal)}` : ''}`;
+      one.bytesDone === undefined
+        ? ''
+        : `, ${formatBytes(one.bytesDone)}${one.bytesTotal ? ` of ${formatBytes(one.bytesTotal)}` : ''}`;
     const left = one.secondsLeft === undefined ? '' : `, about ${formatDuration(one.secondsLeft)} left`;
     return [`  ${one.what}: ${Math.floor(percent)}%${bytes}${left}`];
   });
@@ -105,11 +134,14 @@ function asked(question: Question, state: IncidentState, glyphs: Glyphs, command
       question.askedAt,
       `${glyphs.steps.waiting} ${question.kind} needed at "${titleOf({ ...question, name: question.step })}": ${question.text}`,
     ),
-    ...(problem ? [`    ${oneLine(sentence(problem.message))}${problem.hint ? ` Hint: ${oneLine(problem.hint)}` : ''}`] : []),
+    ...(problem
+      ? [`    ${oneLine(sentence(problem.message))}${problem.hint ? ` Hint: ${oneLine(problem.hint)}` : ''}`]
+      : []),
     ...question.facts.map((fact) => `    ${glyphs.dot} ${oneLine(fact)}`),
     '    Type one of these:',
     ...question.choices.map(
-      (choice) => `      ${answerCommand(choice, commandPrefix, state, question, glyphs.ellipsis)}    (${oneLine(choice.meaning)})`,
+      (choice) =>
+        `      ${answerCommand(choice, commandPrefix, state, question, glyphs.ellipsis)}    (${oneLine(choice.meaning)})`,
     ),
   ];
 }
@@ -126,7 +158,8 @@ function phaseEvents(state: IncidentState, now: string, line: Line, commandPrefi
     ...verdicts(state, new Date(now)).map((one) => `    ${one.objective} ${oneLine(one.says)}`),
     ...state.lost.map((text) => `    lost: ${oneLine(text)}`),
     ...state.quarantine.map(
-      (one) => `    quarantine: ${oneLine(one.host)}:${oneLine(one.path)}, ${formatBytes(one.bytes)}, kept until a person removes it`,
+      (one) =>
+        `    quarantine: ${oneLine(one.host)}:${oneLine(one.path)}, ${formatBytes(one.bytes)}, kept until a person removes it`,
     ),
     '    Type next:',
     ...next.map((words) => `      ${commandPrefix} ${words}${ofThis(state)}`),

@@ -16,10 +16,15 @@ export function head(context: Context): string[] {
       'DRY RUN': 'DRY RUN: nothing is changed. Steps only prove that they could be done.',
     }[rehearsed.word];
   const since = secondsBetween(state.declaredAt, now) > 86_400 ? state.declaredAt.slice(0, 10) + ' ' : '';
-  const names = context.fit([state.id, state.system, state.scenario, state.database].map(oneLine).join('  '), width - 1);
+  const names = context.fit(
+    [state.id, state.system, state.scenario, state.database].map(oneLine).join('  '),
+    width - 1,
+  );
   const declared = `declared ${since}${formatClock(state.declaredAt)} UTC by ${oneLine(state.declaredBy)}, target: ${oneLine(state.target)}`;
   return [
-    ...(loud ? [paint.bold(paint.bgYellow(paint.black(context.band(` ${'*'.repeat(3)} ${loud} ${'*'.repeat(3)}`))))] : []),
+    ...(loud
+      ? [paint.bold(paint.bgYellow(paint.black(context.band(` ${'*'.repeat(3)} ${loud} ${'*'.repeat(3)}`))))]
+      : []),
     ` ${paint.bold(names)}`,
     paint.dim(` ${context.fit(declared, width - 2)}`),
     '',
@@ -41,8 +46,12 @@ function each(context: Context): string[] {
       ? `serves after ${formatDuration(one.seconds!)} of ${formatDuration(one.objectiveSeconds)}${one.met ? '' : ': MISSED'}`
       : `${isOpen(state.phase) ? 'not back yet' : 'not measured'}, RTO ${formatDuration(one.objectiveSeconds)}${one.met === false ? ': EXCEEDED' : ''}`;
     const lost =
-      other && other.seconds !== null ? `, RPO ${formatDuration(other.seconds)} of ${formatDuration(other.objectiveSeconds)}` : '';
-    return context.block(`${glyphs.dot} ${oneLine(name).padEnd(wide)}  ${kind} ${served}${lost}`, '     ', '   ').map(color);
+      other && other.seconds !== null
+        ? `, RPO ${formatDuration(other.seconds)} of ${formatDuration(other.objectiveSeconds)}`
+        : '';
+    return context
+      .block(`${glyphs.dot} ${oneLine(name).padEnd(wide)}  ${kind} ${served}${lost}`, '     ', '   ')
+      .map(color);
   });
 }
 

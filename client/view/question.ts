@@ -25,7 +25,11 @@ export function question(asked: Question, context: Context): string[] {
       ? [
           '',
           ...context
-            .block(`${problem.type ? `${problem.type}: ` : ''}${oneLine(problem.message)}`, '   ', ` ${glyphs.steps.failed} `)
+            .block(
+              `${problem.type ? `${problem.type}: ` : ''}${oneLine(problem.message)}`,
+              '   ',
+              ` ${glyphs.steps.failed} `,
+            )
             .map(paint.red),
         ]
       : []),
@@ -36,7 +40,10 @@ export function question(asked: Question, context: Context): string[] {
       ? [
           '',
           ...context
-            .block(`The plan wants a second person: ${oneLine(state.declaredBy)}, who declared the incident, may not approve it.`, ' ')
+            .block(
+              `The plan wants a second person: ${oneLine(state.declaredBy)}, who declared the incident, may not approve it.`,
+              ' ',
+            )
             .map(paint.yellow),
         ]
       : []),

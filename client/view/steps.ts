@@ -19,7 +19,9 @@ export function steps(context: Context): string[] {
       ...(step === running ? context.progress.flatMap((one) => progressLines(one, context)) : []),
       ...problemLines(step, context),
     ]),
-    ...state.ahead.map((name) => context.paint.dim(` ${pad(context.glyphs.steps.ahead, 2)} ${context.fit(oneLine(name), width - 5)}`)),
+    ...state.ahead.map((name) =>
+      context.paint.dim(` ${pad(context.glyphs.steps.ahead, 2)} ${context.fit(oneLine(name), width - 5)}`),
+    ),
   ];
 }
 
@@ -34,20 +36,25 @@ function stepLine(step: StepRecord, context: Context, nameWidth: number): string
   const color =
     asked && step.status !== 'failed'
       ? paint.yellow
-      : { done: paint.green, failed: paint.red, running: paint.cyan, skipped: paint.yellow, 'by hand': paint.yellow }[step.status];
+      : { done: paint.green, failed: paint.red, running: paint.cyan, skipped: paint.yellow, 'by hand': paint.yellow }[
+          step.status
+        ];
   const strong = asked || step.status === 'running' || step.status === 'failed';
   return ` ${color(sign)} ${strong ? paint.bold(color(name)) : name}  ${strong ? took : paint.dim(took)}  ${summary}`.trimEnd();
 }
 
 function summaryOf(step: StepRecord, { state, now }: Context, asked: boolean): string {
   if (asked) {
-    const tried = step.status !== 'failed' ? '' : step.attempts > 1 ? `failed, ${step.attempts} attempts; ` : 'failed; ';
+    const tried =
+      step.status !== 'failed' ? '' : step.attempts > 1 ? `failed, ${step.attempts} attempts; ` : 'failed; ';
     return `${tried}waits for a person, ${formatDuration(secondsBetween(questionAbout(state, step)!.askedAt, now))}`;
   }
   const { decision } = step;
   const words = [
     ...(step.rehearsed ? ['rehearsed'] : []),
-    ...(step.attempts > 1 ? [step.status === 'running' ? `attempt ${step.attempts}` : `${step.attempts} attempts`] : []),
+    ...(step.attempts > 1
+      ? [step.status === 'running' ? `attempt ${step.attempts}` : `${step.attempts} attempts`]
+      : []),
     ...(decision && step.status !== 'done' && step.status !== 'running'
       ? [`${decidedAs(step)} by ${decision.by}${decision.reason ? `: ${decision.reason}` : ''}`]
       : []),
@@ -71,7 +78,9 @@ function problemLines(step: StepRecord, context: Context): string[] {
   if (!problem || isAsked(step, context) || step.status === 'done') return [];
   return [
     ...context.block(oneLine(problem.message), '      ').map(context.paint.red),
-    ...(problem.hint && step.status === 'failed' ? context.block(oneLine(problem.hint), '            ', '      Next: ') : []),
+    ...(problem.hint && step.status === 'failed'
+      ? context.block(oneLine(problem.hint), '            ', '      Next: ')
+      : []),
   ];
 }
 
@@ -79,8 +88,12 @@ function progressLines(one: Progress, context: Context): string[] {
   const { percent, bytesDone, bytesTotal, secondsLeft } = one;
   const part = percent ?? (bytesDone !== undefined && bytesTotal ? (bytesDone / bytesTotal) * 100 : undefined);
   const words = [
-    ...(part === undefined ? [] : [`${bar(part / 100, context.width < 60 ? 8 : 16, context.glyphs)} ${Math.floor(part)}%`]),
-    ...(bytesDone === undefined ? [] : [bytesTotal ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}` : formatBytes(bytesDone)]),
+    ...(part === undefined
+      ? []
+      : [`${bar(part / 100, context.width < 60 ? 8 : 16, context.glyphs)} ${Math.floor(part)}%`]),
+    ...(bytesDone === undefined
+      ? []
+      : [bytesTotal ? `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}` : formatBytes(bytesDone)]),
     ...(secondsLeft === undefined ? [] : [`about ${formatDuration(secondsLeft)} left`]),
     oneLine(one.what),
   ];

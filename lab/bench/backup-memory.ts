@@ -48,7 +48,10 @@ export function memoryRows(memory: MemoryWatch, small: Dumped, large: Dumped | u
     const at = (megabytes: number, of: Dumped) => `${megabytes.toFixed(0)} MB at most with ${of.megabytes} MB`;
     return {
       what,
-      measured: many === undefined ? `${at(few, small)}; 3 GB NOT measured, for want of space` : `${at(few, small)}, ${at(many, large!)}`,
+      measured:
+        many === undefined
+          ? `${at(few, small)}; 3 GB NOT measured, for want of space`
+          : `${at(few, small)}, ${at(many, large!)}`,
       aim: 'flat, under 250 MB',
       met: many !== undefined && Math.max(few, many) < 250 && many <= few * 1.1,
     };

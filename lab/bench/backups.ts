@@ -15,7 +15,10 @@ import { type ByHand, byHand } from './pipes.js';
 import { type Part, say } from './table.js';
 import { ours, slower, slowerToTake, told, type Turn, turns } from './turns.js';
 
-/** Backups and their restores, against what an administrator types who has no Lifeboat; and the memory of the agent, small and large. */
+/**
+ * Backups and their restores, against what an administrator types who has no Lifeboat; and the memory of the agent,
+ * small and large.
+ */
 
 const pairs = 3;
 const bucket = 'backups';
@@ -86,13 +89,24 @@ async function measure(lab: Lab, s3: Versitygw, home: string, uploads: string): 
     const figures = { dumps: dumps.backups, restores: dumps.restores, physical, files, megabytes };
     return {
       rows: [
-        faster(`dump of ${megabytes} MB to S3, throughput against pg_dump -Fc | aws s3 cp (median of ${pairs} pairs)`, dumps.backups),
-        faster(`restore of it from S3, throughput against aws s3 cp | pg_restore (median of ${pairs} pairs)`, dumps.restores),
+        faster(
+          `dump of ${megabytes} MB to S3, throughput against pg_dump -Fc | aws s3 cp (median of ${pairs} pairs)`,
+          dumps.backups,
+        ),
+        faster(
+          `restore of it from S3, throughput against aws s3 cp | pg_restore (median of ${pairs} pairs)`,
+          dumps.restores,
+        ),
         ...bare(`full backup of ${megabytes} MB, against pgbackrest backup (median of ${pairs} pairs)`, physical),
         ...bare(`backup of ${fileMegabytes} MB of files, against restic backup (median of ${pairs} pairs)`, files),
         ...memoryRows(memory, small, large),
       ],
-      lines: [told('dumps', dumps.backups), told('restores', dumps.restores), told('physical', physical), told('files', files)],
+      lines: [
+        told('dumps', dumps.backups),
+        told('restores', dumps.restores),
+        told('physical', physical),
+        told('files', files),
+      ],
       figures: { backups: figures },
     };
   } finally {

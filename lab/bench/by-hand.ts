@@ -7,14 +7,20 @@ import { makeDirectory, runAsDatabaseUser } from '../os-user.js';
 import { freePort } from '../ports.js';
 import { tool } from '../tools.js';
 
-/** What an administrator types who has the same backup, the same target and the same configuration: the measure for our restore. */
+/**
+ * What an administrator types who has the same backup, the same target and the same configuration: the measure for our
+ * restore.
+ */
 
 export interface Restore {
   label: string;
   target: string;
 }
 
-/** `pgbackrest restore` into an empty directory and a start of it. Returns the seconds from the first command to a promoted server. */
+/**
+ * `pgbackrest restore` into an empty directory and a start of it. Returns the seconds from the first command to a
+ * promoted server.
+ */
 export async function restoreByHand(lab: Lab, { label, target }: Restore): Promise<number> {
   const home = makeDirectory(join(lab.directory, 'by-hand'));
   const directory = makeDirectory(join(home, 'data'), 0o700);
@@ -41,11 +47,23 @@ export async function restoreByHand(lab: Lab, { label, target }: Restore): Promi
     );
     const settings = { listen_addresses: '', unix_socket_directories: home, archive_mode: 'off' };
     const flags = [`-p ${port}`, ...Object.entries(settings).map(([name, value]) => `-c ${name}='${value}'`)].join(' ');
-    await runAsDatabaseUser(tool('pg_ctl'), ['-D', directory, '-l', join(home, 'log'), '-w', '-t', '600', '-o', flags, 'start'], home);
-    await promoted({ host: home, port, user: 'postgres', password: lab.primary.passwords.superuser, database: 'postgres' });
+    await runAsDatabaseUser(
+      tool('pg_ctl'),
+      ['-D', directory, '-l', join(home, 'log'), '-w', '-t', '600', '-o', flags, 'start'],
+      home,
+    );
+    await promoted({
+      host: home,
+      port,
+      user: 'postgres',
+      password: lab.primary.passwords.superuser,
+      database: 'postgres',
+    });
     return (performance.now() - began) / 1000;
   } finally {
-    await runAsDatabaseUser(tool('pg_ctl'), ['-D', directory, '-m', 'immediate', '-w', 'stop'], home).catch(() => undefined);
+    await runAsDatabaseUser(tool('pg_ctl'), ['-D', directory, '-m', 'immediate', '-w', 'stop'], home).catch(
+      () => undefined,
+    );
     rmSync(home, { recursive: true, force: true });
   }
 }
@@ -65,7 +83,9 @@ async function promoted(config: pg.ClientConfig): Promise<void> {
   }
 }
 
-/** Before each restore, ours or by hand: everything earlier is on disk, and all of the backups are in the page cache. */
+/**
+ * Before each restore, ours or by hand: everything earlier is on disk, and all of the backups are in the page cache.
+ */
 export async function samePageCache(lab: Lab): Promise<void> {
   await runAsDatabaseUser('sync', [], '/');
   const chunk = Buffer.alloc(1 << 20);

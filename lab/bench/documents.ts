@@ -23,6 +23,8 @@ export async function multiplyDocuments(to: Lab, times: number): Promise<void> {
 }
 
 export async function databaseMegabytes(of: Lab): Promise<number> {
-  const [size] = await of.primary.sql<{ bytes: string }>('SELECT sum(pg_database_size(oid))::text AS bytes FROM pg_database');
+  const [size] = await of.primary.sql<{ bytes: string }>(
+    'SELECT sum(pg_database_size(oid))::text AS bytes FROM pg_database',
+  );
   return Math.round(Number(size!.bytes) / 1e6);
 }

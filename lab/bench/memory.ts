@@ -4,7 +4,10 @@ import { median, type Span } from './spans.js';
 
 /** Resident memory of some processes, asked a few times a second. */
 export interface MemoryWatch {
-  /** Of one process, in MB: the most that it had, and the medians during the first, the middle and the last of these times. */
+  /**
+   * Of one process, in MB: the most that it had, and the medians during the first, the middle and the last of these
+   * times.
+   */
   within(name: string, times: Span[]): { max: number; first: number; middle: number; last: number };
   stop(): void;
 }
@@ -20,12 +23,12 @@ export function watchMemory(pids: Record<string, number>): MemoryWatch {
   return {
     within(name, times) {
       const during = (time: Span) =>
-        samples.filter((one) => one.name === name && one.at >= time.from && one.at <= time.to).map(({ megabytes }) => megabytes);
-      const [first, middle, last] = [0, Math.floor(times.length / 2), times.length - 1].map((at) => median(during(times[at]!))) as [
-        number,
-        number,
-        number,
-      ];
+        samples
+          .filter((one) => one.name === name && one.at >= time.from && one.at <= time.to)
+          .map(({ megabytes }) => megabytes);
+      const [first, middle, last] = [0, Math.floor(times.length / 2), times.length - 1].map((at) =>
+        median(during(times[at]!)),
+      ) as [number, number, number];
       return { max: Math.max(...times.flatMap(during)), first, middle, last };
     },
     stop: () => {

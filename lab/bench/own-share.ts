@@ -8,8 +8,9 @@ import type { Traced } from './trace.js';
 export type History = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
 
 /**
- * The orchestration's own share of an incident: the time in which no program that it started was at work, PostgreSQL was neither asked nor
- * starting, nobody was waited for, and no fixed watch time ran. Everything else is counted against Lifeboat, whatever it did then.
+ * The orchestration's own share of an incident: the time in which no program that it started was at work, PostgreSQL
+ * was neither asked nor starting, nobody was waited for, and no fixed watch time ran. Everything else is counted
+ * against Lifeboat, whatever it did then.
  */
 export interface OwnShare {
   total: number;
@@ -17,7 +18,10 @@ export interface OwnShare {
   people: number;
   watch: number;
   own: number;
-  /** Of the own share: until the incident began, until a worker took an activity, inside of activities (by their names), and between them. */
+  /**
+   * Of the own share: until the incident began, until a worker took an activity, inside of activities (by their names),
+   * and between them.
+   */
   before: number;
   queued: number;
   inside: Record<string, number>;
@@ -48,7 +52,8 @@ export function ownShare({ whole, people, watchSeconds, history, traced, servers
     .map(({ started }) => ({ from: started, to: started + watchSeconds * 1000 }));
   const tools = [...traced, ...servers];
   const own = without([whole], [...tools, people, ...watching]);
-  const began = Number(history.events![0]!.eventTime!.seconds) * 1000 + (history.events![0]!.eventTime!.nanos ?? 0) / 1e6;
+  const began =
+    Number(history.events![0]!.eventTime!.seconds) * 1000 + (history.events![0]!.eventTime!.nanos ?? 0) / 1e6;
   const within = (spans: Span[]) => seconds(length(own) - length(without(own, spans)));
   const running = activities.map(({ started, closed }) => ({ from: started, to: closed }));
   const queued = without(
@@ -56,7 +61,8 @@ export function ownShare({ whole, people, watchSeconds, history, traced, servers
     running,
   );
   const inside: Record<string, number> = {};
-  for (const { name, started, closed } of activities) inside[name] = (inside[name] ?? 0) + within([{ from: started, to: closed }]);
+  for (const { name, started, closed } of activities)
+    inside[name] = (inside[name] ?? 0) + within([{ from: started, to: closed }]);
   const before = { from: whole.from, to: began };
   return {
     total: seconds(length([whole])),
@@ -115,15 +121,17 @@ export function readTrace(file: string): Traced[] {
 }
 
 /**
- * The times in which a server that Lifeboat had started came up, recovered or caught up, as its own log tells them: from its first line to
- * the pause at the target, from the end of redo to being ready, and for a standby to streaming.
+ * The times in which a server that Lifeboat had started came up, recovered or caught up, as its own log tells them:
+ * from its first line to the pause at the target, from the end of redo to being ready, and for a standby to streaming.
  */
 export function serverTimes(lab: Lab): Span[] {
   const state = lab.env['LIFEBOAT_STATE_DIR']!;
   return union(
     ['db1', 'db2'].flatMap((host) => {
       const folder = join(state, lab.system, host, 'logs');
-      return existsSync(folder) ? readdirSync(folder).flatMap((log) => busyTimes(readFileSync(join(folder, log), 'utf8'))) : [];
+      return existsSync(folder)
+        ? readdirSync(folder).flatMap((log) => busyTimes(readFileSync(join(folder, log), 'utf8')))
+        : [];
     }),
   );
 }

@@ -6,7 +6,9 @@ import { databaseUser } from '../os-user.js';
 import type { Versitygw } from '../servers/versitygw.js';
 import { tool } from '../tools.js';
 
-/** What an administrator types who has no Lifeboat: the measure for our backups. Each returns the seconds that it took. */
+/**
+ * What an administrator types who has no Lifeboat: the measure for our backups. Each returns the seconds that it took.
+ */
 export interface ByHand {
   dump(key: string): Promise<number>;
   restore(key: string, into: string): Promise<number>;
@@ -44,7 +46,8 @@ export async function byHand(lab: Lab, s3: Versitygw, bucket: string, directory:
   const resticEnv = { PATH: path, HOME: directory, RESTIC_PASSWORD: 'by-hand' };
   await timed(line([...restic, 'init']), directory, resticEnv);
   return {
-    dump: (key) => asMyself(`${program('pg_dump', '-Fc', primary.database)} | ${line([...to, '-', `s3://${bucket}/${key}`])}`),
+    dump: (key) =>
+      asMyself(`${program('pg_dump', '-Fc', primary.database)} | ${line([...to, '-', `s3://${bucket}/${key}`])}`),
     restore: (key, into) =>
       asMyself(
         `${program('createdb', '-T', 'template0', into)} && ${line([...to, `s3://${bucket}/${key}`, '-'])} | ${program('pg_restore', '-d', into)}`,
@@ -64,15 +67,27 @@ export async function byHand(lab: Lab, s3: Versitygw, bucket: string, directory:
   };
 }
 
-function timed(script: string, cwd: string, env: Record<string, string>, user?: { uid: number; gid: number }): Promise<number> {
+function timed(
+  script: string,
+  cwd: string,
+  env: Record<string, string>,
+  user?: { uid: number; gid: number },
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const began = performance.now();
-    const child = spawn('bash', ['-c', `set -e -o pipefail; ${script}`], { cwd, env, ...user, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn('bash', ['-c', `set -e -o pipefail; ${script}`], {
+      cwd,
+      env,
+      ...user,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     let said = '';
     child.stderr.on('data', (data: Buffer) => (said += data.toString()));
     child.once('error', reject);
     child.once('close', (code) =>
-      code === 0 ? resolve((performance.now() - began) / 1000) : reject(new Error(`by hand: exit code ${code}: ${said.trim()}`)),
+      code === 0
+        ? resolve((performance.now() - began) / 1000)
+        : reject(new Error(`by hand: exit code ${code}: ${said.trim()}`)),
     );
   });
 }

@@ -16,7 +16,10 @@ import { median, type Span } from './spans.js';
 import { type Part, say } from './table.js';
 import { traceVariable } from './trace.js';
 
-/** How much slower the restore is than by hand, what the orchestration costs in a whole incident, and what the processes take of memory. */
+/**
+ * How much slower the restore is than by hand, what the orchestration costs in a whole incident, and what the processes
+ * take of memory.
+ */
 
 const drills = 6;
 const watchSeconds = 5;
@@ -115,7 +118,12 @@ async function drilled(lab: Lab, temporal: Client, target: string): Promise<Inci
   return temporal.workflow.getHandle(drillWorkflowId(lab.system)).query<IncidentState>('state');
 }
 
-async function incident(lab: Lab, temporal: Client, target: string, trace: string): Promise<{ state: IncidentState; share: OwnShare }> {
+async function incident(
+  lab: Lab,
+  temporal: Client,
+  target: string,
+  trace: string,
+): Promise<{ state: IncidentState; share: OwnShare }> {
   const from = Date.now();
   const following = lab.cli(['start', 'database-corruption', '--to', target, '--wait', '--as', 'ben', '--json']);
   const handle = temporal.workflow.getHandle(incidentWorkflowId(lab.system));

@@ -6,7 +6,10 @@ import { type Part, say } from './table.js';
 
 const runs = 21;
 
-/** `lifeboat --help` and `node -e 0` in turn, on the Node that runs this; the first pair fills caches and does not count. */
+/**
+ * `lifeboat --help` and `node -e 0` in turn, on the Node that runs this; the first pair fills caches and does not
+ * count.
+ */
 export function measureStartUp(): Promise<Part> {
   say('start-up of the CLI');
   const help: number[] = [];

@@ -7,7 +7,10 @@ export interface Row {
 }
 
 export function table(rows: Row[]): string {
-  const lines = [['', 'measured', 'aim', ''], ...rows.map(({ what, measured, aim, met }) => [what, measured, aim, met ? 'met' : 'MISSED'])];
+  const lines = [
+    ['', 'measured', 'aim', ''],
+    ...rows.map(({ what, measured, aim, met }) => [what, measured, aim, met ? 'met' : 'MISSED']),
+  ];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...lines.map((line) => line[column]!.length)));
   return lines
     .map((line) =>

@@ -6,8 +6,8 @@ import { basename } from 'node:path';
 import pg from 'pg';
 
 /**
- * Loaded into an agent with --import, for the benchmark alone: writes down when the programs that an activity starts, and PostgreSQL when it
- * is asked something, are at work. The product knows nothing of it.
+ * Loaded into an agent with --import, for the benchmark alone: writes down when the programs that an activity starts,
+ * and PostgreSQL when it is asked something, are at work. The product knows nothing of it.
  */
 
 export const traceVariable = 'LIFEBOAT_BENCH_TRACE';

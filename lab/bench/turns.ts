@@ -26,15 +26,30 @@ export interface Turn {
 }
 
 /** Runs a command of the CLI that works on backups, and asks Temporal when it began and ended. */
-export async function ours(lab: Lab, temporal: Client, kind: BackupKind, component: string, args: string[]): Promise<Ours> {
+export async function ours(
+  lab: Lab,
+  temporal: Client,
+  kind: BackupKind,
+  component: string,
+  args: string[],
+): Promise<Ours> {
   const began = performance.now();
   const { code, stdout, stderr } = await lab.cli([...args, '--json']);
   const command = (performance.now() - began) / 1000;
   if (code !== 0) throw new Error(`lifeboat ${args.join(' ')} ended with ${code}: ${stdout}${stderr}`);
   const { id, seconds, verifySeconds } = JSON.parse(stdout) as { id?: string; seconds: number; verifySeconds?: number };
-  const { startTime, closeTime } = await temporal.workflow.getHandle(backupWorkId(lab.system, kind, component)).describe();
+  const { startTime, closeTime } = await temporal.workflow
+    .getHandle(backupWorkId(lab.system, kind, component))
+    .describe();
   const span = { from: startTime.getTime(), to: closeTime!.getTime() };
-  return { id: id ?? '', workflow: (span.to - span.from) / 1000, seconds, verifying: verifySeconds ?? 0, command, span };
+  return {
+    id: id ?? '',
+    workflow: (span.to - span.from) / 1000,
+    seconds,
+    verifying: verifySeconds ?? 0,
+    command,
+    span,
+  };
 }
 
 /** By hand and ours take turns, after one of each that fills the caches. What was written before is on disk first. */
@@ -45,7 +60,12 @@ export async function turns(
     pairs,
     byHand,
     lifeboat,
-  }: { what: string; pairs: number; byHand: (turn: number) => Promise<number>; lifeboat: (turn: number) => Promise<Ours> },
+  }: {
+    what: string;
+    pairs: number;
+    byHand: (turn: number) => Promise<number>;
+    lifeboat: (turn: number) => Promise<Ours>;
+  },
 ): Promise<Turn[]> {
   const done: Turn[] = [];
   for (let turn = 0; turn <= pairs; turn += 1) {
@@ -75,5 +95,7 @@ export const slowerToTake = (all: Turn[]): number =>
 
 export const told = (what: string, all: Turn[]): string =>
   `${what}, by hand, our workflow, our command in s: ${all
-    .map(({ byHand, ours: { workflow, command } }) => `${byHand.toFixed(2)} ${workflow.toFixed(2)} ${command.toFixed(2)}`)
+    .map(
+      ({ byHand, ours: { workflow, command } }) => `${byHand.toFixed(2)} ${workflow.toFixed(2)} ${command.toFixed(2)}`,
+    )
     .join(' · ')}`;

@@ -36,7 +36,18 @@ export async function startAzurite(options: AzuriteOptions): Promise<Azurite> {
   const script = join(checkout, 'node_modules', 'azurite', 'dist', 'src', 'blob', 'main.js');
   const child = await serve('azurite', { ...options, env }, port, process.execPath, [
     script,
-    ...['--blobHost', '127.0.0.1', '--blobPort', String(port), '--location', data, '--cert', tls.certificateFile, '--key', tls.keyFile],
+    ...[
+      '--blobHost',
+      '127.0.0.1',
+      '--blobPort',
+      String(port),
+      '--location',
+      data,
+      '--cert',
+      tls.certificateFile,
+      '--key',
+      tls.keyFile,
+    ],
     // The newest client speaks a version of the API that is newer than the emulator.
     ...['--silent', '--skipApiVersionCheck', '--disableTelemetry', '--disableProductStyleUrl'],
   ]);

@@ -13,7 +13,10 @@ export interface Certificates {
   keyFile: string;
 }
 
-/** A certificate authority of its own, and a server's certificate by it for 127.0.0.1 and localhost. Made once for each directory. */
+/**
+ * A certificate authority of its own, and a server's certificate by it for 127.0.0.1 and localhost. Made once for each
+ * directory.
+ */
 export async function makeCertificates(directory: string): Promise<Certificates> {
   mkdirSync(directory, { recursive: true });
   const path = (name: string): string => join(directory, name);
@@ -21,7 +24,19 @@ export async function makeCertificates(directory: string): Promise<Certificates>
   if (existsSync(made.certificateFile)) return made;
   const openssl = (...args: string[]) => run(tool('openssl'), args, { cwd: directory });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  await openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-days', '30', '-subj', '/CN=Lifeboat lab CA');
+  await openssl(
+    'req',
+    '-x509',
+    ...key,
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.crt',
+    '-days',
+    '30',
+    '-subj',
+    '/CN=Lifeboat lab CA',
+  );
   await openssl('req', ...key, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=localhost');
   writeFileSync(path('names'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n');
   const by = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial'];

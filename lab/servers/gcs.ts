@@ -14,7 +14,9 @@ export interface FakeGcs {
 
 export interface FakeGcsOptions extends ServerOptions {
   buckets?: string[];
-  /** The port that clients see, when a proxy stands before it: it names itself in the addresses of resumable uploads. */
+  /**
+   * The port that clients see, when a proxy stands before it: it names itself in the addresses of resumable uploads.
+   */
   publicPort?: number;
 }
 

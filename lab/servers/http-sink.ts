@@ -24,7 +24,10 @@ export interface HttpSink {
   stop(): Promise<void>;
 }
 
-/** Takes the place of Slack's and PagerDuty's APIs at the plan's own `url`: it records what it is sent, and answers as it is told. */
+/**
+ * Takes the place of Slack's and PagerDuty's APIs at the plan's own `url`: it records what it is sent, and answers as
+ * it is told.
+ */
 export async function startHttpSink(): Promise<HttpSink> {
   const requests: Recorded[] = [];
   let usual: Answer | 'well' = 'well';
@@ -71,5 +74,7 @@ export async function startHttpSink(): Promise<HttpSink> {
 }
 
 function parse(text: string): Record<string, unknown> {
-  return text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : Object.fromEntries(new URLSearchParams(text));
+  return text.startsWith('{')
+    ? (JSON.parse(text) as Record<string, unknown>)
+    : Object.fromEntries(new URLSearchParams(text));
 }

@@ -4,14 +4,23 @@ import { join } from 'node:path';
 import { type Child, startChild } from '../child.js';
 import { GaveUp, until } from '../wait.js';
 
-/** What every server takes: a directory of the lab for its files, and the environment that makes it a process of that lab. */
+/**
+ * What every server takes: a directory of the lab for its files, and the environment that makes it a process of that
+ * lab.
+ */
 export interface ServerOptions {
   directory: string;
   env: NodeJS.ProcessEnv;
 }
 
 /** Starts a server as a child of the lab and waits until its port answers. Its log is NAME.log in its directory. */
-export async function serve(name: string, options: ServerOptions, port: number, program: string, args: string[]): Promise<Child> {
+export async function serve(
+  name: string,
+  options: ServerOptions,
+  port: number,
+  program: string,
+  args: string[],
+): Promise<Child> {
   mkdirSync(options.directory, { recursive: true });
   const child = await startChild({
     program,

@@ -2,7 +2,10 @@ import { freePort } from '../ports.js';
 import { tool } from '../tools.js';
 import { serve, type ServerOptions } from './serve.js';
 
-/** What a proxy does to the bytes; the attributes are in milliseconds, kB/s and bytes. https://github.com/Shopify/toxiproxy#toxics */
+/**
+ * What a proxy does to the bytes; the attributes are in milliseconds, kB/s and bytes.
+ * https://github.com/Shopify/toxiproxy#toxics
+ */
 export type Toxic =
   | { type: 'latency'; attributes: { latency: number; jitter?: number } }
   | { type: 'bandwidth'; attributes: { rate: number } }
@@ -31,9 +34,17 @@ export interface Toxiproxy {
 
 export async function startToxiproxy(options: ServerOptions): Promise<Toxiproxy> {
   const port = await freePort();
-  const child = await serve('toxiproxy', options, port, tool('toxiproxy-server'), ['-host', '127.0.0.1', '-port', String(port)]);
+  const child = await serve('toxiproxy', options, port, tool('toxiproxy-server'), [
+    '-host',
+    '127.0.0.1',
+    '-port',
+    String(port),
+  ]);
   const call = async (method: string, path: string, body?: unknown): Promise<void> => {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, ...(body ? { body: JSON.stringify(body) } : {}) });
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method,
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
     const said = await response.text();
     if (!response.ok) throw new Error(`toxiproxy answers ${response.status} to ${method} ${path}: ${said}`);
   };
@@ -42,7 +53,12 @@ export async function startToxiproxy(options: ServerOptions): Promise<Toxiproxy>
     async proxy(upstreamPort, listenPort) {
       const own = listenPort ?? (await freePort());
       const name = `proxy-${own}`;
-      await call('POST', '/proxies', { name, listen: `127.0.0.1:${own}`, upstream: `127.0.0.1:${upstreamPort}`, enabled: true });
+      await call('POST', '/proxies', {
+        name,
+        listen: `127.0.0.1:${own}`,
+        upstream: `127.0.0.1:${upstreamPort}`,
+        enabled: true,
+      });
       const toxics = new Set<string>();
       const remove = async (toxic: string): Promise<void> => {
         if (toxics.delete(toxic)) await call('DELETE', `/proxies/${name}/toxics/${toxic}`);

@@ -43,7 +43,10 @@ export async function startVersitygw(options: VersitygwOptions): Promise<Versity
   for (const path of [data, users]) mkdirSync(path, { recursive: true });
   chmodSync(users, 0o700);
   const tls = await makeCertificates(join(directory, 'tls'));
-  const user = { accessKeyId: `root${randomBytes(6).toString('hex')}`, secretAccessKey: randomBytes(20).toString('hex') };
+  const user = {
+    accessKeyId: `root${randomBytes(6).toString('hex')}`,
+    secretAccessKey: randomBytes(20).toString('hex'),
+  };
   const endpoint = `https://127.0.0.1:${port}`;
   const args = [
     ...['--port', `127.0.0.1:${port}`, '--region', region, '--cert', tls.certificateFile, '--key', tls.keyFile],
@@ -63,12 +66,17 @@ export async function startVersitygw(options: VersitygwOptions): Promise<Versity
     caFile: tls.caFile,
     bucketDirectory: (bucket) => join(data, bucket),
     async addUser() {
-      const added = { accessKeyId: `user${randomBytes(6).toString('hex')}`, secretAccessKey: randomBytes(20).toString('hex') };
+      const added = {
+        accessKeyId: `user${randomBytes(6).toString('hex')}`,
+        secretAccessKey: randomBytes(20).toString('hex'),
+      };
       const admin = ['admin', '--endpoint-url', endpoint, '--region', region, '--allow-insecure', 'create-user'];
       await promisify(execFile)(
         tool('versitygw'),
         [...admin, '--access', added.accessKeyId, '--secret', added.secretAccessKey, '--role', 'user'],
-        { env: { ...options.env, ADMIN_ACCESS_KEY_ID: user.accessKeyId, ADMIN_SECRET_ACCESS_KEY: user.secretAccessKey } },
+        {
+          env: { ...options.env, ADMIN_ACCESS_KEY_ID: user.accessKeyId, ADMIN_SECRET_ACCESS_KEY: user.secretAccessKey },
+        },
       );
       return added;
     },

@@ -35,4 +35,5 @@ export const notAssessed = (): Assessment => ({
   files: [],
 });
 
-export const notChecked = ({ notChecked = [] }: Assessment): string[] => notChecked.map((what) => `not checked: ${what}`);
+export const notChecked = ({ notChecked = [] }: Assessment): string[] =>
+  notChecked.map((what) => `not checked: ${what}`);

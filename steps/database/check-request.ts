@@ -14,10 +14,13 @@ export const checkRequest = step({
     const { database, host } = on;
     const { target } = at.request;
     const check = (standbys?: StandbyWal[]) =>
-      at.on(host, 'look').checkRequest({ database, ...(target ? { target } : {}), ...(standbys ? { standbys } : {}), protocol });
+      at
+        .on(host, 'look')
+        .checkRequest({ database, ...(target ? { target } : {}), ...(standbys ? { standbys } : {}), protocol });
     const checked = await check().catch(async (error: unknown) => {
       // A hole in the archive is none where a standby has that segment.
-      const { has } = isFailureOf(error, 'NoBackup') && at.plan.standbys.length > 0 ? await askStandbys(at, database) : { has: [] };
+      const { has } =
+        isFailureOf(error, 'NoBackup') && at.plan.standbys.length > 0 ? await askStandbys(at, database) : { has: [] };
       if (has.length === 0) throw error;
       return check(has);
     });
@@ -27,14 +30,20 @@ export const checkRequest = step({
       at.warn(`the agent of ${host} has plan ${checked.planDigest}, the control worker ${at.state.planDigest}`);
     return checked;
   },
-  /** An earlier incident may have left the database closed: it is opened for who asks for it, although this one stopped nothing. */
+  /**
+   * An earlier incident may have left the database closed: it is opened for who asks for it, although this one stopped
+   * nothing.
+   */
   async settle(at, on, { resume, recovered }) {
     if (!at.real || !resume || recovered || at.state.steps.some(({ name }) => name === 'Stop writes')) return [];
     return [await resumeEverything(at, on)];
   },
 });
 
-/** Throws ToolMissing when the agent of a host is of a version that this one does not understand. `theirs`: as the agent said it; an old one does not. */
+/**
+ * Throws ToolMissing when the agent of a host is of a version that this one does not understand. `theirs`: as the agent
+ * said it; an old one does not.
+ */
 function demandSameProtocol(at: At, host: string, theirs = 0): void {
   if (!at.since('protocol') || theirs === protocol) return;
   const older = theirs < protocol;

@@ -2,7 +2,10 @@ import type { IncidentState } from '../../vocabulary/incident.js';
 import type { Choice } from '../../vocabulary/question.js';
 import { formatDuration } from '../../vocabulary/units.js';
 
-/** Transactions that the restored copy holds prepared: they survive every restore, and only their application knows how they end. */
+/**
+ * Transactions that the restored copy holds prepared: they survive every restore, and only their application knows how
+ * they end.
+ */
 
 export const preparedChoice: Choice = {
   name: 'rollback-prepared',
@@ -19,7 +22,8 @@ export function preparedFacts({ prepared = [] }: IncidentState): string[] {
   return [
     `PREPARED: ${it} in the copy. ${stays} with approve, and then ${keeps} locks and ${holds} VACUUM back until somebody commits or rolls back; rollback-prepared ends what is listed here`,
     ...prepared.map(
-      ({ says, preparedAt }) => `PREPARED ${formatDuration(Math.max(0, (Date.now() - Date.parse(preparedAt)) / 1000))} ago: ${says}`,
+      ({ says, preparedAt }) =>
+        `PREPARED ${formatDuration(Math.max(0, (Date.now() - Date.parse(preparedAt)) / 1000))} ago: ${says}`,
     ),
   ];
 }

@@ -2,10 +2,15 @@ import type { CopyFigures } from '../../vocabulary/incident.js';
 import { formatDuration } from '../../vocabulary/units.js';
 
 /**
- * What only the copy has that a roll-back puts aside, in sentences. `placed`: as it was when it was put in place; `aside`: right before it was
- * taken out of service; `back`: the old copy, when it was in place again.
+ * What only the copy has that a roll-back puts aside, in sentences. `placed`: as it was when it was put in place;
+ * `aside`: right before it was taken out of service; `back`: the old copy, when it was in place again.
  */
-export function leftBehind(placed: CopyFigures | undefined, aside: CopyFigures, back: CopyFigures | undefined, where: string): string[] {
+export function leftBehind(
+  placed: CopyFigures | undefined,
+  aside: CopyFigures,
+  back: CopyFigures | undefined,
+  where: string,
+): string[] {
   const from = placed?.at ?? 'it was put in place';
   const seconds = placed ? (Date.parse(aside.at) - Date.parse(placed.at)) / 1000 : undefined;
   const when = `between ${from} and ${aside.at}${seconds === undefined ? '' : ` (${formatDuration(seconds)})`}`;

@@ -19,7 +19,12 @@ export const putCopyBack = step({
       { host, path: back.quarantine, bytes: back.bytes, what: 'the restored copy that was rolled back' },
     ];
     state.canRollBack = false;
-    const lost = leftBehind(state.placed, state.putAside!, await figuresOf(at, on, true), `${back.quarantine} on ${host}`);
+    const lost = leftBehind(
+      state.placed,
+      state.putAside!,
+      await figuresOf(at, on, true),
+      `${back.quarantine} on ${host}`,
+    );
     // The rows were of the copy that is put aside.
     Object.assign(at.component(on.database), { lost, rows: [] });
     at.warn('the standbys followed the restored copy: rebuild them when you know which copy stays');

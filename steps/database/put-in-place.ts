@@ -48,5 +48,6 @@ export const putInPlace = step({
   },
   mayUndo: mayTakeBack,
   undo: [stopAgain, putCopyBack, resumeOldCopy, protectOldCopy, release],
-  undone: 'the quarantined copy is in place again, with what it held before the recovery, and the service resumed on it',
+  undone:
+    'the quarantined copy is in place again, with what it held before the recovery, and the service resumed on it',
 });

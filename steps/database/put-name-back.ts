@@ -16,9 +16,19 @@ export const putNameBack = step({
     const back = await at.on(host, 'change').putOneAway({ database: on.database });
     state.quarantine = [
       ...state.quarantine.filter(({ what }) => what !== setAsideDatabase),
-      { host: back.host, path: back.aside, bytes: back.bytes, what: 'the database that was rolled back, renamed aside in the server' },
+      {
+        host: back.host,
+        path: back.aside,
+        bytes: back.bytes,
+        what: 'the database that was rolled back, renamed aside in the server',
+      },
     ];
-    const lost = leftBehind(state.placed, state.putAside!, await figuresOf(at, on, true), `the database ${back.aside} on ${host}`);
+    const lost = leftBehind(
+      state.placed,
+      state.putAside!,
+      await figuresOf(at, on, true),
+      `the database ${back.aside} on ${host}`,
+    );
     Object.assign(at.component(on.database), { lost, rows: [] });
     return { summary: back.summary };
   },

@@ -30,7 +30,12 @@ export const putOneBack = step({
     const { aside, bytes, copy } = placed;
     // A database that was dropped leaves none to be renamed aside, and nothing to go back to.
     if (aside !== '') state.quarantine.push({ host: placed.host, path: aside, bytes, what: setAsideDatabase });
-    state.quarantine.push({ host: placed.host, path: copy, bytes: 0, what: 'the restored copy of the whole cluster, not in use' });
+    state.quarantine.push({
+      host: placed.host,
+      path: copy,
+      bytes: 0,
+      what: 'the restored copy of the whole cluster, not in use',
+    });
     const component = at.component(database);
     component.lost = component.lost.map((lost) => `${lost}, of ${database} alone`);
     state.canRollBack = aside !== '';

@@ -5,8 +5,12 @@ import type { IncidentState } from '../../vocabulary/incident.js';
 export const damagedDirectory = 'the damaged data directory';
 export const setAsideDatabase = 'the old database, renamed aside in the server';
 
-/** What this incident put in place, and takes back in a roll-back, is one database, and not the whole data directory. */
-export const isOneDatabase = ({ quarantine }: IncidentState): boolean => quarantine.some(({ what }) => what === setAsideDatabase);
+/**
+ * What this incident put in place, and takes back in a roll-back, is one database, and not the whole data directory.
+ */
+export const isOneDatabase = ({ quarantine }: IncidentState): boolean =>
+  quarantine.some(({ what }) => what === setAsideDatabase);
 
 /** A data directory was put in place by this incident, whatever became of it since. */
-export const wasPlaced = ({ quarantine }: IncidentState): boolean => quarantine.some(({ what }) => what === damagedDirectory);
+export const wasPlaced = ({ quarantine }: IncidentState): boolean =>
+  quarantine.some(({ what }) => what === damagedDirectory);

@@ -13,7 +13,12 @@ export const rebuildStandby = step({
   touches: 'production',
   host: ({ host }: OnDatabase) => host,
   async run(at, { database, host }: OnDatabase) {
-    const { summary, quarantine: path, bytes, host: on } = await at.on(host, 'long').rebuildStandby({ database, primary: at.plan.primary });
+    const {
+      summary,
+      quarantine: path,
+      bytes,
+      host: on,
+    } = await at.on(host, 'long').rebuildStandby({ database, primary: at.plan.primary });
     if (path) at.state.quarantine.push({ host: on, path, bytes, what: 'the standby of the damaged database' });
     return { summary };
   },

@@ -10,7 +10,9 @@ export const repair = step({
   async run(at, { damage, ...on }: OnDatabase & { damage: Assessment }) {
     const { database, host } = on;
     const { damagedIndexes } = damage;
-    const done = await at.on(host, 'long').repair({ database, damagedIndexes, vacuumFull: at.request.vacuumFull === true });
+    const done = await at
+      .on(host, 'long')
+      .repair({ database, damagedIndexes, vacuumFull: at.request.vacuumFull === true });
     const after = await assessment(at, on, 2);
     return { ...after, summary: `${done.summary}; then ${after.summary}` };
   },

@@ -23,8 +23,8 @@ export const reprotect = step({
 });
 
 /**
- * The newest backup is of the copy that was given up, and leads nowhere. What is in place now may be what was damaged: that it cannot be backed up holds
- * up no roll-back, and is said.
+ * The newest backup is of the copy that was given up, and leads nowhere. What is in place now may be what was damaged:
+ * that it cannot be backed up holds up no roll-back, and is said.
  */
 export const protectOldCopy = step({
   name: 'Re-protect',
@@ -36,9 +36,18 @@ export const protectOldCopy = step({
     try {
       return await protect(at, on, `${at.run}-rolled-back`);
     } catch (error) {
-      const why = isFailureOf(error, 'CommandFailed', 'BackupDamaged', 'BadRequest', 'LocationUnreachable', 'ServerFailed');
+      const why = isFailureOf(
+        error,
+        'CommandFailed',
+        'BackupDamaged',
+        'BadRequest',
+        'LocationUnreachable',
+        'ServerFailed',
+      );
       if (!why) throw error;
-      at.warn(`no backup leads to the old copy as it is now, and none could be taken (${why}): lifeboat backup create --full`);
+      at.warn(
+        `no backup leads to the old copy as it is now, and none could be taken (${why}): lifeboat backup create --full`,
+      );
       return { summary: `NOT protected: ${why}` };
     }
   },

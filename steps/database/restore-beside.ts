@@ -25,7 +25,10 @@ export const restoreBeside = step({
     return { summary: restored.summary, standbys: known };
   },
   choices: [anotherTarget],
-  /** The copy is a drill's own, and is removed; that of an incident is kept for who looks into it, and its server stopped. */
+  /**
+   * The copy is a drill's own, and is removed; that of an incident is kept for who looks into it, and its server
+   * stopped.
+   */
   async settle(at, { database, host }, { recovered }) {
     const agent = at.on(host, 'tidy');
     if (!at.real)

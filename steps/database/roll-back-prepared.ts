@@ -7,7 +7,10 @@ interface Decided extends OnDatabase {
   by: string;
 }
 
-/** One database out of the copy is dumped out of it: locks would hold that up, and a dump brings nothing that is only prepared. */
+/**
+ * One database out of the copy is dumped out of it: locks would hold that up, and a dump brings nothing that is only
+ * prepared.
+ */
 export const rollBackPrepared = step({
   name: 'Roll back what was prepared',
   does: 'Transactions that the copy holds prepared (PREPARE TRANSACTION), which would keep their locks until somebody ends them, are rolled back in it.',

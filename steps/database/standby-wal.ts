@@ -4,7 +4,10 @@ import type { At, OnDatabase } from '../step.js';
 
 export type { StandbysAsked, StandbyWal };
 
-/** What standbys have received and their primary may have lost since: asked for, and handed over where a restored copy waits for it. */
+/**
+ * What standbys have received and their primary may have lost since: asked for, and handed over where a restored copy
+ * waits for it.
+ */
 
 /** One that does not answer holds nobody up; that it was not asked is said. A dry run restores nothing. */
 export async function askStandbys(at: At, database: string): Promise<StandbysAsked> {
@@ -22,8 +25,16 @@ export async function askStandbys(at: At, database: string): Promise<StandbysAsk
   return asked;
 }
 
-/** Restores a candidate. Where the copy waits for WAL that only a standby has, that is handed over, and the copy goes on. */
-export async function restoreWith(at: At, { database, host }: OnDatabase, candidate: Candidate, standbys: StandbysAsked) {
+/**
+ * Restores a candidate. Where the copy waits for WAL that only a standby has, that is handed over, and the copy goes
+ * on.
+ */
+export async function restoreWith(
+  at: At,
+  { database, host }: OnDatabase,
+  candidate: Candidate,
+  standbys: StandbysAsked,
+) {
   const handed: Handed[] = [];
   const asked: string[] = [];
   const not = [...standbys.not];
@@ -46,6 +57,7 @@ export async function restoreWith(at: At, { database, host }: OnDatabase, candid
       );
     }
     const got = wants.filter((segment) => handed.some((one) => one.segment === segment));
-    if (got.length > 0) at.warn(`WAL that the archive and ${host} do not have whole was taken from a standby: ${got.join(', ')}`);
+    if (got.length > 0)
+      at.warn(`WAL that the archive and ${host} do not have whole was taken from a standby: ${got.join(', ')}`);
   }
 }

@@ -35,6 +35,8 @@ function taken({ kind, measured: { rtoSeconds } }: ComponentRecord): Measured {
     rtoSeconds: null,
     rtoNote: `the recovery was rolled back${reached}`,
     rpoSeconds: null,
-    ...(kind === 'database' ? { rpoNote: 'the recovery was rolled back; what stays behind in its copy stands under what was lost' } : {}),
+    ...(kind === 'database'
+      ? { rpoNote: 'the recovery was rolled back; what stays behind in its copy stands under what was lost' }
+      : {}),
   };
 }

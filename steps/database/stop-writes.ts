@@ -23,7 +23,10 @@ export const stopWrites = step({
   leaves: 'writes stopped',
   async run(at, { database, host }: OnDatabase) {
     const [services, closed] = await Promise.all([stopServices(at), at.on(host, 'change').stopWrites({ database })]);
-    at.warn(...services.failed.map((why) => `${why}; it cannot write, since the database is closed`), ...closed.warnings);
+    at.warn(
+      ...services.failed.map((why) => `${why}; it cannot write, since the database is closed`),
+      ...closed.warnings,
+    );
     return { summary: [...services.stopped, closed.summary, ...closed.proofs].join('; ') };
   },
   attested: (at, { database, host }) => at.on(host, 'change').attestStopped({ database }),
@@ -50,7 +53,10 @@ export const stopWrites = step({
   },
 });
 
-/** What is in place is looked at, and not concluded from how far the scenario came: it may have been ended between two renames. */
+/**
+ * What is in place is looked at, and not concluded from how far the scenario came: it may have been ended between two
+ * renames.
+ */
 function inPlace(at: At, { database, host }: OnDatabase): Promise<string> {
   const { state } = at;
   return at.orElse(
@@ -60,11 +66,13 @@ function inPlace(at: At, { database, host }: OnDatabase): Promise<string> {
         const what = place.inPlace === 'restored' ? damagedDirectory : 'the restored copy, not in use';
         state.quarantine.push({ host: place.host, path: place.quarantine, bytes: place.bytes, what });
       }
-      // Something was put in place, and what it replaced is no longer where it was kept: no directory is left to tell by.
+      // Something was put in place, and what it replaced is no longer where it was kept: no directory is left to tell
+      // by.
       const gone = state.canRollBack && place.quarantine === null;
       state.canRollBack = false;
       return gone ? 'the restored copy is in place; the damaged one is no longer where it was kept' : place.summary;
     },
-    ({ message }) => `which directory is in place on ${host} could not be seen: look there before you do anything (${message})`,
+    ({ message }) =>
+      `which directory is in place on ${host} could not be seen: look there before you do anything (${message})`,
   );
 }

@@ -28,7 +28,9 @@ export const verifyCopy = step({
     const { database, host } = on;
     const { state } = at;
     const { backup } = state;
-    const chosen = candidates.findIndex(({ label, location }) => label === backup?.label && location === backup.location);
+    const chosen = candidates.findIndex(
+      ({ label, location }) => label === backup?.label && location === backup.location,
+    );
     const verified = await firstThatHolds(at, candidates.slice(Math.max(0, chosen)), async (candidate) => {
       // Restored already, this only looks; the next one is restored first.
       await restoreWith(at, on, candidate, standbys);
@@ -54,7 +56,8 @@ function note(at: At, database: string, verified: Verification): void {
   state.evidence.push(...files);
   measured.rpoSeconds = rpoSeconds;
   if (rpoSeconds === null)
-    measured.rpoNote = at.form === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
+    measured.rpoNote =
+      at.form === 'rehearse' ? 'a dry run restores nothing' : 'there is no canary in the restored copy';
   else delete measured.rpoNote;
   component.lost = [...missing, ...lost(at, rpoSeconds)];
   at.warn(...warnings, ...differences, ...doubts);
@@ -64,7 +67,8 @@ function lost({ state }: At, rpoSeconds: number | null): string[] {
   if (rpoSeconds === null) return ['how much was lost could not be measured'];
   const declared = Date.parse(state.declaredAt);
   const target = parseTarget(state.target);
-  // Recovery stops exactly at a time that was asked for; otherwise the canary, which is up to two seconds older, bounds what is missing.
+  // Recovery stops exactly at a time that was asked for; otherwise the canary, which is up to two seconds older, bounds
+  // what is missing.
   const exact = target.kind === 'time';
   const since = exact ? Date.parse(target.iso) : declared - rpoSeconds * 1000;
   const before = `${formatDuration(Math.max(0, (declared - since) / 1000))} before the incident was declared`;

@@ -14,7 +14,12 @@ export const chooseTarget = question({
           : 'What was checked of the pages is sound, but the data is not as it should be. To which moment shall it go back (--to latest: all that was committed)?',
       facts: [...damage.findings, ...notChecked(damage)],
       choices: [
-        { name: 'restore', meaning: 'restore to the latest moment, or to one before the damage', needs: ['target'], alone: true },
+        {
+          name: 'restore',
+          meaning: 'restore to the latest moment, or to one before the damage',
+          needs: ['target'],
+          alone: true,
+        },
         { name: 'keep', meaning: 'resume on the database as it is', needs: ['reason'], alone: true },
       ],
     }),

@@ -46,4 +46,5 @@ export const resumeEverything = (at: At, on: OnDatabase): Promise<string> =>
   );
 
 /** Opened and verified once by this incident: what does not run any more was not left so by a person. */
-export const wasResumed = (at: At, { database }: OnDatabase): boolean => at.component(database).measured.rtoSeconds !== null;
+export const wasResumed = (at: At, { database }: OnDatabase): boolean =>
+  at.component(database).measured.rtoSeconds !== null;

@@ -9,7 +9,9 @@ export const watch = step({
   name: 'Watch',
   does: 'The services are watched from outside for the time that the plan says, and the database is: that it answers and takes writes.',
   here(plan, database) {
-    const times = servicesOf(plan, database).map((name) => `${plain(name)} for ${planDuration(plan.services[name]!.watch)}`);
+    const times = servicesOf(plan, database).map(
+      (name) => `${plain(name)} for ${planDuration(plan.services[name]!.watch)}`,
+    );
     return times.length > 0 ? `${sentenceList(times)}.` : undefined;
   },
   touches: 'production',

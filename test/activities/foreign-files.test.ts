@@ -37,7 +37,9 @@ describe('files that somebody else made', { timeout: 900_000 }, () => {
     await expect(readFile(lab.directory, 'utf8')).rejects.toMatchObject({ code: 'EISDIR' });
     await expect(readFile(`${pipe}.none`, 'utf8')).rejects.toMatchObject({ code: 'ENOENT' });
     expect(await readFile(lab.planPath, 'utf8')).toBe(await ordinary(lab.planPath, 'utf8'));
-    expect(await readFile('/dev/null', 'utf8').catch((error: unknown) => (error as Error).message)).toBe('/dev/null is no regular file');
+    expect(await readFile('/dev/null', 'utf8').catch((error: unknown) => (error as Error).message)).toBe(
+      '/dev/null is no regular file',
+    );
   });
 
   test('a FIFO in the place of pg_hba.conf, a PID file or a log holds up neither the fence nor the evidence nor anything else', async () => {

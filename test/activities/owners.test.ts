@@ -10,7 +10,10 @@ import { createLab, type Lab } from '../../lab/lab.js';
 import { databaseUser } from '../../lab/os-user.js';
 import { type Host, hostOf } from '../helpers/host.js';
 
-/** Needs root: the agent is, and the data belongs to `postgres`, who is in the group ssl-cert (Debian's postgresql-common). */
+/**
+ * Needs root: the agent is, and the data belongs to `postgres`, who is in the group ssl-cert (Debian's
+ * postgresql-common).
+ */
 describe.runIf(databaseUser)('programs that run as the owner of the data', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
@@ -60,14 +63,29 @@ describe.runIf(databaseUser)('programs that run as the owner of the data', { tim
       await expect(run('no-such-program', [], options)).rejects.toMatchObject({ type: 'ToolMissing' });
     await expect(stream('no-such-program', [], { owner, env: {} }).done).rejects.toMatchObject({ type: 'ToolMissing' });
     const began = Date.now();
-    await expect(run('sh', ['-c', 'sleep 100 & wait'], { owner, timeout: 200 })).rejects.toMatchObject({ type: 'CommandFailed' });
+    await expect(run('sh', ['-c', 'sleep 100 & wait'], { owner, timeout: 200 })).rejects.toMatchObject({
+      type: 'CommandFailed',
+    });
     expect(Date.now() - began, 'and what it started ends with it').toBeLessThan(50_000);
   });
 
   test('a server whose key its group alone may read, as Debian’s, is started', async () => {
     const certificate = join(lab.directory, 'server.crt');
     const key = join(lab.directory, 'server.key');
-    const made = ['req', '-new', '-x509', '-nodes', '-days', '2', '-subj', '/CN=db1', '-keyout', key, '-out', certificate];
+    const made = [
+      'req',
+      '-new',
+      '-x509',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=db1',
+      '-keyout',
+      key,
+      '-out',
+      certificate,
+    ];
     execFileSync('openssl', made, { stdio: 'ignore' });
     chownSync(key, 0, group);
     chmodSync(key, 0o640);
@@ -77,7 +95,11 @@ describe.runIf(databaseUser)('programs that run as the owner of the data', { tim
     await lab.primary.stop();
     await launch(host.cluster);
     const directory = host.cluster.dataDirectory;
-    await untilReady(host.cluster, { directory, seconds: 60, what: 'starting it' }, async () => (await answers(host.cluster)) || undefined);
+    await untilReady(
+      host.cluster,
+      { directory, seconds: 60, what: 'starting it' },
+      async () => (await answers(host.cluster)) || undefined,
+    );
   });
 
   test('a copy is restored where the folder for temporary files is root’s own (libpam-tmpdir)', async () => {

@@ -8,7 +8,13 @@ describe('late', () => {
   const due = (cron: string, zone: string, now: string) => lastDue(cron, zone, new Date(now))?.toISOString();
 
   test.each([
-    ['daily, within its hour of grace: yesterday counts', '0 2 * * *', 'UTC', '2026-11-21T02:59:00Z', '2026-11-20T02:00:00.000Z'],
+    [
+      'daily, within its hour of grace: yesterday counts',
+      '0 2 * * *',
+      'UTC',
+      '2026-11-21T02:59:00Z',
+      '2026-11-20T02:00:00.000Z',
+    ],
     ['daily, after it', '0 2 * * *', 'UTC', '2026-11-21T03:00:01Z', '2026-11-21T02:00:00.000Z'],
     ['every ten minutes: five of grace', '*/10 * * * *', 'UTC', '2026-11-21T02:14:59Z', '2026-11-21T02:00:00.000Z'],
     ['every ten minutes, after them', '*/10 * * * *', 'UTC', '2026-11-21T02:15:01Z', '2026-11-21T02:10:00.000Z'],
@@ -20,8 +26,21 @@ describe('late', () => {
   });
 
   const now = new Date('2026-11-21T12:00:00Z');
-  const record = (type: BackupRecord['type'], timestamp: string, location: string, more: Partial<BackupRecord> = {}): BackupRecord => ({
-    ...{ id: timestamp, system: 'shop', kind: 'physical', component: 'main', database: 'shop', size: 1, compression: 'zstd' },
+  const record = (
+    type: BackupRecord['type'],
+    timestamp: string,
+    location: string,
+    more: Partial<BackupRecord> = {},
+  ): BackupRecord => ({
+    ...{
+      id: timestamp,
+      system: 'shop',
+      kind: 'physical',
+      component: 'main',
+      database: 'shop',
+      size: 1,
+      compression: 'zstd',
+    },
     ...{ encryption: 'none', files: [], tools: {}, seconds: 1, run: 'r', type, timestamp, location },
     ...more,
   });
@@ -30,7 +49,9 @@ describe('late', () => {
     ...(verification ? { verification } : {}),
   });
   const late = (type: 'full' | 'incremental', backups: BackupRecord[], unreadable: Record<string, string> = {}) =>
-    lateBackups(component(type), { backups, unreadable }, 'UTC', now).map(({ key, severity, title }) => `${severity} ${key}: ${title}`);
+    lateBackups(component(type), { backups, unreadable }, 'UTC', now).map(
+      ({ key, severity, title }) => `${severity} ${key}: ${title}`,
+    );
   const today = '2026-11-21T02:03:00Z';
 
   test('a full backup stands in for an incremental one, and not the other way round; a damaged one for none', () => {
@@ -39,9 +60,9 @@ describe('late', () => {
       'warning late/physical/main/full: the full backup of main is late at onsite',
     ]);
     const damaged = { damaged: { at: today, why: 'a digest' } };
-    expect(late('full', [record('full', today, 'onsite', damaged), record('full', today, 'offsite', damaged)])).toEqual([
-      'critical late/physical/main/full: the full backup of main is late at onsite and offsite',
-    ]);
+    expect(late('full', [record('full', today, 'onsite', damaged), record('full', today, 'offsite', damaged)])).toEqual(
+      ['critical late/physical/main/full: the full backup of main is late at onsite and offsite'],
+    );
   });
 
   test('files whose newest sound backup is older than their RPO are told of, at once; what cannot be read is told otherwise', () => {
@@ -53,7 +74,9 @@ describe('late', () => {
       behindRpo(files(rpo), { backups, unreadable }, now).map(({ severity, title }) => `${severity}: ${title}`);
     const hourOld = record('files', '2026-11-21T11:00:00Z', 'onsite');
     expect(behind(3600, [hourOld])).toEqual([]);
-    expect(behind(900, [hourOld])).toEqual(['critical: files uploads: the newest backup is 1h 00m old, and its RPO is 15m 00s']);
+    expect(behind(900, [hourOld])).toEqual([
+      'critical: files uploads: the newest backup is 1h 00m old, and its RPO is 15m 00s',
+    ]);
     const damaged = record('files', '2026-11-21T11:59:00Z', 'onsite', { damaged: { at: today, why: 'a digest' } });
     expect(behind(900, [hourOld, damaged])).toHaveLength(1);
     expect(behind(900, [])).toEqual(['critical: files uploads: there is no sound backup, and its RPO is 15m 00s']);
@@ -76,12 +99,17 @@ describe('late', () => {
   });
 
   test('verified or restored since the verification was due: nothing; else it is told', () => {
-    const told = (...backups: BackupRecord[]) => unverified(component('full', '0 4 * * 0'), { backups, unreadable: {} }, 'UTC', now).length;
+    const told = (...backups: BackupRecord[]) =>
+      unverified(component('full', '0 4 * * 0'), { backups, unreadable: {} }, 'UTC', now).length;
     const old = '2026-11-10T02:00:00Z';
     expect(told(record('full', old, 'onsite'))).toBe(1);
     expect(told(record('full', old, 'onsite', { verified: { at: '2026-11-15T03:59:00Z' } }))).toBe(1);
-    expect(told(record('full', old, 'onsite', { restored: { at: '2026-11-15T04:10:00Z', seconds: 9, host: 'db1' } }))).toBe(0);
+    expect(
+      told(record('full', old, 'onsite', { restored: { at: '2026-11-15T04:10:00Z', seconds: 9, host: 'db1' } })),
+    ).toBe(0);
     expect(told(record('full', today, 'onsite')), 'it came after the verification').toBe(0);
-    expect(unverified(component('full'), { backups: [record('full', old, 'onsite')], unreadable: {} }, 'UTC', now)).toEqual([]);
+    expect(
+      unverified(component('full'), { backups: [record('full', old, 'onsite')], unreadable: {} }, 'UTC', now),
+    ).toEqual([]);
   });
 });

@@ -93,32 +93,36 @@ describe('trouble on a host', { timeout: 900_000 }, () => {
     await until('it is over', async () => !(await keys(soon)).includes('archive/main'));
   });
 
-  test.runIf(process.getuid?.() === 0)('a location near full is found, until there is room again (needs root)', async () => {
-    const small = join(lab.directory, 'small');
-    mkdirSync(small);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=20m,mode=0777', 'tmpfs', small]);
-    try {
-      const context = withPlan(host, (plan) => {
-        plan.locations['onsite'] = { directory: small };
-        plan.databases['main']!.backups.physical!.locations = ['onsite'];
-      });
-      const space = async () => (await look(context)).filter(({ key }) => key.startsWith('space/') || key.startsWith('unseen/location'));
-      expect(await space()).toEqual([]);
-      const filling = join(small, 'filling');
-      writeFileSync(filling, Buffer.alloc(19.6e6));
-      expect(await space()).toMatchObject([
-        {
-          key: 'space/onsite',
-          title: 'location onsite is near full',
-          text: expect.stringMatching(/[\d.]+ MB of [\d.]+ MB are free as seen from db1/),
-        },
-      ]);
-      execFileSync('rm', [filling]);
-      expect(await space()).toEqual([]);
-    } finally {
-      execFileSync('umount', [small]);
-    }
-  });
+  test.runIf(process.getuid?.() === 0)(
+    'a location near full is found, until there is room again (needs root)',
+    async () => {
+      const small = join(lab.directory, 'small');
+      mkdirSync(small);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=20m,mode=0777', 'tmpfs', small]);
+      try {
+        const context = withPlan(host, (plan) => {
+          plan.locations['onsite'] = { directory: small };
+          plan.databases['main']!.backups.physical!.locations = ['onsite'];
+        });
+        const space = async () =>
+          (await look(context)).filter(({ key }) => key.startsWith('space/') || key.startsWith('unseen/location'));
+        expect(await space()).toEqual([]);
+        const filling = join(small, 'filling');
+        writeFileSync(filling, Buffer.alloc(19.6e6));
+        expect(await space()).toMatchObject([
+          {
+            key: 'space/onsite',
+            title: 'location onsite is near full',
+            text: expect.stringMatching(/[\d.]+ MB of [\d.]+ MB are free as seen from db1/),
+          },
+        ]);
+        execFileSync('rm', [filling]);
+        expect(await space()).toEqual([]);
+      } finally {
+        execFileSync('umount', [small]);
+      }
+    },
+  );
 
   test('a standby of the plan that does not stream is found', async () => {
     const context = withPlan(host, (plan) => {

@@ -12,7 +12,8 @@ import { told } from '../helpers/alerting.js';
 describe('alerts of backups', { timeout: 900_000 }, () => {
   let lab: Lab;
   let slack: HttpSink;
-  const said = (what: RegExp) => until(`Slack is told ${what.source}`, () => told(slack).some((text) => what.test(text)), 120);
+  const said = (what: RegExp) =>
+    until(`Slack is told ${what.source}`, () => told(slack).some((text) => what.test(text)), 120);
   const texts = () => slack.requests.map(({ body }) => JSON.stringify(body)).join('\n');
 
   beforeAll(async () => {
@@ -82,7 +83,10 @@ describe('alerts of backups', { timeout: 900_000 }, () => {
     expect(tested.stdout).toMatch(new RegExp(`${newest} from offsite was restored`));
     await said(/^CRITICAL: the newest logical backup of main does not restore/);
     const verified = await lab.cli(['backup', 'verify']);
-    expect([verified.code, verified.stdout]).toEqual([1, expect.stringMatching(new RegExp(`${newest} .*at onsite .*database\\.dump`))]);
+    expect([verified.code, verified.stdout]).toEqual([
+      1,
+      expect.stringMatching(new RegExp(`${newest} .*at onsite .*database\\.dump`)),
+    ]);
     await said(/^CRITICAL: damaged logical backups of main/);
     expect(await ran(lab, ['backup', 'list'])).toMatch(new RegExp(`${newest} .*onsite .*DAMAGED`));
   });

@@ -25,9 +25,13 @@ describe('a restore without a plan file', { timeout: 900_000 }, () => {
   const cli = (args: string[], more: Record<string, string> = {}): Promise<CliResult> =>
     capture(process.execPath, [cliEntry, ...args], home, env(more));
   const names = async (like: string) =>
-    (await lab.primary.sql<{ datname: string }>('select datname from pg_database where datname ~ $1', [like], 'postgres')).map(
-      ({ datname }) => datname,
-    );
+    (
+      await lab.primary.sql<{ datname: string }>(
+        'select datname from pg_database where datname ~ $1',
+        [like],
+        'postgres',
+      )
+    ).map(({ datname }) => datname);
   /** Ends the command with a signal while the dump is being loaded. */
   async function endInTheMiddle(signal: NodeJS.Signals): Promise<{ code: number | null; said: string }> {
     const args = [cliEntry, 'backup', 'restore', id, '--drop-existing', '--yes'];
@@ -44,7 +48,9 @@ describe('a restore without a plan file', { timeout: 900_000 }, () => {
     lab = await createLab({ service: false, fast: true, temporal: 'none' });
     home = join(lab.directory, 'home');
     mkdirSync(home);
-    await lab.primary.sql('create table bulk as select g, gen_random_uuid()::text as t from generate_series(1, 1000000) g');
+    await lab.primary.sql(
+      'create table bulk as select g, gen_random_uuid()::text as t from generate_series(1, 1000000) g',
+    );
     await lab.primary.sql('create index on bulk (t)');
     expect(await cli(['backup', 'create'])).toMatchObject({ code: 0 });
     const { stdout } = await cli(['backup', 'list', '--json']);
@@ -72,9 +78,14 @@ describe('a restore without a plan file', { timeout: 900_000 }, () => {
     expect((await cli(['backup', 'list'], { DATABASE_URL: elsewhere })).stderr).toBe('');
     expect(await names('^shop_before')).toEqual([]);
     // And two databases at the same time are no trouble to each other.
-    const [{ stderr }, other] = await Promise.all([cli(['backup', 'list']), cli(['backup', 'list'], { DATABASE_URL: elsewhere })]);
+    const [{ stderr }, other] = await Promise.all([
+      cli(['backup', 'list']),
+      cli(['backup', 'list'], { DATABASE_URL: elsewhere }),
+    ]);
     expect(other).toMatchObject({ code: 0, stderr: '' });
-    expect(stderr).toMatch(/Of a command that was killed, this goes on meanwhile: "restore .* into the place of the old one"/);
+    expect(stderr).toMatch(
+      /Of a command that was killed, this goes on meanwhile: "restore .* into the place of the old one"/,
+    );
     const again = await cli(['backup', 'restore', id, '--drop-existing', '--yes']);
     expect(again.code, again.stderr).toBe(0);
     expect(await names('^lifeboat_restore')).toEqual([]);

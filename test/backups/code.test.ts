@@ -57,7 +57,9 @@ describe('code', () => {
     expect(await code.verify(host).execute({ component: 'all' })).toMatchObject({ sound: 2, damaged: [], failed: [] });
 
     const other = hostWith(ground, { ...plan, hosts: { app1: { region: 'a' }, dr1: { region: 'b' } } }, 'dr1');
-    const tested = await code.testRestore(other).execute({ component: 'all', id: taken.id, location: 'second', run: 'test-1' });
+    const tested = await code
+      .testRestore(other)
+      .execute({ component: 'all', id: taken.id, location: 'second', run: 'test-1' });
     expect(tested.doubts).toEqual([]);
     expect(readdirSync(other.state).filter((name) => name.includes('scratch'))).toEqual([]);
     const into = ground.path('restored');
@@ -68,7 +70,9 @@ describe('code', () => {
     expect(readFileSync(join(into, 'app', '-dash file'), 'utf8')).toBe('-dash file\n');
     expect(git(join(into, 'app'), 'status', '--porcelain')).toBe('');
     expect(git(join(into, 'app'), 'remote', 'get-url', 'origin')).toBe(app);
-    await expect(code.restore!(other).execute({ ...request, run: 'restore-2' })).rejects.toMatchObject({ type: 'BadRequest' });
+    await expect(code.restore!(other).execute({ ...request, run: 'restore-2' })).rejects.toMatchObject({
+      type: 'BadRequest',
+    });
   });
 
   it('follows what was pushed, rewritten and removed since, with a mirror that a killed fetch has left in disorder', async () => {
@@ -96,7 +100,12 @@ describe('code', () => {
     const bytes = readFileSync(bundle);
     bytes[bytes.length - 100]! ^= 1;
     writeFileSync(bundle, bytes);
-    const unnoticed = await code.restore!(host).execute({ component: 'all', id, into: ground.path('unnoticed'), run: 'restore-3b' });
+    const unnoticed = await code.restore!(host).execute({
+      component: 'all',
+      id,
+      into: ground.path('unnoticed'),
+      run: 'restore-3b',
+    });
     expect(unnoticed.summary).toMatch(/from second is in .*; NOT from first: .*app\.bundle/);
     // Two records of the second location are swapped.
     const folder = join(second, 'lifeboat/shop/code/all');
@@ -115,7 +124,9 @@ describe('code', () => {
     await code.remove(host, 'all', 'first', [id]);
     await code.remove(host, 'all', 'first', [id]);
     expect(existsSync(bundle)).toBe(false);
-    expect((await code.list(host, 'all')).backups.filter((one) => one.id === id).map(({ location }) => location)).toEqual(['second']);
+    expect(
+      (await code.list(host, 'all')).backups.filter((one) => one.id === id).map(({ location }) => location),
+    ).toEqual(['second']);
   });
 
   it('that cannot be fetched fails with its name, and without the password of its address', async () => {

@@ -14,7 +14,10 @@ import { until } from '../../lab/wait.js';
 import { moment } from '../helpers/end-state.js';
 import { type Host, hostOf, switchSegment } from '../helpers/host.js';
 
-/** A recovery ends where the WAL ends to it: what is damaged or missing there is looked for elsewhere, and what cannot be had is said. */
+/**
+ * A recovery ends where the WAL ends to it: what is damaged or missing there is looked for elsewhere, and what cannot
+ * be had is said.
+ */
 describe('the end of a recovery', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
@@ -68,7 +71,8 @@ describe('the end of a recovery', { timeout: 900_000 }, () => {
     writeFileSync(`${lab.directory}/damaged`, wal);
     writeFileSync(file, execFileSync('zstd', ['-c', `${lab.directory}/damaged`], { maxBuffer: 64 * 1024 * 1024 }));
   };
-  const orders = async (incident: string) => (await host.askCopy<{ n: number }>(incident, 'SELECT count(*)::int AS n FROM orders'))[0]!.n;
+  const orders = async (incident: string) =>
+    (await host.askCopy<{ n: number }>(incident, 'SELECT count(*)::int AS n FROM orders'))[0]!.n;
   const verify = (incident: string, target = 'latest') =>
     verifyRestored(host.context).execute({ database: 'main', incident, target, declaredAt: new Date().toISOString() });
   const end = (incident: string) => stopServer(host.cluster, host.scratch(incident).directory);
@@ -132,7 +136,9 @@ describe('the end of a recovery', { timeout: 900_000 }, () => {
     await without(async () => {
       await expect(host.restore('behind', late)).rejects.toMatchObject({
         type: 'TargetUnreachable',
-        message: expect.stringMatching(new RegExp(`WAL segment ${segment} is damaged at .*: replay ended at `)) as string,
+        message: expect.stringMatching(
+          new RegExp(`WAL segment ${segment} is damaged at .*: replay ended at `),
+        ) as string,
       });
       await end('behind');
       await host.restore('earlier', early);
@@ -143,10 +149,13 @@ describe('the end of a recovery', { timeout: 900_000 }, () => {
 
   test('a hole in the archive is none while production has that segment', async () => {
     const hole = walSegments(lab.locations['onsite']!).at(-1)!.split('/').at(-1)!.slice(0, 24);
-    for (const location of Object.values(lab.locations)) rmSync(walSegments(location).find((file) => file.includes(hole))!);
+    for (const location of Object.values(lab.locations))
+      rmSync(walSegments(location).find((file) => file.includes(hole))!);
     await burst(lab.primary, 3);
     const next = await switchSegment(lab.primary);
-    await until('the WAL behind the hole is archived', () => walSegments(lab.locations['onsite']!).some((file) => file.includes(next)));
+    await until('the WAL behind the hole is archived', () =>
+      walSegments(lab.locations['onsite']!).some((file) => file.includes(next)),
+    );
     await host.restore('hole');
     expect(await orders('hole')).toBe(whole + 3);
     await end('hole');
@@ -166,7 +175,9 @@ describe('the end of a recovery', { timeout: 900_000 }, () => {
     // The canary knows of a commit behind it: somebody wrote through the fence.
     await markClosing(host.cluster, 'written-behind');
     await host.beat();
-    expect((await host.restore('written-behind')).short).toMatch(/^the copy ends at .*, and the canary knows of WAL up to /);
+    expect((await host.restore('written-behind')).short).toMatch(
+      /^the copy ends at .*, and the canary knows of WAL up to /,
+    );
     await end('written-behind');
   });
 

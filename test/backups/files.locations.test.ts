@@ -37,12 +37,17 @@ describe.each(['directory', 's3', 'sftp'] as const)('files at a location: %s', {
       const { endpoint, caFile } = s3;
       const keys = { accessKeyId: 'env:LIFEBOAT_TEST_S3_ID', secretAccessKey: 'env:LIFEBOAT_TEST_S3_KEY' };
       locations = {
-        there: { s3: { bucket: 'backups', prefix: 'some/prefix', endpoint, caFile, pathStyle: true, ...keys }, ...passphrase },
+        there: {
+          s3: { bucket: 'backups', prefix: 'some/prefix', endpoint, caFile, pathStyle: true, ...keys },
+          ...passphrase,
+        },
       };
     } else {
       const { host, port, user, root: directory, keyFile, hostKey } = await startSshd(at);
       data = directory;
-      locations = { there: { sftp: { host, port, user, directory, privateKey: `file:${keyFile}`, hostKey }, ...passphrase } };
+      locations = {
+        there: { sftp: { host, port, user, directory, privateKey: `file:${keyFile}`, hostKey }, ...passphrase },
+      };
     }
     uploads = makeUploads(ground.path(`srv ${kind}`, 'up loads [1]'), kind === 'directory' ? 60e6 : 4e6);
     env = ground.path(`srv ${kind}`, '.env');
@@ -58,15 +63,25 @@ describe.each(['directory', 's3', 'sftp'] as const)('files at a location: %s', {
     const listed = await files.list(host, 'uploads');
     expect(listed.unreadable).toEqual({});
     expect(listed.backups).toHaveLength(1);
-    expect(listed.backups[0]).toMatchObject({ id: taken.id, encryption: kind === 'directory' ? 'none' : 'restic', run: 'run-1' });
-    expect(await files.verify(host).execute({ component: 'uploads' })).toMatchObject({ sound: 1, damaged: [], failed: [] });
+    expect(listed.backups[0]).toMatchObject({
+      id: taken.id,
+      encryption: kind === 'directory' ? 'none' : 'restic',
+      run: 'run-1',
+    });
+    expect(await files.verify(host).execute({ component: 'uploads' })).toMatchObject({
+      sound: 1,
+      damaged: [],
+      failed: [],
+    });
 
     const other = hostWith(
       ground,
       { ...uploadsAt([uploads, env], ['there']), locations, hosts: { app1: { region: 'a' }, dr1: { region: 'b' } } },
       'dr1',
     );
-    const tested = await files.testRestore(other).execute({ component: 'uploads', id: taken.id, location: 'there', run: 'test-1' });
+    const tested = await files
+      .testRestore(other)
+      .execute({ component: 'uploads', id: taken.id, location: 'there', run: 'test-1' });
     expect(tested.doubts).toEqual([]);
     expect(readdirSync(other.state).filter((name) => name.includes('scratch'))).toEqual([]);
     const [record] = (await files.list(host, 'uploads')).backups;
@@ -82,7 +97,9 @@ describe.each(['directory', 's3', 'sftp'] as const)('files at a location: %s', {
     delete here[''];
     expect(there).toEqual(here);
     expect(digestOf(join(into, env))).toBe(digestOf(env));
-    await expect(files.restore!(other).execute({ ...request, run: 'restore-2' })).rejects.toMatchObject({ type: 'BadRequest' });
+    await expect(files.restore!(other).execute({ ...request, run: 'restore-2' })).rejects.toMatchObject({
+      type: 'BadRequest',
+    });
 
     const second = await take(host, 'run-2');
     await files.remove(host, 'uploads', 'there', [taken.id]);

@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { HostContext } from '../../activities/context.js';
@@ -8,7 +18,16 @@ import { files } from '../../activities/backups/files/files.js';
 import { repositoryOf } from '../../activities/backups/restic/repository.js';
 import { checkout } from '../../lab/root.js';
 import { until } from '../../lab/wait.js';
-import { digestOf, hostWith, locksOf, makeGround, makeUploads, packsOf, treeOf, uploadsAt } from '../helpers/backups.js';
+import {
+  digestOf,
+  hostWith,
+  locksOf,
+  makeGround,
+  makeUploads,
+  packsOf,
+  treeOf,
+  uploadsAt,
+} from '../helpers/backups.js';
 
 const ground = makeGround();
 afterAll(() => ground.destroy());
@@ -104,11 +123,22 @@ describe('files', { timeout: 900_000 }, () => {
     expect(beside.summary).toMatch(/from second is below .*; NOT from first: restic restore at first/);
     expect(treeOf(join(into, uploads))).toEqual(before);
     rmSync(join(uploads, 'a folder'), { recursive: true });
-    const inPlace = await files.restore!(host).execute({ component: 'uploads', id, dropExisting: true, run: 'restore-2' });
+    const inPlace = await files.restore!(host).execute({
+      component: 'uploads',
+      id,
+      dropExisting: true,
+      run: 'restore-2',
+    });
     expect(inPlace.summary).toMatch(/from second is in place.*; NOT from first: /);
     expect(treeOf(uploads)).toEqual(before);
     expect(readdirSync(ground.path('unnoticed')).filter((name) => name.includes('lifeboat'))).toEqual([]);
-    const only = { component: 'uploads', id, location: 'first', into: ground.path('unnoticed', 'never'), run: 'restore-3' };
+    const only = {
+      component: 'uploads',
+      id,
+      location: 'first',
+      into: ground.path('unnoticed', 'never'),
+      run: 'restore-3',
+    };
     await expect(files.restore!(host).execute(only)).rejects.toThrow(/restic restore at first/);
     expect(existsSync(only.into)).toBe(false);
   });
@@ -122,7 +152,9 @@ describe('files', { timeout: 900_000 }, () => {
 
     // A byte of a pack that only the second backup needs; a pack that is gone; two records that were swapped.
     const largest = (packs: string[]) => packs.sort((a, b) => readFileSync(b).length - readFileSync(a).length)[0]!;
-    const newest = packsOf(directories[0]!).filter((path) => readFileSync(path).length > 0.9e6 && readFileSync(path).length < 1.1e6);
+    const newest = packsOf(directories[0]!).filter(
+      (path) => readFileSync(path).length > 0.9e6 && readFileSync(path).length < 1.1e6,
+    );
     expect(newest).toHaveLength(1);
     const bytes = readFileSync(newest[0]!);
     bytes[500_000]! ^= 1;
@@ -139,9 +171,12 @@ describe('files', { timeout: 900_000 }, () => {
     renameSync(`${records[0]!}.x`, records[1]!);
 
     const { damaged, sound } = await files.verify(host).execute({ component: 'uploads' });
-    const at = (location: string) => damaged.filter((one) => one.location === location).map(({ id, file }) => `${id} ${file}`);
+    const at = (location: string) =>
+      damaged.filter((one) => one.location === location).map(({ id, file }) => `${id} ${file}`);
     expect(at('first')).toEqual([`${two.id} ${newest[0]!.slice(directories[0]!.length + 1)}`]);
-    expect(at('second').sort()).toEqual([one.id, two.id].map((id) => `${id} ${gone.slice(directories[1]!.length + 1)}`).sort());
+    expect(at('second').sort()).toEqual(
+      [one.id, two.id].map((id) => `${id} ${gone.slice(directories[1]!.length + 1)}`).sort(),
+    );
     expect(at('third')).toHaveLength(2);
     expect(sound).toBe(1);
 
@@ -150,7 +185,12 @@ describe('files', { timeout: 900_000 }, () => {
     expect(restored.summary).toContain('from first');
     expect(digestOf(join(into, uploads, 'a folder/part 3'))).toBe(digestOf(join(uploads, 'a folder/part 3')));
     await expect(
-      files.restore!(host).execute({ component: 'uploads', id: two.id, into: ground.path('damage', 'none'), run: 'restore-2' }),
+      files.restore!(host).execute({
+        component: 'uploads',
+        id: two.id,
+        into: ground.path('damage', 'none'),
+        run: 'restore-2',
+      }),
     ).rejects.toMatchObject({ type: 'BackupDamaged' });
     // A backup that would need what is gone or damaged is not taken for good.
     const { failed, locations } = await take(host, 'run-3');
@@ -170,7 +210,10 @@ describe('files', { timeout: 900_000 }, () => {
          const host = JSON.parse(process.env.HOST);
          await files.take(host).execute({ component: 'uploads', type: 'files', run: 'run-1' });`,
       ],
-      { env: { ...ground.env, LIFEBOAT_TEST_FILES: process.env['LIFEBOAT_TEST_FILES'], HOST: JSON.stringify(host) }, stdio: 'inherit' },
+      {
+        env: { ...ground.env, LIFEBOAT_TEST_FILES: process.env['LIFEBOAT_TEST_FILES'], HOST: JSON.stringify(host) },
+        stdio: 'inherit',
+      },
     );
     const ended = new Promise((resolve) => agent.once('exit', resolve));
     await until(
@@ -193,7 +236,14 @@ describe('files', { timeout: 900_000 }, () => {
     process.env['LIFEBOAT_TEST_KEY'] = Buffer.from('key').toString('base64');
     const host = hostWith(ground, {
       locations: {
-        azure: { azure: { account: 'me', container: 'c', key: 'env:LIFEBOAT_TEST_KEY', endpoint: 'https://127.0.0.1:10000/me' } },
+        azure: {
+          azure: {
+            account: 'me',
+            container: 'c',
+            key: 'env:LIFEBOAT_TEST_KEY',
+            endpoint: 'https://127.0.0.1:10000/me',
+          },
+        },
         gcs: { gcs: { bucket: 'b', endpoint: 'http://127.0.0.1:9' } },
         plain: { azure: { account: 'me', container: 'c', prefix: 'a/b', key: 'env:LIFEBOAT_TEST_KEY' } },
       },
@@ -201,7 +251,11 @@ describe('files', { timeout: 900_000 }, () => {
     await expect(repositoryOf(host, 'azure')).rejects.toThrow(/restic cannot reach the endpoint of location azure/);
     await expect(repositoryOf(host, 'gcs')).rejects.toThrow(/restic cannot be told the endpoint/);
     const plain = await repositoryOf(host, 'plain');
-    expect(plain.env).toMatchObject({ RESTIC_REPOSITORY: 'azure:c:/a/b/restic', AZURE_ACCOUNT_NAME: 'me', RESTIC_PASSWORD: 'lifeboat' });
+    expect(plain.env).toMatchObject({
+      RESTIC_REPOSITORY: 'azure:c:/a/b/restic',
+      AZURE_ACCOUNT_NAME: 'me',
+      RESTIC_PASSWORD: 'lifeboat',
+    });
     expect(plain.args.join(' ')).not.toContain(process.env['LIFEBOAT_TEST_KEY']);
   });
 

@@ -18,7 +18,9 @@ test('a disk that runs full while a packed dump is laid down is no damage of the
   }
   try {
     writeFileSync(ground.path('dump.sql.gz'), gzipSync('select 1;\n'.repeat(1_000_000)));
-    await expect(openLocalFile(hostWith(ground, {}), ground.path('dump.sql.gz'), folder, undefined)).rejects.toMatchObject({
+    await expect(
+      openLocalFile(hostWith(ground, {}), ground.path('dump.sql.gz'), folder, undefined),
+    ).rejects.toMatchObject({
       type: 'NotEnoughSpace',
     });
   } finally {

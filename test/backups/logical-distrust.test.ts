@@ -22,7 +22,8 @@ const change = (id: string, location: string, edit: (record: BackupRecord) => un
   tamper(dumps.context, location, namesOf(dumps.context, id).record, (data) =>
     Buffer.from(JSON.stringify(edit(JSON.parse(data.toString()) as BackupRecord))),
   );
-const verify = (id: string, context: HostContext = dumps.context) => logical.verify(context).execute({ component: 'main', id });
+const verify = (id: string, context: HostContext = dumps.context) =>
+  logical.verify(context).execute({ component: 'main', id });
 
 describe('a record', () => {
   const others: [string, (record: BackupRecord, other: BackupRecord) => unknown, RegExp][] = [
@@ -30,7 +31,11 @@ describe('a record', () => {
     ['without a timestamp', ({ timestamp: _, ...rest }) => rest, /timestamp is not what a record has/],
     ['without files', ({ files: _, ...rest }) => rest, /files is not what a record has/],
     ['that names no dump', (record) => ({ ...record, files: [] }), /names no dump/],
-    ['that names files of another backup', (record, { files }) => ({ ...record, files }), /not of this backup: it names/],
+    [
+      'that names files of another backup',
+      (record, { files }) => ({ ...record, files }),
+      /not of this backup: it names/,
+    ],
     [
       'that leads out of its folder',
       (record) => ({
@@ -51,15 +56,23 @@ describe('a record', () => {
     const after = await logical.list(dumps.context, 'main');
     expect(after.unreadable).toEqual({});
     expect(after.backups).toHaveLength(backups.length);
-    if (why.test('names no dump')) expect((await dumps.restore({ id: taken.id, into: 'copy' })).into, 'from another location').toBe('copy');
+    if (why.test('names no dump'))
+      expect((await dumps.restore({ id: taken.id, into: 'copy' })).into, 'from another location').toBe('copy');
     await tamper(dumps.context, 'onsite', namesOf(dumps.context, taken.id).record, () => was);
   });
 
   test('does not say what is run as the superuser', async () => {
     const { id } = await dumps.take();
-    const settings = [{ setting: 'search_path=public; CREATE ROLE intruder' }, { setting: 'search_path="$user", "a;b", public' }];
+    const settings = [
+      { setting: 'search_path=public; CREATE ROLE intruder' },
+      { setting: 'search_path="$user", "a;b", public' },
+    ];
     const grants = [
-      { grantee: '', privilege: 'CONNECT ON DATABASE shop TO PUBLIC; CREATE ROLE intruder; GRANT CONNECT', grantable: false },
+      {
+        grantee: '',
+        privilege: 'CONNECT ON DATABASE shop TO PUBLIC; CREATE ROLE intruder; GRANT CONNECT',
+        grantable: false,
+      },
     ];
     for (const location of ['onsite', 'offsite'])
       await change(id, location, (record) => ({ ...record, made: { ...record.made, settings, grants } }));
@@ -80,7 +93,11 @@ describe('a dump that cannot be decrypted', () => {
     const flip = (at: number) => tamper(dumps.context, 'onsite', dump, (data) => (data.set([data[at]! ^ 1], at), data));
     for (const at of [30, 60, 90]) {
       await flip(at);
-      expect(await verify(id), `byte ${at}`).toMatchObject({ sound: 1, failed: [], damaged: [{ location: 'onsite', file: dump }] });
+      expect(await verify(id), `byte ${at}`).toMatchObject({
+        sound: 1,
+        failed: [],
+        damaged: [{ location: 'onsite', file: dump }],
+      });
       if (at === 90) expect((await dumps.restore({ id, into: 'copy' })).into).toBe('copy');
       await flip(at);
     }
@@ -98,7 +115,9 @@ describe('a dump that cannot be decrypted', () => {
     ]);
     const { summary } = await dumps.restore({ id, into: 'copy' }, context);
     expect(summary).toMatch(/NOT from onsite: .*another passphrase/);
-    await expect(dumps.restore({ id, into: 'copy2', location: 'onsite' }, context)).rejects.toMatchObject({ type: 'BadRequest' });
+    await expect(dumps.restore({ id, into: 'copy2', location: 'onsite' }, context)).rejects.toMatchObject({
+      type: 'BadRequest',
+    });
     expect(await sql(`select 1 from pg_database where datname ~ '^(copy2|lifeboat_restore_)'`)).toEqual([]);
   });
 });

@@ -18,7 +18,10 @@ beforeAll(async () => {
 }, 900_000);
 afterAll(() => dumps.lab.stop());
 
-/** What pg_dump cannot know: functions find other tables by a search_path, which is empty while a dump is restored (CVE-2018-1058). */
+/**
+ * What pg_dump cannot know: functions find other tables by a search_path, which is empty while a dump is restored
+ * (CVE-2018-1058).
+ */
 const objects = [
   `create function known(int) returns text language sql stable as 'select name from customers where id = $1'`,
   `create materialized view greetings as select id, known(id) from public.customers`,
@@ -31,9 +34,12 @@ const objects = [
   `insert into places values (1)`,
 ];
 
-const sql = <T extends Record<string, unknown>>(text: string, database: string) => dumps.lab.primary.sql<T>(text, [], database);
-const names = async () => (await sql<{ datname: string }>('select datname from pg_database', 'postgres')).map(({ datname }) => datname);
-const orders = async (database: string) => (await sql<{ n: number }>('select count(*)::int as n from orders', database))[0]!.n;
+const sql = <T extends Record<string, unknown>>(text: string, database: string) =>
+  dumps.lab.primary.sql<T>(text, [], database);
+const names = async () =>
+  (await sql<{ datname: string }>('select datname from pg_database', 'postgres')).map(({ datname }) => datname);
+const orders = async (database: string) =>
+  (await sql<{ n: number }>('select count(*)::int as n from orders', database))[0]!.n;
 
 /** The share of the largest table decides whether rows are loaded while they are fetched. */
 async function asIf(largest: number): Promise<void> {
@@ -53,8 +59,13 @@ test('a dump that was just taken says which object could not be restored, and is
   expect(taken.failed.join()).toContain('greetings');
   for (const { id: of, schema, verified } of (await logical.list(dumps.context, 'main')).backups)
     if (of === taken.id)
-      expect({ schema, verified }).toMatchObject({ schema: { failed: expect.arrayContaining([fails]) }, verified: undefined });
-  const { sound, failed, damaged, summary } = await logical.verify(dumps.context).execute({ component: 'main', id: taken.id });
+      expect({ schema, verified }).toMatchObject({
+        schema: { failed: expect.arrayContaining([fails]) },
+        verified: undefined,
+      });
+  const { sound, failed, damaged, summary } = await logical
+    .verify(dumps.context)
+    .execute({ component: 'main', id: taken.id });
   expect({ sound, damaged }, summary).toEqual({ sound: 0, damaged: [] });
   expect(failed.join()).toMatch(/read whole, and NOT all of it can be restored: .*greetings/);
 });
@@ -107,7 +118,11 @@ describe.each([0.9, 0.1])('of a dump whose largest table has a share of %s', (sh
     const first = details[0]!.failed![0]!;
     expect(details[0]!.hint).toContain(`lifeboat backup restore ${id} --drop-existing --without ${first.id}`);
     expect(await orders('shop'), 'nothing was replaced').toBe(300);
-    const { leftOut, aside } = await dumps.restore({ id, dropExisting: true, without: ['public.greetings', 'public.places'] });
+    const { leftOut, aside } = await dumps.restore({
+      id,
+      dropExisting: true,
+      without: ['public.greetings', 'public.places'],
+    });
     expect(leftOut!.map((one) => one.replace(/ postgres \(.*/, ''))).toEqual([
       'MATERIALIZED VIEW public greetings',
       'MATERIALIZED VIEW public greeted_twice',
@@ -119,15 +134,21 @@ describe.each([0.9, 0.1])('of a dump whose largest table has a share of %s', (sh
       'MATERIALIZED VIEW DATA public greeted_twice',
     ]);
     expect(await orders('shop')).toBe(300);
-    expect(await sql(`select to_regclass('greetings') as g, to_regclass('places') as p`, 'shop')).toEqual([{ g: null, p: null }]);
+    expect(await sql(`select to_regclass('greetings') as g, to_regclass('places') as p`, 'shop')).toEqual([
+      { g: null, p: null },
+    ]);
     await sql(`drop database shop with (force)`, 'postgres');
     await sql(`alter database "${aside!}" rename to shop`, 'postgres');
   });
 });
 
 test('what takes the place of a database leaves out only what was named; and a name must be one', async () => {
-  await expect(dumps.restore({ id, dropExisting: true, skipFailed: true })).rejects.toMatchObject({ type: 'BadRequest' });
-  await expect(dumps.restore({ id, into: 'never', without: ['public.nothing'] })).rejects.toMatchObject({ type: 'BadRequest' });
+  await expect(dumps.restore({ id, dropExisting: true, skipFailed: true })).rejects.toMatchObject({
+    type: 'BadRequest',
+  });
+  await expect(dumps.restore({ id, into: 'never', without: ['public.nothing'] })).rejects.toMatchObject({
+    type: 'BadRequest',
+  });
   await expect(dumps.restore({ id, into: 'never', without: ['999999'] })).rejects.toMatchObject({ type: 'BadRequest' });
   expect(await names()).not.toContain('never');
 });
@@ -155,7 +176,11 @@ describe('a dump whose objects all load', () => {
     const taken = await dumps.take();
     expect(taken).toMatchObject({ failed: [], summary: expect.stringContaining('its schema loads') });
     const { backups } = await logical.list(dumps.context, 'main');
-    expect(backups.filter((one) => one.id === taken.id).map(({ schema, verified }) => [schema?.failed, verified !== undefined])).toEqual([
+    expect(
+      backups
+        .filter((one) => one.id === taken.id)
+        .map(({ schema, verified }) => [schema?.failed, verified !== undefined]),
+    ).toEqual([
       [[], true],
       [[], true],
     ]);
@@ -176,12 +201,23 @@ describe('a dump whose objects all load', () => {
       .map((one) => one.id)
       .sort()
       .reverse();
-    const record = join(dumps.lab.locations['onsite']!, 'lifeboat', dumps.context.plan.system, 'logical', 'main', `${id}.meta.json`);
+    const record = join(
+      dumps.lab.locations['onsite']!,
+      'lifeboat',
+      dumps.context.plan.system,
+      'logical',
+      'main',
+      `${id}.meta.json`,
+    );
     const { schema, ...rest } = JSON.parse(readFileSync(record, 'utf8')) as Record<string, unknown>;
     expect(schema).toBeDefined();
     writeFileSync(record, JSON.stringify(rest));
-    const { summary, sound, failed } = await logical.verify(managed).execute({ component: 'main', location: 'onsite', id: id! });
+    const { summary, sound, failed } = await logical
+      .verify(managed)
+      .execute({ component: 'main', location: 'onsite', id: id! });
     expect({ failed, sound }).toEqual({ failed: [], sound: 1 });
-    expect(summary).toMatch(/^1 dumps? of main read whole, listed, not loaded: its server is reached by a connection string$/);
+    expect(summary).toMatch(
+      /^1 dumps? of main read whole, listed, not loaded: its server is reached by a connection string$/,
+    );
   });
 });

@@ -10,7 +10,10 @@ import { expectDeaths } from '../faults/walk.js';
 import { once, walk } from '../helpers/killed.js';
 import type { BackupResult, RestoreResult, TestRestoreResult } from '../../vocabulary/backup-work.js';
 
-/** Killed at every point, and in the middle of the data: the next attempt completes, and nothing half-done is ever listed. */
+/**
+ * Killed at every point, and in the middle of the data: the next attempt completes, and nothing half-done is ever
+ * listed.
+ */
 
 let dumps: Dumps;
 beforeAll(async () => {
@@ -38,12 +41,16 @@ const left = () => readdirSync(dumps.context.state).filter((name) => name.starts
 describe('killed at every point', { timeout: 900_000 }, () => {
   test('a dump', async () => {
     const asked = { component: 'main', type: 'logical', run: 'walked' };
-    // The scratch server that its schema is loaded into is that of a test restore, which is walked below: here it is killed while it is loaded.
+    // The scratch server that its schema is loaded into is that of a test restore, which is walked below: here it is
+    // killed while it is loaded.
     const programs = ['initdb main-schema-initdb', 'pg_ctl main-schema-start'];
     const without = [
       ...[...programs, 'pg_restore main-schema-load'].flatMap((program) => [`before ${program}`, `after ${program}`]),
       ...programs.map((program) => `during ${program}`),
-      ...['starting', 'removing'].flatMap((what) => [`before ${what} the scratch server`, `after ${what} the scratch server`]),
+      ...['starting', 'removing'].flatMap((what) => [
+        `before ${what} the scratch server`,
+        `after ${what} the scratch server`,
+      ]),
     ].map((point) => `takeBackup: ${point}`);
     const { result, points } = await walk(dumps.lab, { activity: 'takeBackup', input: asked }, 'take', {
       between: demandSound,
@@ -52,7 +59,13 @@ describe('killed at every point', { timeout: 900_000 }, () => {
     expectDeaths(
       { visited: () => points },
       [
-        ...['before dumping', 'midway, dumping', 'after dumping', 'midway, reading back', 'during pg_restore main-schema-load'],
+        ...[
+          'before dumping',
+          'midway, dumping',
+          'after dumping',
+          'midway, reading back',
+          'during pg_restore main-schema-load',
+        ],
         ...['before the record', 'after the record'],
       ].map((point) => `takeBackup: ${point}`),
     );
@@ -76,7 +89,11 @@ describe('killed at every point', { timeout: 900_000 }, () => {
       { visited: () => points },
       [
         ...['before fetching', 'after fetching', 'before creating a database', 'after creating a database'],
-        ...['during pg_restore main-logical-restore', 'before naming the restored database', 'after naming the restored database'],
+        ...[
+          'during pg_restore main-logical-restore',
+          'before naming the restored database',
+          'after naming the restored database',
+        ],
       ].map((point) => `restoreBackup: ${point}`),
     );
     expect((result as RestoreResult).into).toBe('copy');
@@ -115,7 +132,8 @@ describe('killed at every point', { timeout: 900_000 }, () => {
   test('a test restore: its server and its files are gone, and it is noted once it succeeded', async () => {
     const { id } = await dumps.take();
     const input = { kind: 'logical', component: 'main', id, location: 'offsite', run: 'walked test' };
-    // Before and after a program, what it works in is there or not, as it is between others: it is killed while each of them runs.
+    // Before and after a program, what it works in is there or not, as it is between others: it is killed while each of
+    // them runs.
     const programs = ['initdb main-test-initdb', 'pg_ctl main-test-start', 'pg_restore main-test-load', 'amcheck'];
     const without = programs.flatMap((program) => [`testRestore: before ${program}`, `testRestore: after ${program}`]);
     const { result, points } = await walk(dumps.lab, { activity: 'testRestore', input }, 'test', { without });
@@ -126,7 +144,10 @@ describe('killed at every point', { timeout: 900_000 }, () => {
     expect((result as TestRestoreResult).doubts).toEqual([]);
     expect(left()).toEqual([]);
     const { backups } = await logical.list(dumps.context, 'main');
-    expect(backups.filter((record) => record.id === id).map(({ restored }) => restored?.host)).toEqual([undefined, 'db1']);
+    expect(backups.filter((record) => record.id === id).map(({ restored }) => restored?.host)).toEqual([
+      undefined,
+      'db1',
+    ]);
   });
 });
 
@@ -141,7 +162,8 @@ describe('killed in the middle of 200 MB', { timeout: 900_000 }, () => {
     const { lab, context } = dumps;
     const run = `middle ${randomBytes(4).toString('hex')}`;
     const uploading = () =>
-      existsSync(join(lab.locations['onsite']!, `lifeboat/${context.plan.system}`)) && busy(`application_name = 'pg_dump'`);
+      existsSync(join(lab.locations['onsite']!, `lifeboat/${context.plan.system}`)) &&
+      busy(`application_name = 'pg_dump'`);
     const taking = { activity: 'takeBackup' as const, input: { component: 'main', type: 'logical', run } };
     await killedWhile(taking, uploading);
     await demandSound('after the kill in the middle of the dump');
@@ -154,7 +176,9 @@ describe('killed in the middle of 200 MB', { timeout: 900_000 }, () => {
       activity: 'restoreBackup' as const,
       input: { kind: 'logical', component: 'main', id: taken.id, into: 'bulk copy', run },
     };
-    await killedWhile(restoring, () => busy(`application_name like 'pg_restore%' and datname like 'lifeboat_restore_%'`));
+    await killedWhile(restoring, () =>
+      busy(`application_name like 'pg_restore%' and datname like 'lifeboat_restore_%'`),
+    );
     expect((await databases()).map(({ datname }) => datname)).not.toContain('bulk copy');
     const restored = await once(lab, restoring);
     expect(restored.how, restored.stderr).toBe(0);
@@ -167,7 +191,10 @@ describe('killed in the middle of 200 MB', { timeout: 900_000 }, () => {
     (await dumps.lab.primary.sql(`select 1 from pg_stat_activity where ${where}`, [], 'postgres')).length > 0;
 
   /** Kills the process alone, as the system does when memory runs out: what it started lives on. */
-  async function killedWhile(asked: Parameters<typeof once>[1], condition: () => Promise<boolean> | boolean): Promise<void> {
+  async function killedWhile(
+    asked: Parameters<typeof once>[1],
+    condition: () => Promise<boolean> | boolean,
+  ): Promise<void> {
     let pid = 0;
     const ended = once(dumps.lab, asked, { onStart: (own) => (pid = own) });
     await until('it is in the middle', condition, 120, 5);

@@ -13,7 +13,8 @@ beforeAll(async () => {
   places = makePlaces();
   const started = await Promise.all(kinds.map((kind) => places.start(kind)));
   dumps = await createDumps((plan) => {
-    for (const { kind, plan: place } of started) plan.locations[kind] = { [kind]: place, encryption: 'env:BACKUP_PASSPHRASE' };
+    for (const { kind, plan: place } of started)
+      plan.locations[kind] = { [kind]: place, encryption: 'env:BACKUP_PASSPHRASE' };
     plan.databases['main']!.backups.logical = { locations: ['onsite', ...kinds] };
     delete plan.databases['main']!.backups.physical;
   });
@@ -25,10 +26,16 @@ afterAll(async () => {
 
 test('one dump is kept at a directory, S3, Azure and SFTP, verified and restored from each, and removed', async () => {
   // Several parts of an upload.
-  await dumps.lab.primary.sql('create table bulk as select g as id, gen_random_uuid()::text as t from generate_series(1, 500000) g');
+  await dumps.lab.primary.sql(
+    'create table bulk as select g as id, gen_random_uuid()::text as t from generate_series(1, 500000) g',
+  );
   const taken = await dumps.take();
   expect(taken).toMatchObject({ locations: ['onsite', ...kinds], failed: [] });
-  expect(await logical.verify(dumps.context).execute({ component: 'main' })).toMatchObject({ sound: 4, damaged: [], failed: [] });
+  expect(await logical.verify(dumps.context).execute({ component: 'main' })).toMatchObject({
+    sound: 4,
+    damaged: [],
+    failed: [],
+  });
   for (const location of kinds) {
     expect(await keptAt(dumps.context, location)).toHaveLength(3);
     const { into } = await dumps.restore({ id: taken.id, location, into: `from ${location}` });
@@ -44,7 +51,9 @@ test('one dump is kept at a directory, S3, Azure and SFTP, verified and restored
       (data) => (data.set([data[1_000_000]! ^ 1], 1_000_000), data),
     );
   const { damaged } = await logical.verify(dumps.context).execute({ component: 'main' });
-  expect(damaged.map(({ location, file }) => [location, file])).toEqual(kinds.map((kind) => [kind, namesOf(dumps.context, taken.id).dump]));
+  expect(damaged.map(({ location, file }) => [location, file])).toEqual(
+    kinds.map((kind) => [kind, namesOf(dumps.context, taken.id).dump]),
+  );
   for (const location of kinds) {
     await logical.remove(dumps.context, 'main', location, [taken.id]);
     expect(await keptAt(dumps.context, location), location).toEqual([]);

@@ -25,7 +25,8 @@ beforeAll(async () => {
     delete plan.databases['main']!.backups.physical;
     plan.databases['main']!.backups.logical = { locations: ['onsite'] };
   }, 200);
-  // Of one cluster a plan protects one database by its files, and names one data directory once: here there are several of them, by dumps.
+  // Of one cluster a plan protects one database by its files, and names one data directory once: here there are several
+  // of them, by dumps.
   const { databases } = dumps.context.plan;
   const main = databases['main']!;
   databases['odd'] = {
@@ -39,7 +40,8 @@ beforeAll(async () => {
   delete databases['managed'].postgres.dataDirectory;
   databases['managed'].postgres.url = 'env:MANAGED_URL';
   const { primary } = dumps.lab;
-  process.env['MANAGED_URL'] = `postgres://app:${encodeURIComponent(primary.passwords.app)}@127.0.0.1:${primary.port}/shop?sslmode=prefer`;
+  process.env['MANAGED_URL'] =
+    `postgres://app:${encodeURIComponent(primary.passwords.app)}@127.0.0.1:${primary.port}/shop?sslmode=prefer`;
   const id = (name: string) => `"${name.replaceAll('"', '""')}"`;
   await primary.sql(`create role ${id(oddOwner)} login password 'x''y' in role app`, [], 'postgres');
   await primary.sql(
@@ -73,8 +75,13 @@ describe('a database', () => {
   test('of an odd name, with an odd owner, an extension, large objects and settings is dumped, tested and restored as it was', async () => {
     const { primary } = dumps.lab;
     const taken = await dumps.take('odd');
-    expect((await logical.list(dumps.context, 'odd')).backups[0]!.rows).toEqual({ [`-s "1'.-t "1'ü`]: 500, 'no such table': null });
-    const tested = await logical.testRestore(dumps.context).execute({ component: 'odd', id: taken.id, location: 'onsite', run: 'odd' });
+    expect((await logical.list(dumps.context, 'odd')).backups[0]!.rows).toEqual({
+      [`-s "1'.-t "1'ü`]: 500,
+      'no such table': null,
+    });
+    const tested = await logical
+      .testRestore(dumps.context)
+      .execute({ component: 'odd', id: taken.id, location: 'onsite', run: 'odd' });
     expect(tested.doubts, tested.summary).toEqual([]);
     const into = `; drop "x" 'ß`;
     await dumps.restore({ component: 'odd', id: taken.id, into });
@@ -111,9 +118,14 @@ describe('a database', () => {
   test('that is reached by a connection string is dumped by a role that may not read passwords', async () => {
     const taken = await dumps.take('managed');
     expect(taken.failed).toEqual([]);
-    expect((await logical.list(dumps.context, 'managed')).backups[0]).toMatchObject({ database: 'shop', rows: { orders: 200 } });
+    expect((await logical.list(dumps.context, 'managed')).backups[0]).toMatchObject({
+      database: 'shop',
+      rows: { orders: 200 },
+    });
     await dumps.lab.primary.sql('alter role app createdb');
-    expect((await dumps.restore({ component: 'managed', id: taken.id, into: 'managed copy' })).into).toBe('managed copy');
+    expect((await dumps.restore({ component: 'managed', id: taken.id, into: 'managed copy' })).into).toBe(
+      'managed copy',
+    );
     await dumps.lab.primary.sql('alter role app nocreatedb');
   });
 
@@ -126,7 +138,11 @@ describe('a database', () => {
       socketDirectory: second.socketDirectory,
     });
     await second.sql(`alter role app password 'its own'`, [], 'postgres');
-    const [before] = await second.sql<{ p: string }>(`select rolpassword as p from pg_authid where rolname = 'app'`, [], 'postgres');
+    const [before] = await second.sql<{ p: string }>(
+      `select rolpassword as p from pg_authid where rolname = 'app'`,
+      [],
+      'postgres',
+    );
     const { summary } = await dumps.restore({ component: 'odd', id: taken.id, dropExisting: true }, there);
     expect(summary).toContain(`made the missing roles ${oddOwner}`);
     const [role] = await second.sql(
@@ -135,7 +151,11 @@ describe('a database', () => {
       'postgres',
     );
     expect(role).toEqual({ login: true, member: true });
-    const [after] = await second.sql<{ p: string }>(`select rolpassword as p from pg_authid where rolname = 'app'`, [], 'postgres');
+    const [after] = await second.sql<{ p: string }>(
+      `select rolpassword as p from pg_authid where rolname = 'app'`,
+      [],
+      'postgres',
+    );
     expect(after).toEqual(before);
   });
 });
@@ -169,15 +189,24 @@ describe('a file that pg_dump wrote is restored:', () => {
       expect(await restored(`${file}.gz`)).toBe(200);
       await pipeline(createReadStream(file), createZstdCompress(), createWriteStream(`${file}.zst`));
       expect(await restored(`${file}.zst`)).toBe(200);
-      await pipeline(createReadStream(`${file}.zst`), await encrypt(process.env['BACKUP_PASSPHRASE']!), createWriteStream(`${file}.age`));
+      await pipeline(
+        createReadStream(`${file}.zst`),
+        await encrypt(process.env['BACKUP_PASSPHRASE']!),
+        createWriteStream(`${file}.age`),
+      );
       expect(await restored(`${file}.age`)).toBe(200);
     }
     const odd = join(folder(), 'odd.sql');
     const rows = ['\\N', '\\\\connect x', '\\t tab', ';\\t\\\\!'].map((row) => `${row}\n`).join('');
-    writeFileSync(odd, `create table t (x text);\ncopy t from stdin;\n${rows}\\.\nselect regexp_split_to_array('a; b', ';\\s*');\n`);
+    writeFileSync(
+      odd,
+      `create table t (x text);\ncopy t from stdin;\n${rows}\\.\nselect regexp_split_to_array('a; b', ';\\s*');\n`,
+    );
     await dumps.restore({ file: odd, into: 'odd' });
     expect(await dumps.lab.primary.sql('select count(*)::int as n from t', [], 'odd')).toEqual([{ n: 4 }]);
-    expect((await dumps.restore({ file: dump('again.dump', '-Fc'), dropExisting: true })).aside).toMatch(/^shop_before_/);
+    expect((await dumps.restore({ file: dump('again.dump', '-Fc'), dropExisting: true })).aside).toMatch(
+      /^shop_before_/,
+    );
     expect(await orders('shop')).toBe(200);
   });
 
@@ -192,7 +221,10 @@ describe('a file that pg_dump wrote is restored:', () => {
       [join(folder(), 'nowhere.dump'), /there is no file/],
       [folder(), /is no file/],
       [file('empty', ''), /empty/],
-      [file('noise', Buffer.concat([Buffer.from([0, 1, 2]), randomBytes(5000)])), /no dump in custom format and no SQL/],
+      [
+        file('noise', Buffer.concat([Buffer.from([0, 1, 2]), randomBytes(5000)])),
+        /no dump in custom format and no SQL/,
+      ],
       [dump('connects.sql', '-Fp', '-C'), /\\connect/],
       [file('error.sql', 'create table t (i int);\nselect nothing from nowhere;\n'), /nowhere/],
       [file('spaces.sql', 'select 1;\n  \\! touch /tmp/never\n'), /holds "\\!"/],
@@ -205,7 +237,8 @@ describe('a file that pg_dump wrote is restored:', () => {
         /compressed by zstd in several pieces/,
       ],
     ];
-    for (const [path, why] of cases) await expect(dumps.restore({ file: path, into: 'refused' }), path).rejects.toThrow(why);
+    for (const [path, why] of cases)
+      await expect(dumps.restore({ file: path, into: 'refused' }), path).rejects.toThrow(why);
     expect(await names()).toBe(before);
   });
 });

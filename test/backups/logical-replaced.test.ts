@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createDumps, type Dumps } from '../helpers/dumps.js';
 
-/** What cannot be moved to the database that takes the place of another: it is refused before anything is done, or told. */
+/**
+ * What cannot be moved to the database that takes the place of another: it is refused before anything is done, or told.
+ */
 
 let dumps: Dumps;
 beforeAll(async () => {
@@ -41,7 +43,9 @@ test('slots and subscriptions that stay with the old database are named', async 
   expect(summary).toMatch(/slots stay with the old one, and hold its WAL until they are dropped: to_the_warehouse/);
   expect(summary).toMatch(/subscriptions go on in the old one, and are disabled in the new one: prices/);
   expect(
-    await sql('select subenabled as on from pg_subscription s join pg_database d on d.oid = subdbid order by datname = $$shop$$'),
+    await sql(
+      'select subenabled as on from pg_subscription s join pg_database d on d.oid = subdbid order by datname = $$shop$$',
+    ),
   ).toEqual([{ on: true }, { on: false }]);
   await sql('alter subscription prices disable', aside);
 });

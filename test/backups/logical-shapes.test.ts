@@ -8,7 +8,10 @@ import { tool } from '../../lab/tools.js';
 import type { BackupRecord } from '../../vocabulary/backup.js';
 import { createDumps, type Dumps, namesOf, tamper } from '../helpers/dumps.js';
 
-/** Whatever way a dump is loaded (while it is fetched, or by several connections from a file), what comes of it is what was dumped. */
+/**
+ * Whatever way a dump is loaded (while it is fetched, or by several connections from a file), what comes of it is what
+ * was dumped.
+ */
 
 let dumps: Dumps;
 beforeAll(async () => {
@@ -75,8 +78,11 @@ const pgDump = (database: string, ...args: string[]): string => {
   return text.replace(/^\\(un)?restrict .*$/gm, '');
 };
 const recordOf = async (id: string, location = 'onsite'): Promise<BackupRecord> =>
-  (await logical.list(dumps.context, 'main')).backups.find((record) => record.id === id && record.location === location)!;
-const names = async () => (await dumps.lab.primary.sql<{ datname: string }>('select datname from pg_database')).map((one) => one.datname);
+  (await logical.list(dumps.context, 'main')).backups.find(
+    (record) => record.id === id && record.location === location,
+  )!;
+const names = async () =>
+  (await dumps.lab.primary.sql<{ datname: string }>('select datname from pg_database')).map((one) => one.datname);
 
 /** The share of the largest table decides how it is loaded; both ways are taken with the same database. */
 async function asIf(id: string, largest: number): Promise<void> {
@@ -117,13 +123,17 @@ describe.each([
     };
     await tamper(dumps.context, 'onsite', namesOf(dumps.context, id).dump, flip);
     await tamper(dumps.context, 'plain', namesOf(dumps.context, id).dump.replace('.age', ''), flip);
-    await expect(dumps.restore({ id, location: 'plain', into: 'never' })).rejects.toMatchObject({ type: 'BackupDamaged' });
+    await expect(dumps.restore({ id, location: 'plain', into: 'never' })).rejects.toMatchObject({
+      type: 'BackupDamaged',
+    });
     expect(await names()).toEqual(before);
     const { summary } = await dumps.restore({ id, into: `sound ${how}` });
     expect(summary).toMatch(/NOT from onsite: .*database\.dump\.zst\.age/);
     expect((await recordOf(id)).damaged?.why).toMatch(/changed or cut off|digest/);
     expect(pgDump(`sound ${how}`, '--schema-only')).toBe(pgDump('shop', '--schema-only'));
-    const tested = await logical.testRestore(dumps.context).execute({ component: 'main', id, location: 'offsite', run: 'shapes' });
+    const tested = await logical
+      .testRestore(dumps.context)
+      .execute({ component: 'main', id, location: 'offsite', run: 'shapes' });
     expect(tested.doubts, tested.summary).toEqual([]);
   });
 });
@@ -142,24 +152,27 @@ test('that a dump was restored is noted beside what was found of it meanwhile, a
   expect(await recordOf(id)).toBeUndefined();
 });
 
-test.each([0.9, 0.1])('a sound dump that the server does not take says why, and is not called damaged: share %s', async (largest) => {
-  const { primary } = dumps.lab;
-  // What pg_dump cannot know: the check reads a table that is loaded later.
-  await primary.sql(`create table if not exists zones (id int)`);
-  await primary.sql(`insert into zones values (1)`);
-  await primary.sql(
-    `create or replace function zoned() returns boolean language plpgsql as 'begin if not exists (select from public.zones) then raise ''corrupt zones''; end if; return true; end'`,
-  );
-  await primary.sql(`alter table child drop constraint if exists zoned`);
-  await primary.sql(`alter table child add constraint zoned check (zoned())`);
-  const before = await names();
-  const { id } = await dumps.take();
-  await asIf(id, largest);
-  await expect(dumps.restore({ id, into: 'refused' })).rejects.toMatchObject({
-    type: 'CommandFailed',
-    message: expect.stringMatching(/corrupt zones/),
-  });
-  expect((await recordOf(id)).damaged).toBeUndefined();
-  expect(await names()).toEqual(before);
-  await primary.sql(`alter table child drop constraint zoned`);
-});
+test.each([0.9, 0.1])(
+  'a sound dump that the server does not take says why, and is not called damaged: share %s',
+  async (largest) => {
+    const { primary } = dumps.lab;
+    // What pg_dump cannot know: the check reads a table that is loaded later.
+    await primary.sql(`create table if not exists zones (id int)`);
+    await primary.sql(`insert into zones values (1)`);
+    await primary.sql(
+      `create or replace function zoned() returns boolean language plpgsql as 'begin if not exists (select from public.zones) then raise ''corrupt zones''; end if; return true; end'`,
+    );
+    await primary.sql(`alter table child drop constraint if exists zoned`);
+    await primary.sql(`alter table child add constraint zoned check (zoned())`);
+    const before = await names();
+    const { id } = await dumps.take();
+    await asIf(id, largest);
+    await expect(dumps.restore({ id, into: 'refused' })).rejects.toMatchObject({
+      type: 'CommandFailed',
+      message: expect.stringMatching(/corrupt zones/),
+    });
+    expect((await recordOf(id)).damaged).toBeUndefined();
+    expect(await names()).toEqual(before);
+    await primary.sql(`alter table child drop constraint zoned`);
+  },
+);

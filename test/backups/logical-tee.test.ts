@@ -51,6 +51,10 @@ test('when none is left, the source is let go', async () => {
 test('a disk that is full when the last of a dump is laid down is an error, and so is a file that cannot be written at all', async () => {
   const sink = () => new Writable({ write: (_chunk, _encoding, done) => done() });
   const full = () => createWriteStream('/dev/full', { flags: 'r+', highWaterMark: 1024 * 1024 });
-  await expect(pipeline(Readable.from([Buffer.alloc(1000)]), both(full(), sink()))).rejects.toMatchObject({ code: 'ENOSPC' });
-  await expect(pipeline(Readable.from([Buffer.alloc(4_000_000)]), both(full(), sink()))).rejects.toMatchObject({ code: 'ENOSPC' });
+  await expect(pipeline(Readable.from([Buffer.alloc(1000)]), both(full(), sink()))).rejects.toMatchObject({
+    code: 'ENOSPC',
+  });
+  await expect(pipeline(Readable.from([Buffer.alloc(4_000_000)]), both(full(), sink()))).rejects.toMatchObject({
+    code: 'ENOSPC',
+  });
 });

@@ -10,12 +10,19 @@ import { newerPostgres, tool } from '../../lab/tools.js';
 import type { BackupRecord } from '../../vocabulary/backup.js';
 import { createDumps, type Dumps, namesOf, tamper } from '../helpers/dumps.js';
 
-/** PostgreSQL 17's client package beside a server 15. What newer programs write (`SET transaction_timeout`) an older server refuses. */
+/**
+ * PostgreSQL 17's client package beside a server 15. What newer programs write (`SET transaction_timeout`) an older
+ * server refuses.
+ */
 
 const newer = newerPostgres();
 const own = parseInt(/ (\d+)/.exec(execFileSync(tool('postgres'), ['--version']).toString())![1]!);
 const absent =
-  newer === undefined ? 'PostgreSQL 17 is not in the cache folder: npm run setup' : own >= 17 ? `the server is ${own} itself` : '';
+  newer === undefined
+    ? 'PostgreSQL 17 is not in the cache folder: npm run setup'
+    : own >= 17
+      ? `the server is ${own} itself`
+      : '';
 
 let dumps: Dumps;
 let client: string;
@@ -25,11 +32,16 @@ beforeAll(async () => {
     plan.locations['plain'] = { directory: join(Object.values(plan.locations)[0]!.directory!, '..', 'plain') };
     mkdirSync(plan.locations['plain'].directory!);
   });
-  // What the client package has, where the database's owner can run it. First on PATH, as on a host where somebody wants the newest.
+  // What the client package has, where the database's owner can run it. First on PATH, as on a host where somebody
+  // wants the newest.
   client = join(dumps.lab.directory, 'postgresql-client-17', 'bin');
   mkdirSync(client, { recursive: true });
-  for (const program of ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql']) copyFileSync(join(newer!, program), join(client, program));
-  cpSync(join(newer!, '..', 'lib'), join(client, '..', 'lib'), { recursive: true, filter: (path) => !path.endsWith('.a') });
+  for (const program of ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql'])
+    copyFileSync(join(newer!, program), join(client, program));
+  cpSync(join(newer!, '..', 'lib'), join(client, '..', 'lib'), {
+    recursive: true,
+    filter: (path) => !path.endsWith('.a'),
+  });
   process.env['PATH'] = `${client}:${process.env['PATH']}`;
 }, 900_000);
 afterAll(() => (absent ? undefined : dumps.lab.stop()));
@@ -38,7 +50,9 @@ beforeEach(({ skip }) => void (absent && skip(absent)));
 const orders = async (database: string) =>
   (await dumps.lab.primary.sql<{ n: number }>('select count(*)::int as n from orders', [], database))[0]!.n;
 const recordOf = async (id: string, location: string): Promise<BackupRecord> =>
-  (await logical.list(dumps.context, 'main')).backups.find((record) => record.id === id && record.location === location)!;
+  (await logical.list(dumps.context, 'main')).backups.find(
+    (record) => record.id === id && record.location === location,
+  )!;
 
 /** What 17's pg_dump writes of the server, as Lifeboat itself did once. */
 function dumpedByNewer(...args: string[]): Buffer {
@@ -117,7 +131,9 @@ describe('a dump at a location that a newer pg_dump took', () => {
   });
 
   test('and to a scratch server of that version', async () => {
-    const tested = await logical.testRestore(dumps.context).execute({ component: 'main', id, location: 'plain', run: 'versions' });
+    const tested = await logical
+      .testRestore(dumps.context)
+      .execute({ component: 'main', id, location: 'plain', run: 'versions' });
     expect(tested.doubts, tested.summary).toEqual([]);
   });
 

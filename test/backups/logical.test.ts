@@ -37,12 +37,26 @@ const at = async (id: string): Promise<BackupRecord[]> =>
 describe('a dump', () => {
   test('is at every location, encrypted where the plan says so, read back, with its rows; the run takes it once', async () => {
     const taken = await dumps.take('main', 'once');
-    expect(taken).toMatchObject({ type: 'logical', component: 'main', locations: ['onsite', 'offsite', 'plain'], failed: [] });
+    expect(taken).toMatchObject({
+      type: 'logical',
+      component: 'main',
+      locations: ['onsite', 'offsite', 'plain'],
+      failed: [],
+    });
     const records = await at(taken.id);
-    expect(records.map(({ location, encryption }) => `${location} ${encryption}`)).toEqual(['onsite age', 'offsite age', 'plain none']);
+    expect(records.map(({ location, encryption }) => `${location} ${encryption}`)).toEqual([
+      'onsite age',
+      'offsite age',
+      'plain none',
+    ]);
     expect(new Set(records.map(({ files }) => files[0]!.sha256)).size, 'each has a key of its own').toBe(3);
     for (const record of records)
-      expect(record).toMatchObject({ database: 'shop', compression: 'zstd', rows: { customers: 100, orders: 1000 }, run: 'once' });
+      expect(record).toMatchObject({
+        database: 'shop',
+        compression: 'zstd',
+        rows: { customers: 100, orders: 1000 },
+        run: 'once',
+      });
     expect(records.every(({ verified }) => verified)).toBe(true);
     for (const location of ['onsite', 'offsite', 'plain'])
       expect((await keptAt(dumps.context, location)).filter((n) => n.startsWith(taken.id))).toHaveLength(3);
@@ -56,7 +70,11 @@ describe('a dump', () => {
     await tamper(dumps.context, 'offsite', record, () => undefined);
     await tamper(dumps.context, 'offsite', dump, (data) => data.subarray(0, 100));
     await tamper(dumps.context, 'plain', namesOf(dumps.context, taken.id).record, () => undefined);
-    expect(await dumps.take('main', 'copied')).toMatchObject({ id: taken.id, locations: ['onsite', 'offsite', 'plain'], failed: [] });
+    expect(await dumps.take('main', 'copied')).toMatchObject({
+      id: taken.id,
+      locations: ['onsite', 'offsite', 'plain'],
+      failed: [],
+    });
     expect(await logical.verify(dumps.context).execute({ component: 'main', id: taken.id })).toMatchObject({
       sound: 3,
       damaged: [],
@@ -77,7 +95,9 @@ describe('a dump', () => {
     try {
       await expect(dumps.take()).rejects.toThrow(/no dump is taken of main while incident incident-1 is open/);
       await expect(dumps.restore({ id: before.id, into: 'copy' })).rejects.toThrow(/while incident incident-1 is open/);
-      const asked = await logical.take(dumps.context).execute({ component: 'main', type: 'logical', run: 'asked', incident: 'incident-1' });
+      const asked = await logical
+        .take(dumps.context)
+        .execute({ component: 'main', type: 'logical', run: 'asked', incident: 'incident-1' });
       expect(asked.failed).toEqual([]);
     } finally {
       await releaseClaim(cluster, 'incident-1');
@@ -188,7 +208,11 @@ test('a location that fails is named, and the others go on; the next attempt of 
     rmSync(directory);
     renameSync(`${directory}.away`, directory);
   }
-  expect(await dumps.take('main', 'one away')).toMatchObject({ id: taken.id, locations: ['onsite', 'plain', 'offsite'], failed: [] });
+  expect(await dumps.take('main', 'one away')).toMatchObject({
+    id: taken.id,
+    locations: ['onsite', 'plain', 'offsite'],
+    failed: [],
+  });
 });
 
 describe('damage is found, and its file is named:', () => {
@@ -216,7 +240,9 @@ describe('damage is found, and its file is named:', () => {
     const restored = await dumps.restore({ id: taken.id, into: 'copy' });
     expect(restored.into).toBe('copy');
     await dropCopies();
-    await expect(dumps.restore({ id: taken.id, into: 'copy', location: 'onsite' })).rejects.toMatchObject({ type: 'BackupDamaged' });
+    await expect(dumps.restore({ id: taken.id, into: 'copy', location: 'onsite' })).rejects.toMatchObject({
+      type: 'BackupDamaged',
+    });
     expect(await names()).not.toContain('copy');
   });
 
@@ -235,7 +261,9 @@ describe('damage is found, and its file is named:', () => {
         .filter((file) => [first, second].includes(file))
         .sort(),
     ).toEqual([first, second].sort());
-    expect((await dumps.restore({ id: other.id, into: 'copy' })).summary, 'another location is taken').toContain('was restored into copy');
+    expect((await dumps.restore({ id: other.id, into: 'copy' })).summary, 'another location is taken').toContain(
+      'was restored into copy',
+    );
     await dropCopies();
     await logical.remove(dumps.context, 'main', 'onsite', [one.id, other.id]);
   });
@@ -285,7 +313,10 @@ describe('a restore', () => {
     }
     expect(done).toMatchObject({ into: 'shop', aside: expect.stringMatching(/^shop_before_\d{8}T\d{6}Z$/) as string });
     expect([await count('shop'), await count(done.aside!)]).toEqual([1000, 10]);
-    expect(await dumps.restore({ id: dressed, dropExisting: true, run: 'replace' })).toMatchObject({ into: 'shop', aside: done.aside });
+    expect(await dumps.restore({ id: dressed, dropExisting: true, run: 'replace' })).toMatchObject({
+      into: 'shop',
+      aside: done.aside,
+    });
     const facts = await primary.sql<{ acl: string; owner: string }>(
       `select datacl::text as acl, pg_get_userbyid(datdba) as owner from pg_database where datname = 'shop'`,
     );

@@ -7,7 +7,9 @@ import { cliEntry } from '../../lab/root.js';
 import type { BackupRecord } from '../../vocabulary/backup.js';
 import { endLab } from '../helpers/incident.js';
 
-/** DATABASE_URL and BACKUP_DIR alone give a working backup, list, restore and cleanup on one machine (FL-18 to FL-20). */
+/**
+ * DATABASE_URL and BACKUP_DIR alone give a working backup, list, restore and cleanup on one machine (FL-18 to FL-20).
+ */
 describe('backups without a plan file', { timeout: 900_000 }, () => {
   let lab: Lab;
   let home: string;
@@ -15,7 +17,12 @@ describe('backups without a plan file', { timeout: 900_000 }, () => {
     const { LIFEBOAT_PLAN: _plan, TEMPORAL_ADDRESS: _address, ...env } = lab.env;
     const { passwords, port, database } = lab.primary;
     const url = `postgres://postgres:${passwords.superuser}@127.0.0.1:${port}/${database}`;
-    return capture(process.execPath, [cliEntry, ...args], home, { ...env, DATABASE_URL: url, BACKUP_DIR: join(home, 'backups'), ...more });
+    return capture(process.execPath, [cliEntry, ...args], home, {
+      ...env,
+      DATABASE_URL: url,
+      BACKUP_DIR: join(home, 'backups'),
+      ...more,
+    });
   };
   const ok = async (args: string[], more: Record<string, string> = {}): Promise<string> => {
     const { code, stdout, stderr } = await cli(args, more);
@@ -38,7 +45,9 @@ describe('backups without a plan file', { timeout: 900_000 }, () => {
     expect(await ok(['backup', 'create'])).toMatch(
       /^dump \S+ of shop at backups; listed, not loaded: its server is reached by a connection string, in [\d.]+ s\n$/,
     );
-    expect(await ok(['backup', 'list'])).toMatch(/^\S+ {2}logical {2}shop {2}backups +\S+ kB +\S+ old {2}verified \S+ ago\n$/);
+    expect(await ok(['backup', 'list'])).toMatch(
+      /^\S+ {2}logical {2}shop {2}backups +\S+ kB +\S+ old {2}verified \S+ ago\n$/,
+    );
     const [backup] = await list();
     const beside = join(home, 'backups', 'lifeboat', 'local', 'logical', 'shop');
     const meta = JSON.parse(readFileSync(join(beside, `${backup!.id}.meta.json`), 'utf8')) as BackupRecord;
@@ -60,7 +69,10 @@ describe('backups without a plan file', { timeout: 900_000 }, () => {
     await lab.primary.sql('DELETE FROM payments');
     await lab.primary.sql('DELETE FROM orders');
     const unasked = await cli(['backup', 'restore', id, '--drop-existing']);
-    expect([unasked.code, unasked.stderr]).toEqual([2, expect.stringMatching(/nobody is here to type its name[^]*→ Add --yes/)]);
+    expect([unasked.code, unasked.stderr]).toEqual([
+      2,
+      expect.stringMatching(/nobody is here to type its name[^]*→ Add --yes/),
+    ]);
     expect(await orders()).toMatchObject({ n: 0 });
     const said = await ok(['backup', 'restore', id, '--drop-existing', '--yes']);
     const aside = /the old one is now (\S+),/.exec(said)?.[1];
@@ -82,7 +94,10 @@ describe('backups without a plan file', { timeout: 900_000 }, () => {
       const record = JSON.parse(readFileSync(meta, 'utf8')) as BackupRecord;
       writeFileSync(
         meta,
-        JSON.stringify({ ...record, timestamp: new Date(Date.parse(record.timestamp) - 365 * 86_400_000).toISOString() }),
+        JSON.stringify({
+          ...record,
+          timestamp: new Date(Date.parse(record.timestamp) - 365 * 86_400_000).toISOString(),
+        }),
       );
     }
     const dry = await ok(['backup', 'cleanup', '--dry-run'], { BACKUP_RETENTION_DAYS: '7' });
@@ -107,7 +122,10 @@ describe('backups without a plan file', { timeout: 900_000 }, () => {
     await refusedWith(['backup', 'restore', before[0]!.id], /Where to\? Either --into NAME, or --drop-existing/);
     await refusedWith(['backup', 'restore', before[0]!.id, '--into', 'shop'], /there is a database shop already/);
     for (const args of [['list'], ['verify'], ['restore', before[0]!.id, '--into', 'x']])
-      await refusedWith(['backup', ...args, '--location', 'backup'], /The plan has no location "backup"[^]*→ It has backups/);
+      await refusedWith(
+        ['backup', ...args, '--location', 'backup'],
+        /The plan has no location "backup"[^]*→ It has backups/,
+      );
     await refusedWith(['backup', 'create'], /BACKUP_DIR cannot be made/, { BACKUP_DIR: '/nowhere/at/all' });
     await refusedWith(['backup', 'create'], /password authentication failed|no connection/, {
       DATABASE_URL: `postgres://postgres:wrong@127.0.0.1:${lab.primary.port}/shop`,
@@ -121,6 +139,9 @@ describe('backups without a plan file', { timeout: 900_000 }, () => {
     const said = both.map(({ stdout, stderr }) => stdout + stderr).join('');
     // Or the second one came when the first had ended.
     if (codes[1] !== 0)
-      expect([codes, said]).toEqual([[0, 3], expect.stringMatching(/Another lifeboat backup command works on this database/)]);
+      expect([codes, said]).toEqual([
+        [0, 3],
+        expect.stringMatching(/Another lifeboat backup command works on this database/),
+      ]);
   });
 });

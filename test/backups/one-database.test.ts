@@ -26,12 +26,16 @@ beforeAll(async () => {
   await primary.restart();
   await primary.sql('create database stock', [], 'postgres');
   await primary.sql('create table items as select g as id from generate_series(1, 1000) g', [], 'stock');
-  await primary.sql(`create role gone; create table kept (id int); alter table kept owner to gone; insert into kept values (1)`);
+  await primary.sql(
+    `create role gone; create table kept (id int); alter table kept owner to gone; insert into kept values (1)`,
+  );
   host = await hostOf(lab);
   await host.backup();
   await host.beat();
   target = (
-    await primary.sql<{ now: string }>(`select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as now`)
+    await primary.sql<{ now: string }>(
+      `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as now`,
+    )
   )[0]!.now;
   // What is to be undone in the one, and must stay in the other.
   await pause(20);
@@ -43,13 +47,17 @@ beforeAll(async () => {
 }, 900_000);
 afterAll(() => lab.stop());
 
-const sql = <T extends Record<string, unknown>>(text: string, database: string) => lab.primary.sql<T>(text, [], database);
+const sql = <T extends Record<string, unknown>>(text: string, database: string) =>
+  lab.primary.sql<T>(text, [], database);
 const count = async (table: string, database: string) =>
   (await sql<{ n: number }>(`select count(*)::int as n from ${table}`, database))[0]!.n;
 const names = async () =>
-  (await sql<{ name: string }>(`select datname as name from pg_database where not datistemplate order by 1`, 'postgres')).map(
-    ({ name }) => name,
-  );
+  (
+    await sql<{ name: string }>(
+      `select datname as name from pg_database where not datistemplate order by 1`,
+      'postgres',
+    )
+  ).map(({ name }) => name);
 const look = () => lookAtNeighbours(host.context).execute(input);
 
 test('the check of a request says that the other databases go back, too, with their figures', async () => {

@@ -84,7 +84,9 @@ describe('physical backups while a location is away', { timeout: 900_000 }, () =
   test('a bucket that lost its backups is not filled anew', async () => {
     rmSync(join(eu.bucketDirectory(eu.bucket), 'insight'), { recursive: true });
     const result = await take();
-    expect(result.failed.join('\n')).toMatch(/^eu: its backups are not there any more: is s3:\/\/backups-eu\/insight\/db still the one/m);
+    expect(result.failed.join('\n')).toMatch(
+      /^eu: its backups are not there any more: is s3:\/\/backups-eu\/insight\/db still the one/m,
+    );
     expect(result.locations).toEqual(['onsite']);
   });
 
@@ -95,14 +97,23 @@ describe('physical backups while a location is away', { timeout: 900_000 }, () =
     });
     const refused = await take(context).catch((error: unknown) => error as { details?: [{ hint: string }] });
     const [{ hint }] = (refused as { details: [{ hint: string }] }).details;
-    expect(hint).toMatch(/^See that the store answers at its endpoint, .*caFile.*keys are right; or correct the location/);
+    expect(hint).toMatch(
+      /^See that the store answers at its endpoint, .*caFile.*keys are right; or correct the location/,
+    );
     expect(hint).not.toMatch(/mount/i);
   });
 
   test('an SFTP server needs a newer pgBackRest: the failure says so, and the others go on', async () => {
     const context = withPlan(host, (plan) => {
       plan.locations['far'] = {
-        sftp: { host: 'localhost', port: 22, user: 'backup', directory: '/srv', privateKey: 'file:/nowhere', hostKey: 'ssh-ed25519 AAAA' },
+        sftp: {
+          host: 'localhost',
+          port: 22,
+          user: 'backup',
+          directory: '/srv',
+          privateKey: 'file:/nowhere',
+          hostKey: 'ssh-ed25519 AAAA',
+        },
       };
       plan.databases['main']!.backups.physical!.locations = ['onsite', 'far'];
     });

@@ -21,7 +21,8 @@ describe('a damaged physical backup', { timeout: 900_000 }, () => {
   const take = (type: 'full' | 'differential' | 'incremental') =>
     backupPhysical(host.context).execute({ component: 'main', type, run: `damage-${(runs += 1)}` });
   const verify = () => physical.verify(host.context).execute({ component: 'main', location: 'onsite' });
-  const listed = async () => (await physical.list(host.context, 'main')).backups.filter(({ location }) => location === 'onsite');
+  const listed = async () =>
+    (await physical.list(host.context, 'main')).backups.filter(({ location }) => location === 'onsite');
   /** The labels at that location, oldest first: full, full, incremental. */
   const labels = async () => (await listed()).map(({ id }) => id).reverse();
   const copy = (from: string, to: string) => promisify(execFile)('cp', ['-a', from, to]);
@@ -49,31 +50,36 @@ describe('a damaged physical backup', { timeout: 900_000 }, () => {
   test('none is: all are sound, and the records say so', async () => {
     const found = await verify();
     expect(found).toMatchObject({ sound: 3, damaged: [], failed: [] });
-    expect((await listed()).map(({ verified, damaged }) => [verified !== undefined, damaged])).toEqual(Array(3).fill([true, undefined]));
+    expect((await listed()).map(({ verified, damaged }) => [verified !== undefined, damaged])).toEqual(
+      Array(3).fill([true, undefined]),
+    );
   });
 
-  test.each(['flip', 'truncate', 'delete'] as const)('%s a file of the second full one: named, and those based on it', async (how) => {
-    const [first, second, incremental] = await labels();
-    // The tables themselves: what the incremental one takes over from it, too.
-    const files = new RegExp(`backup/[^/]+/${second}/pg_data/(base/\\d+/\\d+|PG_VERSION).*`);
-    const [file] = damageBackup(onsite(), how, files, 3);
-    const found = await verify();
-    expect(found.damaged, JSON.stringify(found)).toContainEqual(
-      expect.objectContaining({ id: second, location: 'onsite', file: relative(onsite(), file!) }),
-    );
-    expect(found.sound).toBe(1);
-    expect(found.damaged.map(({ id }) => id)).toContain(incremental);
-    const records = new Map((await listed()).map((record) => [record.id, record]));
-    expect(records.get(second!)!.damaged!.why).toContain(relative(onsite(), file!));
-    expect(records.get(first!)!).toMatchObject({ verified: { at: expect.any(String) as string } });
-    // A recovery passes it over with the reason, and takes the other location's.
-    const { candidates, passedOver } = await passed();
-    expect(candidates.filter(({ location }) => location === 'onsite').map(({ label }) => label)).toEqual([first]);
-    expect(candidates[0]!.location).toBe('offsite');
-    expect(passedOver.join('\n')).toMatch(
-      new RegExp(`${second} at onsite: it was found damaged at .*${how === 'delete' ? 'missing' : 'invalid'}`),
-    );
-  });
+  test.each(['flip', 'truncate', 'delete'] as const)(
+    '%s a file of the second full one: named, and those based on it',
+    async (how) => {
+      const [first, second, incremental] = await labels();
+      // The tables themselves: what the incremental one takes over from it, too.
+      const files = new RegExp(`backup/[^/]+/${second}/pg_data/(base/\\d+/\\d+|PG_VERSION).*`);
+      const [file] = damageBackup(onsite(), how, files, 3);
+      const found = await verify();
+      expect(found.damaged, JSON.stringify(found)).toContainEqual(
+        expect.objectContaining({ id: second, location: 'onsite', file: relative(onsite(), file!) }),
+      );
+      expect(found.sound).toBe(1);
+      expect(found.damaged.map(({ id }) => id)).toContain(incremental);
+      const records = new Map((await listed()).map((record) => [record.id, record]));
+      expect(records.get(second!)!.damaged!.why).toContain(relative(onsite(), file!));
+      expect(records.get(first!)!).toMatchObject({ verified: { at: expect.any(String) as string } });
+      // A recovery passes it over with the reason, and takes the other location's.
+      const { candidates, passedOver } = await passed();
+      expect(candidates.filter(({ location }) => location === 'onsite').map(({ label }) => label)).toEqual([first]);
+      expect(candidates[0]!.location).toBe('offsite');
+      expect(passedOver.join('\n')).toMatch(
+        new RegExp(`${second} at onsite: it was found damaged at .*${how === 'delete' ? 'missing' : 'invalid'}`),
+      );
+    },
+  );
 
   const passed = async () => {
     const { listCandidates } = await import('../../activities/recovery/list-candidates.js');
@@ -111,7 +117,8 @@ describe('a damaged physical backup', { timeout: 900_000 }, () => {
     damageBackup(onsite(), 'delete', new RegExp(`${first}/backup.manifest$`));
     const found = await verify();
     expect(new Set(found.damaged.map(({ id }) => id)), JSON.stringify(found)).toEqual(new Set(await labels()));
-    for (const label of [first, second]) expect(found.damaged.find(({ id }) => id === label)!.file).toContain(`${label}/backup.manifest`);
+    for (const label of [first, second])
+      expect(found.damaged.find(({ id }) => id === label)!.file).toContain(`${label}/backup.manifest`);
     expect(found.sound).toBe(0);
   });
 
@@ -162,7 +169,9 @@ describe('a damaged physical backup', { timeout: 900_000 }, () => {
     const taking = take('full');
     const backups = join(onsite(), 'backup', host.cluster.stanza);
     const name = /^\d{8}-\d{6}F$/;
-    const label = await until('a backup begins', () => readdirSync(backups).find((one) => name.test(one) && !known.includes(one)));
+    const label = await until('a backup begins', () =>
+      readdirSync(backups).find((one) => name.test(one) && !known.includes(one)),
+    );
     const tables = join(backups, label, 'pg_data/base');
     const table = await until('a table is written', () =>
       existsSync(tables)
@@ -180,6 +189,8 @@ describe('a damaged physical backup', { timeout: 900_000 }, () => {
     const records = await listed();
     expect(records.find(({ id }) => id === label)!.damaged!.why).toContain(table);
     expect(records.filter(({ damaged }) => damaged)).toHaveLength(1);
-    expect((await physical.list(host.context, 'main')).backups.find(({ location }) => location === 'offsite')!.verified).toBeDefined();
+    expect(
+      (await physical.list(host.context, 'main')).backups.find(({ location }) => location === 'offsite')!.verified,
+    ).toBeDefined();
   });
 });

@@ -21,10 +21,18 @@ describe('the life of physical backups', { timeout: 900_000 }, () => {
   const take = (type: 'full' | 'differential' | 'incremental', context = host.context) =>
     backupPhysical(context).execute({ component: 'main', type, run: `life-${(runs += 1)}` });
   const ids = async () => (await physical.list(host.context, 'main')).backups.map(({ id }) => id);
-  const going = async (context: Host['context']) => (await physical.expirable!(context, 'main', [])).map(({ id }) => id);
+  const going = async (context: Host['context']) =>
+    (await physical.expirable!(context, 'main', [])).map(({ id }) => id);
   const archived = async () =>
-    (await pgbackrest(host.cluster, ['--repo=1', '--recurse', '--log-level-console=off', 'repo-ls', `archive/${host.cluster.stanza}`]))
-      .stdout;
+    (
+      await pgbackrest(host.cluster, [
+        '--repo=1',
+        '--recurse',
+        '--log-level-console=off',
+        'repo-ls',
+        `archive/${host.cluster.stanza}`,
+      ])
+    ).stdout;
 
   beforeAll(async () => {
     lab = await createLab({ temporal: 'none', service: false, fast: true, rows: 100 });
@@ -43,7 +51,9 @@ describe('the life of physical backups', { timeout: 900_000 }, () => {
     expect(await archived()).not.toContain(wal!.start);
     const records = readdirSync(join(lab.locations['onsite']!, 'lifeboat', lab.system, 'physical', 'main'));
     // How the database was configured stands beside each, encrypted as its location is.
-    expect(records.sort()).toEqual([second.id, third.id].flatMap((id) => [`${id}.known.json.age`, `${id}.meta.json`]).sort());
+    expect(records.sort()).toEqual(
+      [second.id, third.id].flatMap((id) => [`${id}.known.json.age`, `${id}.meta.json`]).sort(),
+    );
     expect(await ids()).not.toContain(first.id);
   });
 
@@ -58,7 +68,9 @@ describe('the life of physical backups', { timeout: 900_000 }, () => {
     writeFileSync(file, JSON.stringify(unverified));
     expect(await going(keeping({ full: 1 }))).toEqual([verified]);
     expect(await ids()).toEqual([newer.id, newest, verified]);
-    await expect(physical.remove(host.context, 'main', 'onsite', [newest!, verified!])).rejects.toThrow(/last good full backup/);
+    await expect(physical.remove(host.context, 'main', 'onsite', [newest!, verified!])).rejects.toThrow(
+      /last good full backup/,
+    );
     await physical.verify(host.context).execute({ component: 'main' });
     expect((await going(keeping({ full: 1 }))).sort()).toEqual([verified, newest].sort());
   });
@@ -77,10 +89,22 @@ describe('the life of physical backups', { timeout: 900_000 }, () => {
   test('what is being restored from stays meanwhile', async () => {
     const oldest = (await ids()).at(-1)!;
     const scratch = scratchOf(host.cluster, 'someone');
-    await writeMark(scratch, { incident: 'someone', label: oldest, location: 'onsite', target: 'latest', stage: 'files' });
+    await writeMark(scratch, {
+      incident: 'someone',
+      label: oldest,
+      location: 'onsite',
+      target: 'latest',
+      stage: 'files',
+    });
     expect(await going(keeping({ full: 1 }))).not.toContain(oldest);
     await expect(physical.remove(host.context, 'main', 'onsite', [oldest])).rejects.toThrow(/being restored from/);
-    await writeMark(scratch, { incident: 'someone', label: oldest, location: 'onsite', target: 'latest', stage: 'recovered' });
+    await writeMark(scratch, {
+      incident: 'someone',
+      label: oldest,
+      location: 'onsite',
+      target: 'latest',
+      stage: 'recovered',
+    });
     expect(await going(keeping({ full: 1 }))).toContain(oldest);
   });
 
@@ -115,7 +139,9 @@ describe('the life of physical backups', { timeout: 900_000 }, () => {
     await host.restore('test-gone', newest);
     expect(beside()).not.toEqual([]);
     expect(left.directory).toMatch(/restored-test-gone$/);
-    await physical.testRestore(host.context).execute({ component: 'main', id: newest!, location: 'onsite', run: 'next' });
+    await physical
+      .testRestore(host.context)
+      .execute({ component: 'main', id: newest!, location: 'onsite', run: 'next' });
     expect(beside()).toEqual([]);
   });
 });

@@ -29,8 +29,10 @@ describe('physical backups at every kind of location', { timeout: 900_000 }, () 
 
   const take = (type: 'full' | 'differential' | 'incremental', context = host.context) =>
     backupPhysical(context).execute({ component: 'main', type, run: `run-${(runs += 1)}` });
-  const listed = async (context = host.context): Promise<BackupRecord[]> => (await physical.list(context, 'main')).backups;
-  const labelsAt = async (location: string) => (await listed()).filter((one) => one.location === location).map(({ id }) => id);
+  const listed = async (context = host.context): Promise<BackupRecord[]> =>
+    (await physical.list(context, 'main')).backups;
+  const labelsAt = async (location: string) =>
+    (await listed()).filter((one) => one.location === location).map(({ id }) => id);
   const database = () => lab!.primary;
 
   beforeAll(async () => {
@@ -70,7 +72,10 @@ describe('physical backups at every kind of location', { timeout: 900_000 }, () 
       expect(here[0], location).toMatchObject({
         ...{ system: lab!.system, kind: 'physical', component: 'main', compression: 'zstd', encryption: 'pgbackrest' },
         basedOn: here[1]!.id,
-        tools: { pgbackrest: expect.stringMatching(/^2\./) as string, postgresql: expect.stringMatching(/^15/) as string },
+        tools: {
+          pgbackrest: expect.stringMatching(/^2\./) as string,
+          postgresql: expect.stringMatching(/^15/) as string,
+        },
         wal: { start: expect.stringMatching(/^[0-9A-F]{24}$/) as string },
       });
       expect(here[2]!.size).toBeGreaterThan(1_000_000);
@@ -78,13 +83,19 @@ describe('physical backups at every kind of location', { timeout: 900_000 }, () 
     }
     const records = join(us.bucketDirectory(us.bucket), 'insight/db/lifeboat', lab!.system, 'physical/main');
     const record = join(records, `${(await labelsAt('us'))[2]}.meta.json`);
-    expect(JSON.parse(readFileSync(record, 'utf8'))).toMatchObject({ type: 'full', location: 'us', database: database().database });
+    expect(JSON.parse(readFileSync(record, 'utf8'))).toMatchObject({
+      type: 'full',
+      location: 'us',
+      database: database().database,
+    });
   });
 
   test('a store has bundles, not an object for each file of the database', async () => {
     const [label] = (await labelsAt('us')).slice(-1);
     const folder = join(us.bucketDirectory(us.bucket), 'insight/db/backup', host.cluster.stanza, label!);
-    expect(readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length).toBeLessThan(20);
+    expect(
+      readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length,
+    ).toBeLessThan(20);
   });
 
   test('no secret is on a command line, and the configuration is for the owner of the data alone', async () => {
@@ -92,7 +103,8 @@ describe('physical backups at every kind of location', { timeout: 900_000 }, () 
     expect(mode & 0o777).toBe(0o600);
     if (process.getuid?.() === 0) expect(uid).not.toBe(0);
     const [command] = await database().sql<{ archive_command: string }>('SHOW archive_command');
-    for (const secret of [us.secretAccessKey, azure.key, ...lab!.secrets]) expect(command!.archive_command).not.toContain(secret);
+    for (const secret of [us.secretAccessKey, azure.key, ...lab!.secrets])
+      expect(command!.archive_command).not.toContain(secret);
   });
 
   test('every file at every location is verified', async () => {
@@ -100,25 +112,30 @@ describe('physical backups at every kind of location', { timeout: 900_000 }, () 
     expect(found, found.summary).toMatchObject({ sound: 9, damaged: [], failed: [] });
   });
 
-  test.each(['flip', 'truncate', 'delete'] as const)('%s a bundle: it is named, with a file in it and those based on it', async (how) => {
-    const [incremental, , full] = await labelsAt('us');
-    const bucket = join(us.bucketDirectory(us.bucket), 'insight/db');
-    const bundle = join(bucket, 'backup', host.cluster.stanza, full!, 'bundle/1');
-    copyFileSync(bundle, join(stores.directory, 'bundle'));
-    expect(damageBackup(bucket, how, new RegExp(`/${full}/bundle/1$`))).toEqual([bundle]);
-    const found = await physical.verify(host.context).execute({ component: 'main', location: 'us' });
-    renameSync(join(stores.directory, 'bundle'), bundle);
-    expect(
-      found.damaged.find(({ id }) => id === full),
-      JSON.stringify(found),
-    ).toMatchObject({
-      file: relative(bucket, bundle),
-      why: expect.stringMatching(/^(invalid checksum|file missing|it cannot be read): pg_data\/\S+ in it/) as string,
-    });
-    expect(found.damaged.length, 'a few lines, however many files are in it').toBeLessThan(10);
-    expect(found.damaged.map(({ id }) => id)).toContain(incremental);
-    expect((await physical.verify(host.context).execute({ component: 'main', location: 'us' })).sound, 'mended').toBe(3);
-  });
+  test.each(['flip', 'truncate', 'delete'] as const)(
+    '%s a bundle: it is named, with a file in it and those based on it',
+    async (how) => {
+      const [incremental, , full] = await labelsAt('us');
+      const bucket = join(us.bucketDirectory(us.bucket), 'insight/db');
+      const bundle = join(bucket, 'backup', host.cluster.stanza, full!, 'bundle/1');
+      copyFileSync(bundle, join(stores.directory, 'bundle'));
+      expect(damageBackup(bucket, how, new RegExp(`/${full}/bundle/1$`))).toEqual([bundle]);
+      const found = await physical.verify(host.context).execute({ component: 'main', location: 'us' });
+      renameSync(join(stores.directory, 'bundle'), bundle);
+      expect(
+        found.damaged.find(({ id }) => id === full),
+        JSON.stringify(found),
+      ).toMatchObject({
+        file: relative(bucket, bundle),
+        why: expect.stringMatching(/^(invalid checksum|file missing|it cannot be read): pg_data\/\S+ in it/) as string,
+      });
+      expect(found.damaged.length, 'a few lines, however many files are in it').toBeLessThan(10);
+      expect(found.damaged.map(({ id }) => id)).toContain(incremental);
+      expect((await physical.verify(host.context).execute({ component: 'main', location: 'us' })).sound, 'mended').toBe(
+        3,
+      );
+    },
+  );
 
   describe('restored on another host, with a state, an environment and credentials of its own', () => {
     let other: HostContext;
@@ -137,20 +154,27 @@ describe('physical backups at every kind of location', { timeout: 900_000 }, () 
       other = { plan, planDirectory: directory, planDigest: digest, host: 'dr1', state };
     });
 
-    test.each(all)('from %s alone, to the end of its WAL; the copy is gone afterwards and the record says how fast', async (location) => {
-      await host.beat();
-      const [newest] = await labelsAt(location);
-      const tested = await physical.testRestore(other).execute({ component: 'main', id: newest!, location, run: `dr-${location}` });
-      expect(tested, tested.summary).toMatchObject({ id: newest, location, doubts: [] });
-      expect(tested.summary).toMatch(/sound: amcheck/);
-      expect(readdirSync(scratch)).toEqual([]);
-      const record = (await listed()).find((one) => one.location === location && one.id === newest)!;
-      expect(record.restored).toMatchObject({ host: 'dr1', seconds: tested.seconds });
-    });
+    test.each(all)(
+      'from %s alone, to the end of its WAL; the copy is gone afterwards and the record says how fast',
+      async (location) => {
+        await host.beat();
+        const [newest] = await labelsAt(location);
+        const tested = await physical
+          .testRestore(other)
+          .execute({ component: 'main', id: newest!, location, run: `dr-${location}` });
+        expect(tested, tested.summary).toMatchObject({ id: newest, location, doubts: [] });
+        expect(tested.summary).toMatch(/sound: amcheck/);
+        expect(readdirSync(scratch)).toEqual([]);
+        const record = (await listed()).find((one) => one.location === location && one.id === newest)!;
+        expect(record.restored).toMatchObject({ host: 'dr1', seconds: tested.seconds });
+      },
+    );
 
     test('an older one too', async () => {
       const oldest = (await labelsAt('us')).at(-1)!;
-      const tested = await physical.testRestore(other).execute({ component: 'main', id: oldest, location: 'us', run: 'dr-old' });
+      const tested = await physical
+        .testRestore(other)
+        .execute({ component: 'main', id: oldest, location: 'us', run: 'dr-old' });
       expect(tested.id).toBe(oldest);
     });
 

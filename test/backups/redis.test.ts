@@ -27,8 +27,16 @@ async function startRedis(directory: string): Promise<number> {
   const port = await freePort();
   const config = join(directory, 'redis.conf');
   const quoted = password.replace(/["\\]/g, '\\$&');
-  writeFileSync(config, [`port ${port}`, `dir "${directory}"`, 'save ""', `requirepass "${quoted}"`, ''].join('\n'), { mode: 0o600 });
-  await startChild({ program: tool('redis-server'), args: [config], cwd: directory, env: ground.env, log: join(directory, 'redis.log') });
+  writeFileSync(config, [`port ${port}`, `dir "${directory}"`, 'save ""', `requirepass "${quoted}"`, ''].join('\n'), {
+    mode: 0o600,
+  });
+  await startChild({
+    program: tool('redis-server'),
+    args: [config],
+    cwd: directory,
+    env: ground.env,
+    log: join(directory, 'redis.log'),
+  });
   await until('Redis answers', () => cli(port, 'PING') === 'PONG', 60);
   return port;
 }
@@ -59,7 +67,9 @@ describe('a Redis server', () => {
     const [record] = (await redis.list(host, 'cache')).backups;
     expect(record).toMatchObject({ id: taken.id, rows: { keys: 1001 }, encryption: 'restic' });
 
-    const tested = await redis.testRestore(host).execute({ component: 'cache', id: taken.id, location: 'there', run: 'test-1' });
+    const tested = await redis
+      .testRestore(host)
+      .execute({ component: 'cache', id: taken.id, location: 'there', run: 'test-1' });
     expect(tested).toMatchObject({ doubts: [] });
     expect(tested.summary).toContain('1001 keys');
     expect(readdirSync(host.state).filter((name) => name.includes('scratch'))).toEqual([]);
@@ -69,7 +79,9 @@ describe('a Redis server', () => {
     expect((await redis.restore!(host).execute(request)).summary).toContain('redis-server --dir');
     expect(await redis.restore!(host).execute(request)).toMatchObject({ into });
     expect(readdirSync(into)).toEqual(['dump.rdb']);
-    await expect(redis.restore!(host).execute({ component: 'cache', id: taken.id, dropExisting: true, run: 'x' })).rejects.toMatchObject({
+    await expect(
+      redis.restore!(host).execute({ component: 'cache', id: taken.id, dropExisting: true, run: 'x' }),
+    ).rejects.toMatchObject({
       type: 'BadRequest',
     });
   });
@@ -86,7 +98,9 @@ describe('a Redis server', () => {
   it('damaged in the repository is found, and is not restored', async () => {
     const taken = await take('run-3');
     const data = join(backups, 'restic/data');
-    const packs = readdirSync(data).flatMap((part) => readdirSync(join(data, part)).map((name) => join(data, part, name)));
+    const packs = readdirSync(data).flatMap((part) =>
+      readdirSync(join(data, part)).map((name) => join(data, part, name)),
+    );
     for (const pack of packs) {
       const bytes = readFileSync(pack);
       bytes[60]! ^= 1;
@@ -105,11 +119,18 @@ describe('a Redis server', () => {
 
   it('whose password is wrong, or that is away, fails with its words and no secret', async () => {
     process.env['LIFEBOAT_TEST_WRONG'] = 'not-the-password';
-    const change = (more: object) => ({ ...host, plan: { ...host.plan, redis: { cache: { ...host.plan.redis['cache']!, ...more } } } });
-    const wrong = redis.take(change({ password: 'env:LIFEBOAT_TEST_WRONG' })).execute({ component: 'cache', type: 'redis', run: 'run-4' });
+    const change = (more: object) => ({
+      ...host,
+      plan: { ...host.plan, redis: { cache: { ...host.plan.redis['cache']!, ...more } } },
+    });
+    const wrong = redis
+      .take(change({ password: 'env:LIFEBOAT_TEST_WRONG' }))
+      .execute({ component: 'cache', type: 'redis', run: 'run-4' });
     await expect(wrong).rejects.toThrow(/WRONGPASS|NOAUTH/);
     await expect(wrong).rejects.not.toThrow(/not-the-password/);
-    const away = redis.take(change({ port: await freePort() })).execute({ component: 'cache', type: 'redis', run: 'run-5' });
+    const away = redis
+      .take(change({ port: await freePort() }))
+      .execute({ component: 'cache', type: 'redis', run: 'run-5' });
     await expect(away).rejects.toThrow(/Could not connect|refused/);
   });
 });

@@ -2,7 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
 import { listen } from '../../activities/backups/logical/restore-errors.js';
 
-/** What a worker of pg_restore writes of an object that fails, in the pieces in which it writes them: another one's may come between any two. */
+/**
+ * What a worker of pg_restore writes of an object that fails, in the pieces in which it writes them: another one's may
+ * come between any two.
+ */
 const told = (entry: string, error: string, command: string): string[] => [
   ...['pg_restore:', ' ', `from TOC entry ${entry}\n`],
   ...['pg_restore:', ' ', 'error: ', `${error}\n`],
@@ -42,8 +45,12 @@ test('messages of pg_restore that come mixed, since several connections write at
     tried += 1;
     const { failed, others } = hear(pieces);
     const heard = { others, ids: failed.map(({ id }) => id).sort(), whys: failed.map(({ why }) => why).sort() };
-    const whys = ['COPY failed for table "places": ERROR:  relation "zones" does not exist', 'ERROR:  relation "customers" does not exist'];
-    if (!isDeepStrictEqual(heard, { others: 0, ids: ['3421', '3423'], whys })) expect(heard, pieces.join('')).toBe('all that was told');
+    const whys = [
+      'COPY failed for table "places": ERROR:  relation "zones" does not exist',
+      'ERROR:  relation "customers" does not exist',
+    ];
+    if (!isDeepStrictEqual(heard, { others: 0, ids: ['3421', '3423'], whys }))
+      expect(heard, pieces.join('')).toBe('all that was told');
   }
   expect(tried).toBe(6435);
 });

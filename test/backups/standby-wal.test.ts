@@ -36,7 +36,9 @@ describe('WAL that only a standby has', { timeout: 300_000 }, () => {
     whole = await countOrders(lab.primary);
     const [now] = await lab.primary.sql<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
     await until('the standby has it all', async () => {
-      const [row] = await lab.standby!.sql<{ there: boolean }>(`SELECT pg_last_wal_replay_lsn() >= '${now!.lsn}' AS there`);
+      const [row] = await lab.standby!.sql<{ there: boolean }>(
+        `SELECT pg_last_wal_replay_lsn() >= '${now!.lsn}' AS there`,
+      );
       return row!.there;
     });
     for (const location of Object.values(lab.locations)) {
@@ -48,10 +50,23 @@ describe('WAL that only a standby has', { timeout: 300_000 }, () => {
   }, 300_000);
   afterAll(() => lab.stop());
 
-  const restore = async (incident: string, more: { handed?: Awaited<ReturnType<typeof handOver>>; asked?: string[] } = {}) => {
-    const { candidates } = await listCandidates(primary.context).execute({ database: 'main', target: 'latest', standbys: has });
+  const restore = async (
+    incident: string,
+    more: { handed?: Awaited<ReturnType<typeof handOver>>; asked?: string[] } = {},
+  ) => {
+    const { candidates } = await listCandidates(primary.context).execute({
+      database: 'main',
+      target: 'latest',
+      standbys: has,
+    });
     const of = { database: 'main', incident, target: 'latest', candidate: candidates[0]! };
-    return restoreBeside(primary.context).execute({ ...of, standbys: { has, not: [] }, handed: [], asked: [], ...more });
+    return restoreBeside(primary.context).execute({
+      ...of,
+      standbys: { has, not: [] },
+      handed: [],
+      asked: [],
+      ...more,
+    });
   };
   const handOver = async (incident: string, segments: string[]) =>
     (await handOverWal(standby.context).execute({ database: 'main', incident, segments })).handed;
@@ -66,9 +81,11 @@ describe('WAL that only a standby has', { timeout: 300_000 }, () => {
 
   test('it says up to where it has WAL; without it no backup reaches the latest', async () => {
     expect(has).toMatchObject([{ host: 'db2', timeline: 1, lsn: expect.stringMatching(/^\d+\/[0-9A-F]+$/) as string }]);
-    await expect(listCandidates(primary.context).execute({ database: 'main', target: 'latest' })).rejects.toMatchObject({
-      type: 'NoBackup',
-    });
+    await expect(listCandidates(primary.context).execute({ database: 'main', target: 'latest' })).rejects.toMatchObject(
+      {
+        type: 'NoBackup',
+      },
+    );
   });
 
   test('it is handed over by the locations, encrypted as they are, and every acknowledged row is there; nothing of it stays behind', async () => {
@@ -96,7 +113,9 @@ describe('WAL that only a standby has', { timeout: 300_000 }, () => {
       writeFileSync(file, bytes);
     }
     const restored = await restore('changed', { handed, asked: wants! });
-    expect(restored.short).toMatch(new RegExp(`WAL segment ${segment} is missing: .*not asked: ${segment} of standby db2 \\(offsite: `));
+    expect(restored.short).toMatch(
+      new RegExp(`WAL segment ${segment} is missing: .*not asked: ${segment} of standby db2 \\(offsite: `),
+    );
     expect(await orders('changed')).toBeLessThan(whole);
     await end('changed');
   });

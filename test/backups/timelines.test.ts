@@ -23,7 +23,10 @@ const now = () => new Date().toISOString();
 const archived = (lab: Lab, segment: string) =>
   until(`${segment} is archived`, () => walSegments(lab.locations['onsite']!).some((file) => file.includes(segment)));
 
-/** A restored copy served for a while, and was given up: production is on its old timeline again, and the archive has a newer one that is nobody's. */
+/**
+ * A restored copy served for a while, and was given up: production is on its old timeline again, and the archive has a
+ * newer one that is nobody's.
+ */
 describe('after a roll-back', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
@@ -32,8 +35,10 @@ describe('after a roll-back', { timeout: 900_000 }, () => {
   let abandoned: string;
   const incident = 'rolled-back';
   const lastKnown = () => join(host.context.state, 'last-known-main.json');
-  const leads = async () => (await hostFacts(host.context).execute({})).checks.find(({ what }) => what.endsWith('backups lead to now'))!;
-  const orders = async (of: string) => (await host.askCopy<{ n: number }>(of, 'SELECT count(*)::int AS n FROM orders'))[0]!.n;
+  const leads = async () =>
+    (await hostFacts(host.context).execute({})).checks.find(({ what }) => what.endsWith('backups lead to now'))!;
+  const orders = async (of: string) =>
+    (await host.askCopy<{ n: number }>(of, 'SELECT count(*)::int AS n FROM orders'))[0]!.n;
 
   beforeAll(async () => {
     lab = await createLab({
@@ -50,7 +55,12 @@ describe('after a roll-back', { timeout: 900_000 }, () => {
     await putInPlace(host.context).execute({ database, incident });
     await openDatabase(host.context).execute({ database, incident });
     await burst(lab.primary, 3);
-    const taken = await backupPhysical(host.context).execute({ component: database, type: 'full', run: 'of the copy', incident });
+    const taken = await backupPhysical(host.context).execute({
+      component: database,
+      type: 'full',
+      run: 'of the copy',
+      incident,
+    });
     abandoned = taken.id;
     await archived(lab, await switchSegment(lab.primary));
     await stopWrites(host.context).execute({ database, incident });
@@ -75,9 +85,15 @@ describe('after a roll-back', { timeout: 900_000 }, () => {
   test('the next incremental backup is a full one, and says so; then doctor is content again, and what is old goes', async () => {
     await engineOf(host.cluster).remove(host.cluster, 'onsite', [first]);
     expect(await leads()).toMatchObject({ result: 'fail', hint: 'Take one: lifeboat backup create --full' });
-    const taken = await backupPhysical(host.context).execute({ component: database, type: 'incremental', run: 'after it' });
+    const taken = await backupPhysical(host.context).execute({
+      component: database,
+      type: 'incremental',
+      run: 'after it',
+    });
     expect(taken).toMatchObject({ type: 'full', failed: [] });
-    expect(taken.summary).toMatch(/full and not incremental: the newest one there is on timeline 2, and the database on 1/);
+    expect(taken.summary).toMatch(
+      /full and not incremental: the newest one there is on timeline 2, and the database on 1/,
+    );
     expect(await leads()).toMatchObject({ result: 'pass', says: `${taken.id} at onsite leads to now` });
     const { backups } = await physical.list(host.context, database);
     expect(
@@ -156,7 +172,8 @@ describe('a server that came up with less than it had', { timeout: 900_000 }, ()
   }, 900_000);
   afterAll(() => lab.stop());
 
-  const gone = /^not repairable: the server came up with less than it had: it went on from about .*, and had committed up to /;
+  const gone =
+    /^not repairable: the server came up with less than it had: it went on from about .*, and had committed up to /;
 
   test('is damaged, and what is known to be gone is said; also when its canary beats again', async () => {
     expect((await assess(host.context).execute({ database, incident, round: 1 })).summary).toMatch(gone);
@@ -171,7 +188,9 @@ describe('a server that came up with less than it had', { timeout: 900_000 }, ()
   test('cannot be protected as it stands, and that is said at once', async () => {
     await expect(protect(host.context).execute({ database, incident })).rejects.toMatchObject({
       type: 'BadRequest',
-      message: expect.stringMatching(/is archived already, whole: the database came up with less than it had/) as string,
+      message: expect.stringMatching(
+        /is archived already, whole: the database came up with less than it had/,
+      ) as string,
     });
   });
 

@@ -5,7 +5,18 @@ import { until } from '../../lab/wait.js';
 import { scheduleId } from '../../vocabulary/names.js';
 import type { BackupRecord } from '../../vocabulary/backup.js';
 import type { CleanUpResult } from '../../vocabulary/backup-work.js';
-import { declare, endLab, ended, lifeboatOf, noIncident, protect, ran, refused, untilPhase, untilQuestion } from '../helpers/incident.js';
+import {
+  declare,
+  endLab,
+  ended,
+  lifeboatOf,
+  noIncident,
+  protect,
+  ran,
+  refused,
+  untilPhase,
+  untilQuestion,
+} from '../helpers/incident.js';
 
 /** Work on the backups of one database never runs side by side: it is serialised, or refused with the reason. */
 describe('work on backups takes turns', { timeout: 900_000 }, () => {
@@ -28,7 +39,9 @@ describe('work on backups takes turns', { timeout: 900_000 }, () => {
     );
   const dumpWaits = () =>
     until('the dump waits for the table', async () => {
-      const [waiting] = await lab.primary.sql<{ n: number }>(`SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted`);
+      const [waiting] = await lab.primary.sql<{ n: number }>(
+        `SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted`,
+      );
       return waiting!.n > 0;
     });
 
@@ -75,7 +88,10 @@ describe('work on backups takes turns', { timeout: 900_000 }, () => {
     await ran(lab, ['schedules', 'apply']);
     const schedule = (await lifeboatOf(lab)).temporal.schedule.getHandle(scheduleId(lab.system, 'backup/main/logical'));
     await schedule.trigger();
-    const scheduled = await until('the schedule has begun', async () => (await schedule.describe()).info.recentActions[0]?.action);
+    const scheduled = await until(
+      'the schedule has begun',
+      async () => (await schedule.describe()).info.recentActions[0]?.action,
+    );
     await letGo();
     const first = (JSON.parse(await running) as { id: string }).id;
     const later = await until('the scheduled dump, after it', async () => {
@@ -84,7 +100,11 @@ describe('work on backups takes turns', { timeout: 900_000 }, () => {
     });
     expect(later.id > first, `${later.id} is later than ${first}`).toBe(true);
     await until('the schedule has ended', async () => {
-      const { status } = await (await lifeboatOf(lab)).temporal.workflow.getHandle(scheduled.workflow.workflowId).describe();
+      const { status } = await (
+        await lifeboatOf(lab)
+      ).temporal.workflow
+        .getHandle(scheduled.workflow.workflowId)
+        .describe();
       return status.name === 'COMPLETED';
     });
   });
@@ -115,7 +135,10 @@ describe('work on backups takes turns', { timeout: 900_000 }, () => {
       new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Kyiv', hour: '2-digit', minute: '2-digit' }).format(at),
     );
     expect(new Set(hours), 'the hour on the wall, month after month').toEqual(new Set(['02:30']));
-    expect(new Set(info.nextActionTimes.map((at) => at.getUTCHours())).size, 'the hour in UTC changes with the clocks').toBe(2);
+    expect(
+      new Set(info.nextActionTimes.map((at) => at.getUTCHours())).size,
+      'the hour in UTC changes with the clocks',
+    ).toBe(2);
     await ran(lab, ['schedules', 'apply']);
     expect((await handle.describe()).spec.timezone).toBe('Europe/Kyiv');
   });

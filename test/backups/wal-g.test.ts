@@ -32,11 +32,20 @@ describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 900_000 }, () => {
   const listed = async (): Promise<BackupRecord[]> => (await physical.list(host.context, 'main')).backups;
   const at = async (location: string) => (await listed()).filter((one) => one.location === location);
   const folder = (location: string) =>
-    join(location === 's3' ? join(s3.bucketDirectory('backups'), 'db') : lab.locations['onsite']!, 'wal-g', host.cluster.stanza);
-  const verify = (location: string) => physical.verify(host.context).execute({ component: 'main', location, run: 'verify' } as never);
+    join(
+      location === 's3' ? join(s3.bucketDirectory('backups'), 'db') : lab.locations['onsite']!,
+      'wal-g',
+      host.cluster.stanza,
+    );
+  const verify = (location: string) =>
+    physical.verify(host.context).execute({ component: 'main', location, run: 'verify' } as never);
 
   beforeAll(async () => {
-    s3 = await startVersitygw({ directory: servers, env: { PATH: process.env['PATH'], HOME: process.env['HOME'] }, buckets: ['backups'] });
+    s3 = await startVersitygw({
+      directory: servers,
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'] },
+      buckets: ['backups'],
+    });
     lab = await walgLab(s3, { temporal: 'none' });
     host = await hostOf(lab);
   }, 900_000);
@@ -63,7 +72,14 @@ describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 900_000 }, () => {
         location,
       ).toEqual(['differential', 'incremental', 'incremental', 'full']);
       expect(here[1], location).toMatchObject({
-        ...{ system: lab.system, kind: 'physical', component: 'main', compression: 'zstd', encryption: 'none', basedOn: here[2]!.id },
+        ...{
+          system: lab.system,
+          kind: 'physical',
+          component: 'main',
+          compression: 'zstd',
+          encryption: 'none',
+          basedOn: here[2]!.id,
+        },
         ...{ tools: { 'wal-g': expect.any(String) as string, postgresql: expect.stringMatching(/^\d/) as string } },
         ...{ verified: { at: expect.any(String) as string }, rows: { orders: expect.any(Number) as number } },
       });
@@ -90,7 +106,9 @@ describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 900_000 }, () => {
       await host.beat();
       await switchSegment(lab.primary);
       const { id } = newest!;
-      const result = await physical.testRestore(host.context).execute({ component: 'main', id, location, run: `test-${location}` });
+      const result = await physical
+        .testRestore(host.context)
+        .execute({ component: 'main', id, location, run: `test-${location}` });
       expect(result.summary, location).toMatch(/recovered to .*, timeline 2/);
       expect(result.doubts, location).toEqual([]);
     }
@@ -132,7 +150,9 @@ describe.skipIf(missing)(`WAL-G, backups${why}`, { timeout: 900_000 }, () => {
   test('killed in the middle of its push, the next attempt of the same run completes', async () => {
     const running = join(host.context.state, 'running');
     const ledgers = () =>
-      readdirSync(host.context.state, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('wal-g-backup-push.running'));
+      readdirSync(host.context.state, { recursive: true, encoding: 'utf8' }).filter((name) =>
+        name.endsWith('wal-g-backup-push.running'),
+      );
     const taking = take('full', host.context, 'killed');
     const [file] = await until('wal-g pushes', () => (ledgers().length > 0 ? ledgers() : undefined), 60, 2);
     const pid = Number(readFileSync(join(host.context.state, file!), 'utf8').split(' ')[0]);
@@ -201,7 +221,11 @@ describe.skipIf(missing)(`WAL-G, an incident${why}`, { timeout: 900_000 }, () =>
   });
 
   test('a database is recovered to a moment, put in place, and protected again', async () => {
-    s3 = await startVersitygw({ directory: servers, env: { PATH: process.env['PATH'], HOME: process.env['HOME'] }, buckets: ['backups'] });
+    s3 = await startVersitygw({
+      directory: servers,
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'] },
+      buckets: ['backups'],
+    });
     lab = await walgLab(s3, { service: true });
     await protect(lab);
     await burst(lab.primary, 5);

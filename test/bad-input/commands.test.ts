@@ -7,7 +7,10 @@ import { freePort } from '../../lab/ports.js';
 import { cliEntry } from '../../lab/root.js';
 import { atOnce } from '../helpers/at-once.js';
 
-/** Every command with a plan that is missing or wrong, without Temporal, and mistyped: what it says, and with which code. */
+/**
+ * Every command with a plan that is missing or wrong, without Temporal, and mistyped: what it says, and with which
+ * code.
+ */
 
 /** Every command line that reads the plan and talks with Temporal. */
 const online = [
@@ -62,7 +65,8 @@ databases:
     backups: { physical: { locations: [onsite] } }
 `;
 
-const lifeboat = (...args: string[]): Promise<CliResult> => capture(process.execPath, [cliEntry, ...args], directory, env);
+const lifeboat = (...args: string[]): Promise<CliResult> =>
+  capture(process.execPath, [cliEntry, ...args], directory, env);
 const name = (args: string[]): string => args.join(' ');
 
 /** Runs command lines, so many at a time; gives what each of them did. */
@@ -102,14 +106,23 @@ describe('each command says what is wrong with the plan', { timeout: 900_000 }, 
   });
 
   test.each([[true], [false]])('when it has mistakes: each with its line (--json: %s)', async (json) => {
-    for (const one of await all(reading.map((line) => ['--plan', 'wrong.yaml', ...line, ...(json ? ['--json'] : [])]))) {
+    for (const one of await all(
+      reading.map((line) => ['--plan', 'wrong.yaml', ...line, ...(json ? ['--json'] : [])]),
+    )) {
       expectSaid(one, code(one[0].slice(2)), json ? /"line":1.*"line":2/ : /wrong\.yaml:1:9 [^]*wrong\.yaml:2:/, json);
     }
   });
 
   test('init does not overwrite a plan, and says so as JSON too', async () => {
-    const [text, json] = [await lifeboat('--plan', 'wrong.yaml', 'init'), await lifeboat('--plan', 'wrong.yaml', 'init', '--json')];
-    expect(text).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('is there already, and was left as it is') });
+    const [text, json] = [
+      await lifeboat('--plan', 'wrong.yaml', 'init'),
+      await lifeboat('--plan', 'wrong.yaml', 'init', '--json'),
+    ];
+    expect(text).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('is there already, and was left as it is'),
+    });
     expect(json).toMatchObject({ code: 2, stderr: '' });
     expect(JSON.parse(json.stdout)).toMatchObject({ ok: false, error: expect.stringContaining('is there already') });
   });
@@ -125,7 +138,8 @@ describe('each command says that Temporal is offline', { timeout: 900_000 }, () 
     )) {
       const json = one[0].includes('--json');
       expectSaid(one, 6, /Temporal does not answer at 127\.0\.0\.1:\d+/, json);
-      if (json) expect(JSON.parse(one[1].stdout)).toMatchObject({ code: 6, hint: expect.stringContaining('lifeboat up') });
+      if (json)
+        expect(JSON.parse(one[1].stdout)).toMatchObject({ code: 6, hint: expect.stringContaining('lifeboat up') });
       else
         expect(one[1].stderr.trimEnd().split('\n')).toEqual([
           expect.stringContaining('Temporal does not answer'),
@@ -164,7 +178,9 @@ describe('a command that was mistyped', { timeout: 900_000 }, () => {
 
 describe('help', { timeout: 900_000 }, () => {
   test('of every command: usage, what it does, and the global options; no colours in a pipe', async () => {
-    for (const [line, { code, stdout, stderr }] of await all([[], ...groups, ...online, ...others].map((words) => [...words, '--help']))) {
+    for (const [line, { code, stdout, stderr }] of await all(
+      [[], ...groups, ...online, ...others].map((words) => [...words, '--help']),
+    )) {
       const what = `lifeboat ${name(line)}\n${stdout}${stderr}`;
       expect({ code, stderr }, what).toEqual({ code: 0, stderr: '' });
       expect(stdout, what).toMatch(/^Usage: lifeboat/);

@@ -1,10 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLab, type CliResult, type Lab } from '../../lab/lab.js';
 import { serviceIsHealthy } from '../helpers/end-state.js';
-import { ended, endLab, lifeboatOf, protect, ran, step, stateOf, untilPhase, untilQuestion } from '../helpers/incident.js';
+import {
+  ended,
+  endLab,
+  lifeboatOf,
+  protect,
+  ran,
+  step,
+  stateOf,
+  untilPhase,
+  untilQuestion,
+} from '../helpers/incident.js';
 import { changesNothing } from '../helpers/unchanged.js';
 
-/** Who should answer does not: every command says so in time, in words, with its exit code; and goes on when they are back. */
+/**
+ * Who should answer does not: every command says so in time, in words, with its exit code; and goes on when they are
+ * back.
+ */
 describe('offline', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
@@ -13,7 +26,10 @@ describe('offline', { timeout: 900_000 }, () => {
   }, 900_000);
   afterAll(() => endLab(lab));
 
-  /** Runs all of them, three at a time so that none waits for another one's processor, and says how many seconds each took. */
+  /**
+   * Runs all of them, three at a time so that none waits for another one's processor, and says how many seconds each
+   * took.
+   */
   const together = async (lines: string[][]) => {
     const results: (CliResult & { args: string; seconds: number })[] = [];
     for (let at = 0; at < lines.length; at += 3) {
@@ -59,7 +75,8 @@ describe('offline', { timeout: 900_000 }, () => {
     });
     const { temporal } = await lifeboatOf(lab);
     const running: string[] = [];
-    for await (const { workflowId } of temporal.workflow.list({ query: `ExecutionStatus = 'Running'` })) running.push(workflowId);
+    for await (const { workflowId } of temporal.workflow.list({ query: `ExecutionStatus = 'Running'` }))
+      running.push(workflowId);
     expect(running, 'workflows that would begin when the worker is back').toEqual([]);
     expect((await lab.cli(['incidents'])).stdout, 'nothing was declared').toMatch(/No incident and no drill yet/);
   }
@@ -71,7 +88,9 @@ describe('offline', { timeout: 900_000 }, () => {
       const result = await lab.cli(['start', 'database-corruption', '--as', 'ben']);
       expect((Date.now() - began) / 1000).toBeLessThan(120);
       expect(result, result.stdout + result.stderr).toMatchObject({ code: 4 });
-      expect(result.stdout).toMatch(/the agent of db1 did not take the work within its time: it is offline[^]*lifeboat agent --host db1/);
+      expect(result.stdout).toMatch(
+        /the agent of db1 did not take the work within its time: it is offline[^]*lifeboat agent --host db1/,
+      );
       const { question } = await untilQuestion(lab, 'decision', 'Check the request');
       expect(question.problem).toMatchObject({ type: 'AgentOffline' });
     });
@@ -80,7 +99,8 @@ describe('offline', { timeout: 900_000 }, () => {
   const open = [
     ['watch'],
     ['watch', '--once', '--json'],
-    // Said of another question, or without a reason: Temporal may hand it to the worker that comes back, and nothing may come of it here.
+    // Said of another question, or without a reason: Temporal may hand it to the worker that comes back, and nothing
+    // may come of it here.
     ['approve', '--question', '99'],
     ['decide', 'retry', '--question', '99'],
     ['note', 'hello'],
@@ -98,7 +118,8 @@ describe('offline', { timeout: 900_000 }, () => {
       expect(code, what).toBe(6);
       expect(seconds, what).toBeLessThan(60);
       expect(stdout + stderr, what).toMatch(/The incident does not answer: no control worker took up the question/);
-      if (/^(approve|decide|abort|note)/.test(args) && !stdout) expect(stderr, what).toContain('What you said may be taken yet');
+      if (/^(approve|decide|abort|note)/.test(args) && !stdout)
+        expect(stderr, what).toContain('What you said may be taken yet');
       if (args.includes('--json')) expect(JSON.parse(stdout), what).toMatchObject({ code: 6 });
     }
     expect((await lab.cli(['incidents'])).stdout).toMatch(/▶ shop-\S+ +database-corruption +waiting/);
@@ -112,7 +133,11 @@ describe('offline', { timeout: 900_000 }, () => {
     await lab.startAgents(['db1']);
     await ran(lab, ['decide', 'retry', '--as', 'asha']);
     const asked = await untilQuestion(lab, 'approval', 'Choose the target');
-    expect(step(asked, 'Check the request')).toMatchObject({ status: 'done', attempts: 2, decision: { by: 'asha', choice: 'retry' } });
+    expect(step(asked, 'Check the request')).toMatchObject({
+      status: 'done',
+      attempts: 2,
+      decision: { by: 'asha', choice: 'retry' },
+    });
     await ran(lab, ['decide', 'keep', '--as', 'asha', '--reason', 'the database is sound']);
     await untilPhase(lab, 'recovered');
     await ran(lab, ['close', '--as', 'ben', '--leave-tasks-open', 'a test']);

@@ -9,10 +9,23 @@ import { startWorker, type LabProcess } from '../../lab/worker.js';
 import { controlQueue, hostQueue } from '../../vocabulary/names.js';
 import type { PlanFile } from '../../plan/schema.js';
 import { beside, contents, quietMoment, serviceIsHealthy } from '../helpers/end-state.js';
-import { ended, endLab, lifeboatOf, protect, ran, refused, stateOf, untilPhase, untilQuestion } from '../helpers/incident.js';
+import {
+  ended,
+  endLab,
+  lifeboatOf,
+  protect,
+  ran,
+  refused,
+  stateOf,
+  untilPhase,
+  untilQuestion,
+} from '../helpers/incident.js';
 import { changesNothing } from '../helpers/unchanged.js';
 
-/** Two people, two systems, one database: who may start, who may approve, and what an answer must be. One incident, asked from all sides. */
+/**
+ * Two people, two systems, one database: who may start, who may approve, and what an answer must be. One incident,
+ * asked from all sides.
+ */
 describe('an open incident', { timeout: 900_000 }, () => {
   let lab: Lab;
   let target: string;
@@ -38,7 +51,9 @@ describe('an open incident', { timeout: 900_000 }, () => {
     ).toHaveLength(1);
     expect(
       said.filter((text) =>
-        /An incident is open already: shop-\S+ \(database-corruption of main, declared by (asha|ben)\).*nothing new was started/.test(text),
+        /An incident is open already: shop-\S+ \(database-corruption of main, declared by (asha|ben)\).*nothing new was started/.test(
+          text,
+        ),
       ),
     ).toHaveLength(1);
     expect(await (await lifeboatOf(lab)).incidents(), 'exactly one incident').toHaveLength(1);
@@ -110,7 +125,14 @@ describe('an open incident', { timeout: 900_000 }, () => {
       writeFileSync(path, stringify({ ...plan, system }));
       env = { ...lab.env, LIFEBOAT_PLAN: path };
       const run = (name: string, args: string[], queue: string, kind: 'workflow' | 'activity') =>
-        startWorker({ name, args, queues: [[queue, kind]], directory: lab.directory, temporalAddress: lab.temporalAddress, env });
+        startWorker({
+          name,
+          args,
+          queues: [[queue, kind]],
+          directory: lab.directory,
+          temporalAddress: lab.temporalAddress,
+          env,
+        });
       workers.push(
         ...(await Promise.all([
           run('other-control', ['worker'], controlQueue(system), 'workflow'),

@@ -11,11 +11,15 @@ import { declare, ended, endLab, lifeboatOf, ran, refused, untilPhase, untilQues
 import { switchSegment } from '../helpers/host.js';
 import { changesNothing } from '../helpers/unchanged.js';
 
-/** Requests that cannot be honoured: each is refused before anything is stopped, in words, with its exit code, and nothing is changed. */
+/**
+ * Requests that cannot be honoured: each is refused before anything is stopped, in words, with its exit code, and
+ * nothing is changed.
+ */
 describe('a request that cannot work', { timeout: 900_000 }, () => {
   let lab: Lab;
   const start = (...args: string[]) => ['start', 'database-corruption', '--as', 'ben', ...args];
-  const isRefused = (args: string[], code: number, says: RegExp) => changesNothing(lab, () => refused(lab, args, code, says));
+  const isRefused = (args: string[], code: number, says: RegExp) =>
+    changesNothing(lab, () => refused(lab, args, code, says));
 
   beforeAll(async () => {
     lab = await createLab({ fast: true, locations: 2 });
@@ -79,12 +83,20 @@ describe('a request that cannot work', { timeout: 900_000 }, () => {
   });
 
   test('to an LSN that was never written', async () => {
-    await isRefused(start('--to', 'FF/0'), 3, /the target LSN FF\/0 is after everything that main has written: it is at 0\//);
+    await isRefused(
+      start('--to', 'FF/0'),
+      3,
+      /the target LSN FF\/0 is after everything that main has written: it is at 0\//,
+    );
   });
 
   test('field note 3: to a moment after the last commit, which PostgreSQL would refuse only at the end of the restore', async () => {
     // The canary keeps commits coming: hold it for as long as this takes.
-    const holder = new pg.Client({ ...lab.primary.appConnection(), user: 'postgres', password: lab.primary.passwords.superuser });
+    const holder = new pg.Client({
+      ...lab.primary.appConnection(),
+      user: 'postgres',
+      password: lab.primary.passwords.superuser,
+    });
     await holder.connect();
     await holder.query('BEGIN; SELECT * FROM lifeboat.canary FOR UPDATE');
     const target = await until('a moment without a commit', async () => {
@@ -110,7 +122,9 @@ describe('a request that cannot work', { timeout: 900_000 }, () => {
         moments.push(await quietMoment(lab.primary));
         const segment = await switchSegment(lab.primary);
         await until(`${segment} is archived`, () =>
-          Object.values(lab.locations).every((location) => walSegments(location).some((file) => file.includes(segment))),
+          Object.values(lab.locations).every((location) =>
+            walSegments(location).some((file) => file.includes(segment)),
+          ),
         );
       }
       for (const location of Object.values(lab.locations)) {
@@ -140,7 +154,8 @@ describe('a request that cannot work', { timeout: 900_000 }, () => {
     await ran(lab, ['backup', 'create', '--full']);
     const target = await quietMoment(lab.primary);
     const good = await contents(lab.primary);
-    // The manifest and its copy: a damaged file of the data itself is read by pgBackRest three times, 15 s apart, before it gives up.
+    // The manifest and its copy: a damaged file of the data itself is read by pgBackRest three times, 15 s apart,
+    // before it gives up.
     for (const location of Object.values(lab.locations)) damageBackup(location, 'truncate', backupParts.manifest, 1, 4);
     await declare(lab, { to: target });
     const asked = await untilQuestion(lab, 'decision', 'Restore beside');

@@ -18,7 +18,8 @@ describe('the exit code of a failure', () => {
   });
 
   it('is 3 for what an incident refuses although it was asked rightly, and 2 for what was asked wrongly', () => {
-    const refused = (type: string) => new WorkflowUpdateFailedError('no', ApplicationFailure.nonRetryable('not now', type));
+    const refused = (type: string) =>
+      new WorkflowUpdateFailedError('no', ApplicationFailure.nonRetryable('not now', type));
     expect(explainTemporal(refused('Refused'))!.code).toBe(3);
     expect(explainTemporal(refused('Error'))!.code).toBe(2);
   });

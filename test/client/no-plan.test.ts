@@ -3,7 +3,10 @@ import { stringify } from 'yaml';
 import { planOf } from '../../client/no-plan.js';
 import { parsePlan } from '../../plan/load.js';
 
-/** What DATABASE_URL, BACKUP_DIR, BACKUP_RETENTION_DAYS and BACKUP_COMPRESSION stand for when there is no plan file (FL-19). */
+/**
+ * What DATABASE_URL, BACKUP_DIR, BACKUP_RETENTION_DAYS and BACKUP_COMPRESSION stand for when there is no plan file
+ * (FL-19).
+ */
 describe('backups without a plan file', () => {
   const url = 'postgres://floyo:secret@db.example.com:5433/floyo';
   const planned = (env: Record<string, string>) => {
@@ -19,7 +22,11 @@ describe('backups without a plan file', () => {
   });
 
   it('does what the variables say', () => {
-    const { directory, plan } = planned({ BACKUP_DIR: '/mnt/b', BACKUP_RETENTION_DAYS: '7', BACKUP_COMPRESSION: 'false' });
+    const { directory, plan } = planned({
+      BACKUP_DIR: '/mnt/b',
+      BACKUP_RETENTION_DAYS: '7',
+      BACKUP_COMPRESSION: 'false',
+    });
     expect(directory).toBe('/mnt/b');
     expect(plan.databases['floyo']!.backups.logical).toMatchObject({ keep: { for: 7 * 86_400 }, compression: false });
   });
@@ -29,7 +36,8 @@ describe('backups without a plan file', () => {
   });
 
   it('tells databases with odd names apart', () => {
-    const named = (database: string) => planOf({ DATABASE_URL: `postgres://localhost/${encodeURIComponent(database)}` });
+    const named = (database: string) =>
+      planOf({ DATABASE_URL: `postgres://localhost/${encodeURIComponent(database)}` });
     expect(named('ünï "x"').plan.databases[named('ünï "x"').name]!.name).toBe('ünï "x"');
     expect(named('a b').name).not.toBe(named('a-b').name);
     for (const odd of ['-x', '1', 'ünï', 'a b', 'x'.repeat(80)])

@@ -20,7 +20,15 @@ import {
 } from '../reports/fixtures.js';
 
 const draw = (state: IncidentState, more: Partial<ViewInput> = {}): string =>
-  renderView({ state, progress: [], now: moment(600), width: 100, color: false, commandPrefix: 'lifeboat', ...more }).join('\n');
+  renderView({
+    state,
+    progress: [],
+    now: moment(600),
+    width: 100,
+    color: false,
+    commandPrefix: 'lifeboat',
+    ...more,
+  }).join('\n');
 
 const restoring = (percent: number): Progress[] => [
   { what: 'restoring 20261121-020000F', percent, bytesDone: percent * 2e8, bytesTotal: 2e10, secondsLeft: 190 },
@@ -67,14 +75,18 @@ describe('the view', () => {
     expect(text).toContain('Ctrl-C leaves this view and stops nothing');
     expect(text.split('\n')).toContain('   lifeboat abort --reason "…"');
     // Without its name the incident would be meant, and ended.
-    expect(draw({ ...running, mode: 'drill', id: 'shop-drill-1' })).toContain('   lifeboat abort --reason "…" --incident shop-drill-1');
+    expect(draw({ ...running, mode: 'drill', id: 'shop-drill-1' })).toContain(
+      '   lifeboat abort --reason "…" --incident shop-drill-1',
+    );
   });
 
   it('is loud when the objective is exceeded, and stops the clock when it recovered', () => {
     expect(draw(running, { now: moment(970) })).toContain('EXCEEDED by 1:10');
     expect(draw(running, { now: moment(970), color: true })).toContain('\u001b[41m');
     expect(draw(recovered, { now: moment(5000) })).toMatch(/RTO 10:40 of 15:00 .* met/);
-    expect(draw({ ...recovered, measured: { rtoSeconds: 1000, rpoSeconds: 1 } }, { now: moment(5000) })).toContain('MISSED by 1:40');
+    expect(draw({ ...recovered, measured: { rtoSeconds: 1000, rpoSeconds: 1 } }, { now: moment(5000) })).toContain(
+      'MISSED by 1:40',
+    );
   });
 
   it('asks for the approval with its figures, and the exact command for each answer', () => {
@@ -94,7 +106,9 @@ describe('the view', () => {
   });
 
   it('says who may approve when the plan wants two people', () => {
-    expect(draw({ ...waitingForApproval, approvals: 2 })).toContain('asha, who declared the incident, may not approve it');
+    expect(draw({ ...waitingForApproval, approvals: 2 })).toContain(
+      'asha, who declared the incident, may not approve it',
+    );
   });
 
   it('shows the problem with its hint, and what can be decided', () => {
@@ -125,9 +139,16 @@ describe('the view', () => {
   });
 
   it('says DRILL and DRY RUN in its first line', () => {
-    expect(renderView({ state: drill, progress: [], now: moment(1100), width: 80, color: false, commandPrefix: 'lifeboat' })[0]).toMatch(
-      /^ \*\*\* DRILL: /,
-    );
+    expect(
+      renderView({
+        state: drill,
+        progress: [],
+        now: moment(1100),
+        width: 80,
+        color: false,
+        commandPrefix: 'lifeboat',
+      })[0],
+    ).toMatch(/^ \*\*\* DRILL: /);
     expect(draw(dryRun).split('\n')[0]).toMatch(/^ \*\*\* DRY RUN: /);
     expect(draw(drill)).toMatch(/Stop writes +4\.2s {2}rehearsed; /);
   });
@@ -185,7 +206,9 @@ describe('the events', () => {
     const between = (before: number, now: number) =>
       renderEvents(running, running, { before: restoring(before), now: restoring(now) }, options);
     expect(between(3, 9)).toEqual([]);
-    expect(between(9, 10.4)).toEqual(['03:20:02 UTC  restoring 20261121-020000F: 10%, 2.1 GB of 20.0 GB, about 3m 10s left']);
+    expect(between(9, 10.4)).toEqual([
+      '03:20:02 UTC  restoring 20261121-020000F: 10%, 2.1 GB of 20.0 GB, about 3m 10s left',
+    ]);
     expect(between(10.4, 19)).toEqual([]);
     expect(between(19, 41)).toHaveLength(1);
   });

@@ -74,7 +74,12 @@ describe('by hand', () => {
   };
   it('physical backups from each kind of location', () => {
     has('repo1-path=/mnt/backups\n');
-    has('repo1-type=s3', 'repo1-path=/a/b', 'repo1-s3-endpoint=s3.us-east-1.amazonaws.com', 'repo1-s3-key=(what env:S3_KEY stands for)');
+    has(
+      'repo1-type=s3',
+      'repo1-path=/a/b',
+      'repo1-s3-endpoint=s3.us-east-1.amazonaws.com',
+      'repo1-s3-key=(what env:S3_KEY stands for)',
+    );
     has('repo1-type=azure', 'repo1-azure-container=backups', 'repo1-azure-key=(what env:AZURE_KEY stands for)');
     has('repo1-type=gcs', 'repo1-gcs-key=(a file of mode 600 with what file:secrets/google.json stands for)');
     has('repo1-type=sftp', 'repo1-sftp-host=backup.example.com', '(SFTP needs pgBackRest 2.46 or newer)');
@@ -87,7 +92,12 @@ describe('by hand', () => {
         '{ account: shop, container: backups, key: env:AZURE_KEY, endpoint: "https://127.0.0.1:10000/shop", caFile: /etc/ca.pem }',
       ]),
     );
-    for (const line of ['azure-endpoint=127.0.0.1', 'azure-uri-style=path', 'storage-port=10000', 'storage-ca-file=/etc/ca.pem'])
+    for (const line of [
+      'azure-endpoint=127.0.0.1',
+      'azure-uri-style=path',
+      'storage-port=10000',
+      'storage-ca-file=/etc/ca.pem',
+    ])
       expect(own).toContain(`repo1-${line}\n`);
   });
   it('wal-g', () => {
@@ -96,11 +106,17 @@ describe('by hand', () => {
       'export WALG_S3_PREFIX=s3://shop/wal-g/shop-wal',
       'AWS_ENDPOINT=https://s3.example.com:9000',
     );
-    has('export WALG_FILE_PREFIX=/mnt/backups/wal-g/shop-wal', 'wal-g backup-fetch /srv/pg/wal.restored-by-hand LATEST');
+    has(
+      'export WALG_FILE_PREFIX=/mnt/backups/wal-g/shop-wal',
+      'wal-g backup-fetch /srv/pg/wal.restored-by-hand LATEST',
+    );
   });
   it('a dump: encrypted or not, compressed or not, as its location and the plan say', () => {
     has('age -d ID/database.dump.age | pg_restore --exit-on-error --dbname=shop_restored');
-    has('cat ID/database.dump | pg_restore --exit-on-error --dbname=shop_restored', 'cat ID/globals.sql | psql -d postgres');
+    has(
+      'cat ID/database.dump | pg_restore --exit-on-error --dbname=shop_restored',
+      'cat ID/globals.sql | psql -d postgres',
+    );
     has('zstd -dc ID/database.dump.zst | pg_restore --exit-on-error --dbname=stock_restored');
     has('aws s3 cp --recursive s3://shop/a/b/lifeboat/shop/logical/main/ID/ ID/');
     has('sftp -r -P 22 -i KEYFILE shop@backup.example.com:/srv/backups/lifeboat/shop/logical/managed/ID .');

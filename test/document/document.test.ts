@@ -12,7 +12,10 @@ const print = (text: string): string => renderDocument(parsePlan(text, 'lifeboat
 describe('the document of the example', () => {
   let text: string;
   beforeAll(async () => {
-    text = renderDocument(parsePlan(await readFile('lifeboat.example.yaml', 'utf8'), 'lifeboat.example.yaml'), { now, path: 'shop.yaml' });
+    text = renderDocument(parsePlan(await readFile('lifeboat.example.yaml', 'utf8'), 'lifeboat.example.yaml'), {
+      now,
+      path: 'shop.yaml',
+    });
   });
 
   it('has every chapter, the most urgent first', () => {
@@ -41,7 +44,9 @@ describe('the document of the example', () => {
     expect(text).toContain('| hosting | Hosting provider | +91 44 5550 0199 |');
   });
   it('has every step, in its order', () => {
-    const at = databaseCorruption.steps.map(({ name, does }, i) => text.indexOf(`${i + 1}. **${name}.**`) * (text.includes(does) ? 1 : -1));
+    const at = databaseCorruption.steps.map(
+      ({ name, does }, i) => text.indexOf(`${i + 1}. **${name}.**`) * (text.includes(does) ? 1 : -1),
+    );
     expect(at.every((place) => place > 0)).toBe(true);
     expect(at).toEqual([...at].sort((a, b) => a - b));
   });
@@ -53,7 +58,9 @@ describe('the document of the example', () => {
     expect(text).toContain('`/var/lib/postgresql/15/main.quarantine-shop-YYYYMMDD-HHMMSS`');
     expect(text).toContain('Here: backend answers at `http://app1.shop.example:8080/health` within 2s.');
     expect(text).toContain('rebuilds the standby on db2');
-    expect(text).toContain('counts `users`, `orders` and `billing.invoices`; `select count(*) from orders where total < 0` gives `0`.');
+    expect(text).toContain(
+      'counts `users`, `orders` and `billing.invoices`; `select count(*) from orders where total < 0` gives `0`.',
+    );
   });
   it('has the commands to type', () => {
     for (const command of [
@@ -107,7 +114,9 @@ it('speaks of each database when there are several', () => {
   const text = renderDocument(goodPlan(), { now });
   expect(text).toContain('Here, main: stops service backend');
   expect(text).toContain('Here, stock: no service of the plan writes to it');
-  expect(text).toContain('`lifeboat start database-corruption --database main` or `lifeboat start database-corruption --database stock`');
+  expect(text).toContain(
+    '`lifeboat start database-corruption --database main` or `lifeboat start database-corruption --database stock`',
+  );
 });
 it('says what a plan lacks', () => {
   const text = print(good.replace(/people:\n(.|\n)*/, ''));

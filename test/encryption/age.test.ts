@@ -49,7 +49,10 @@ describe('a stream encrypted with a passphrase', () => {
       await expect(through(flipped, decrypt('a passphrase')), `byte ${at}`).rejects.toThrow();
     }
     for (const length of [0, 10, 100, 166, 65_536 + 166, sealed.length - 1]) {
-      await expect(through(sealed.subarray(0, length), decrypt('a passphrase')), `cut at ${length}`).rejects.toMatchObject({
+      await expect(
+        through(sealed.subarray(0, length), decrypt('a passphrase')),
+        `cut at ${length}`,
+      ).rejects.toMatchObject({
         type: 'BackupDamaged',
       });
     }

@@ -33,12 +33,15 @@ export async function exampleLab(name: string): Promise<Lab> {
     if (of.scratch) of.scratch = makeDirectory(join(directory, `scratch-${host}`), 0o700);
   }
   const withWalG = Object.values(plan.databases).some(({ backups }) => backups.physical?.engine === 'wal-g');
-  for (const [at, of] of Object.entries(plan.locations)) plan.locations[at] = await locationHere(lab, at, of, secretNamed, withWalG);
+  for (const [at, of] of Object.entries(plan.locations))
+    plan.locations[at] = await locationHere(lab, at, of, secretNamed, withWalG);
   useDatabase(lab, mine, secretNamed);
   for (const of of Object.values(plan.files ?? {})) of.paths = of.paths.map((path) => makeFiles(directory, path));
   for (const of of Object.values(plan.redis ?? {})) of.port = await startRedis(lab);
   for (const of of Object.values(plan.code ?? {}))
-    of.repositories = Object.fromEntries(Object.keys(of.repositories).map((one) => [one, makeRepository(join(directory, 'git', one))]));
+    of.repositories = Object.fromEntries(
+      Object.keys(of.repositories).map((one) => [one, makeRepository(join(directory, 'git', one))]),
+    );
   writeFileSync(lab.planPath, stringify(plan));
   return lab;
 }
@@ -71,19 +74,26 @@ async function locationHere(
     const { bucket, region } = of.s3;
     const s3 = await startVersitygw({ ...server, region: region ?? 'us-east-1', buckets: [bucket] });
     const keys = { accessKeyId: secretNamed(s3.accessKeyId), secretAccessKey: secretNamed(s3.secretAccessKey) };
-    return { ...encryption, s3: { ...of.s3, endpoint: named(s3.endpoint), pathStyle: true, caFile: s3.caFile, ...keys } };
+    return {
+      ...encryption,
+      s3: { ...of.s3, endpoint: named(s3.endpoint), pathStyle: true, caFile: s3.caFile, ...keys },
+    };
   }
   if (of.azure) {
     const azure = await startAzurite({ ...server, containers: [of.azure.container] });
     const { account, endpoint, caFile } = azure;
-    return { ...encryption, azure: { ...of.azure, account, endpoint: named(endpoint), caFile, key: secretNamed(azure.key) } };
+    return {
+      ...encryption,
+      azure: { ...of.azure, account, endpoint: named(endpoint), caFile, key: secretNamed(azure.key) },
+    };
   }
   if (of.sftp) {
     const sshd = await startSshd(server);
     const { host, port, user, root, hostKey } = sshd;
     return { ...encryption, sftp: { host, port, user, hostKey, directory: root, privateKey: `file:${sshd.keyFile}` } };
   }
-  // WAL-G's client of Google sends some requests to Google itself, whatever it is told: there is no emulator for it, and the plan is run at S3.
+  // WAL-G's client of Google sends some requests to Google itself, whatever it is told: there is no emulator for it,
+  // and the plan is run at S3.
   if (withWalG) {
     const { bucket, prefix } = of.gcs!;
     const s3 = await startVersitygw({ ...server, buckets: [bucket] });
@@ -107,7 +117,9 @@ function useDatabase(lab: Lab, mine: PlanFile, secretNamed: (value: string) => s
   main.postgres = main.postgres.url
     ? {
         primary: main.postgres.primary,
-        url: secretNamed(`postgres://postgres:${passwords.superuser}@127.0.0.1:${port}/${encodeURIComponent(database)}`),
+        url: secretNamed(
+          `postgres://postgres:${passwords.superuser}@127.0.0.1:${port}/${encodeURIComponent(database)}`,
+        ),
       }
     : {
         primary: main.postgres.primary,
@@ -119,7 +131,10 @@ function useDatabase(lab: Lab, mine: PlanFile, secretNamed: (value: string) => s
       };
 }
 
-/** A file of that name, or some files below a directory of that name: as the last part of its path has an extension or not. */
+/**
+ * A file of that name, or some files below a directory of that name: as the last part of its path has an extension or
+ * not.
+ */
 function makeFiles(directory: string, path: string): string {
   const here = join(directory, 'example', path);
   const isFile = /\.[a-z]+$/.test(path);
@@ -132,7 +147,14 @@ function makeFiles(directory: string, path: string): string {
 async function startRedis(lab: Lab): Promise<number> {
   const port = await freePort();
   const options = { directory: join(lab.directory, 'redis'), env: lab.env };
-  await serve('redis', options, port, tool('redis-server'), ['--port', String(port), '--bind', '127.0.0.1', '--appendonly', 'yes']);
+  await serve('redis', options, port, tool('redis-server'), [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--appendonly',
+    'yes',
+  ]);
   const ask = (...args: string[]) =>
     execFileSync(tool('redis-cli'), ['-p', String(port), ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
   await until('Redis answers', () => ask('ping') === 'PONG', 60);
@@ -143,7 +165,10 @@ async function startRedis(lab: Lab): Promise<number> {
 function makeRepository(directory: string): string {
   mkdirSync(directory, { recursive: true });
   const git = (...args: string[]) =>
-    execFileSync('git', ['-c', 'user.name=lab', '-c', 'user.email=lab@example.com', ...args], { cwd: directory, stdio: 'pipe' });
+    execFileSync('git', ['-c', 'user.name=lab', '-c', 'user.email=lab@example.com', ...args], {
+      cwd: directory,
+      stdio: 'pipe',
+    });
   git('init', '-q', '-b', 'main');
   writeFileSync(join(directory, 'README'), 'code\n');
   git('add', '.');

@@ -40,7 +40,9 @@ async function runExample(here: Lab): Promise<void> {
   const taken = await list(here);
   for (const { kind, component } of protectedBy(plan)) {
     const locations =
-      kind === 'physical' || kind === 'logical' ? plan.databases[component]!.backups[kind]!.locations : plan[kind][component]!.locations;
+      kind === 'physical' || kind === 'logical'
+        ? plan.databases[component]!.backups[kind]!.locations
+        : plan[kind][component]!.locations;
     for (const location of locations)
       expect(
         taken.filter((one) => one.kind === kind && one.component === component && one.location === location),
@@ -49,7 +51,8 @@ async function runExample(here: Lab): Promise<void> {
   }
 
   await ran(here, ['backup', 'verify']);
-  for (const one of await list(here)) expect(one.verified, `${one.id} of ${one.component} at ${one.location} is verified`).toBeDefined();
+  for (const one of await list(here))
+    expect(one.verified, `${one.id} of ${one.component} at ${one.location} is verified`).toBeDefined();
 
   await restored(here, taken);
   const { verification, restoreTest } = plan.databases['main']!.backups;
@@ -74,7 +77,9 @@ async function scheduled(lab: Lab): Promise<void> {
   const { temporal } = await lifeboatOf(lab);
   const { timezone } = parsePlan(readFileSync(lab.planPath, 'utf8'), lab.planPath);
   const wanted = (
-    readFileSync(lab.planPath, 'utf8').match(/^\s*(- )?(.*\b)?(schedule|full|incremental|differential): \S+ \S+ \S+ \S+ \S+$/gm) ?? []
+    readFileSync(lab.planPath, 'utf8').match(
+      /^\s*(- )?(.*\b)?(schedule|full|incremental|differential): \S+ \S+ \S+ \S+ \S+$/gm,
+    ) ?? []
   ).length;
   const listed = await until('the schedules are listed', async () => {
     const lines = JSON.parse(await ran(lab, ['schedules', 'list', '--json'])) as { id: string; next: string | null }[];
@@ -90,15 +95,22 @@ async function scheduled(lab: Lab): Promise<void> {
 /** One of the schedules does its work when its time comes. */
 async function bySchedule(lab: Lab): Promise<void> {
   const lifeboat = await lifeboatOf(lab);
-  const [kind, type] = lab.plan.databases['main']!.backups.physical ? (['physical', 'full'] as const) : (['logical', 'logical'] as const);
+  const [kind, type] = lab.plan.databases['main']!.backups.physical
+    ? (['physical', 'full'] as const)
+    : (['logical', 'logical'] as const);
   const newest = async () => (await lifeboat.backups.list('main', kind)).backups[0]!.id;
   const before = await newest();
   const schedule = lifeboat.temporal.schedule.getHandle(scheduleId(lab.system, `backup/main/${type}`));
   await schedule.trigger();
-  const { workflow } = await until('the schedule has begun', async () => (await schedule.describe()).info.recentActions[0]?.action);
+  const { workflow } = await until(
+    'the schedule has begun',
+    async () => (await schedule.describe()).info.recentActions[0]?.action,
+  );
   // To its end, which comes after the backup is listed: it is verified, and what is no longer kept goes.
   await lifeboat.temporal.workflow.getHandle(workflow.workflowId).result();
-  expect((await newest()) > before, `the ${type} backup of the schedule is listed, and newer than ${before}`).toBe(true);
+  expect((await newest()) > before, `the ${type} backup of the schedule is listed, and newer than ${before}`).toBe(
+    true,
+  );
 }
 
 /** The newest of every kind but the physical ones goes into something new. */
@@ -108,10 +120,13 @@ async function restored(lab: Lab, taken: BackupRecord[]): Promise<void> {
       const { id } = taken.find((one) => one.kind === kind && one.component === component)!;
       const option = kind === 'logical' ? '--database' : `--${kind}`;
       const into = kind === 'logical' ? 'restored from a "dump"' : join(lab.directory, `restored-${kind}-${component}`);
-      const result = JSON.parse(await ran(lab, ['backup', 'restore', id, option, component, '--into', into, '--json'])) as RestoreResult;
+      const result = JSON.parse(
+        await ran(lab, ['backup', 'restore', id, option, component, '--into', into, '--json']),
+      ) as RestoreResult;
       expect(result.into).toContain(into);
       if (kind === 'logical') {
-        const rows = async (database: string) => (await lab.primary.sql('SELECT count(*)::int AS n FROM orders', [], database))[0];
+        const rows = async (database: string) =>
+          (await lab.primary.sql('SELECT count(*)::int AS n FROM orders', [], database))[0];
         expect(await rows(into), 'orders in the restored database').toEqual(await rows(lab.primary.database));
       } else {
         expect(existsSync(into), into).toBe(true);

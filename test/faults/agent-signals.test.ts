@@ -10,7 +10,10 @@ import { expectRecovered } from './recovered.js';
 import { supervise } from './supervisor.js';
 import { untilRecovered } from './walk.js';
 
-/** One step that lasts as long as the test wants, and what happens to the agent that works on it: SIGTERM, SIGKILL, SIGSTOP. */
+/**
+ * One step that lasts as long as the test wants, and what happens to the agent that works on it: SIGTERM, SIGKILL,
+ * SIGSTOP.
+ */
 
 let lab: Lab | undefined;
 afterAll(() => endLab(lab));
@@ -29,7 +32,10 @@ test('an agent that is told to end, is killed, or hangs in the middle of a step'
     // The assessment of the damage runs the queries of the plan, and this one sleeps for as long as a table says.
     verify: {
       ...defaultVerify,
-      queries: [...defaultVerify.queries!, { sql: 'select count(*) from (select pg_sleep((select seconds from slow))) asleep', expect: 1 }],
+      queries: [
+        ...defaultVerify.queries!,
+        { sql: 'select count(*) from (select pg_sleep((select seconds from slow))) asleep', expect: 1 },
+      ],
     },
   });
   const { primary } = lab;
@@ -44,7 +50,11 @@ test('an agent that is told to end, is killed, or hangs in the middle of a step'
 
   /** The assessment as Temporal sees it. */
   const pending = async (): Promise<Pending | undefined> => {
-    const { raw } = await (await lifeboatOf(lab!)).temporal.workflow.getHandle(incidentWorkflowId(lab!.system)).describe();
+    const { raw } = await (
+      await lifeboatOf(lab!)
+    ).temporal.workflow
+      .getHandle(incidentWorkflowId(lab!.system))
+      .describe();
     const found = (raw.pendingActivities ?? []).find(({ activityType }) => activityType?.name === 'assess');
     // 2: PENDING_ACTIVITY_STATE_STARTED
     return (
@@ -67,7 +77,9 @@ test('an agent that is told to end, is killed, or hangs in the middle of a step'
       async () => {
         const now = await pending();
         const since =
-          now && now.attempt > after && now.started ? (await sleepers()).filter(({ since: at }) => at.getTime() >= now.startedAt - 50) : [];
+          now && now.attempt > after && now.started
+            ? (await sleepers()).filter(({ since: at }) => at.getTime() >= now.startedAt - 50)
+            : [];
         return since.length > 0 ? now : undefined;
       },
       240,
@@ -96,7 +108,8 @@ test('an agent that is told to end, is killed, or hangs in the middle of a step'
   // PostgreSQL notices within seconds that the killed agent is gone; the one that comes back cannot know its session.
   await until('the end of the session of the killed agent', async () => (await sleepers()).length === 1);
 
-  // SIGSTOP: Temporal gives the attempt up and starts the next one, in the same process. The old one must be over before that works.
+  // SIGSTOP: Temporal gives the attempt up and starts the next one, in the same process. The old one must be over
+  // before that works.
   const hanging = agent.child().pid;
   const [old] = await sleepers();
   process.kill(hanging, 'SIGSTOP');

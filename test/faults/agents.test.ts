@@ -11,8 +11,9 @@ let lab: Lab | undefined;
 afterAll(() => endLab(lab));
 
 /**
- * Every point of every step is walked without Temporal (steps.test.ts, rebuild.test.ts). Here agents die at a few of them in a real incident: the one
- * that comes back says what its predecessor left, Temporal tries again, and together they take the step up.
+ * Every point of every step is walked without Temporal (steps.test.ts, rebuild.test.ts). Here agents die at a few of
+ * them in a real incident: the one that comes back says what its predecessor left, Temporal tries again, and together
+ * they take the step up.
  */
 test('agents that are killed at ten points of an incident', { timeout: 1_800_000 }, async () => {
   console.log(seedInWords());
@@ -20,7 +21,11 @@ test('agents that are killed at ten points of an incident', { timeout: 1_800_000
   await protect(lab);
   const before = await disaster(lab, 'restore');
   await noAgents(lab);
-  const points = chosen(10, { ...untilAssessed, ...untilVerified, ...putInPlace, ...untilReleased, ...rebuildStandby }, onlyAfterADeath);
+  const points = chosen(
+    10,
+    { ...untilAssessed, ...untilVerified, ...putInPlace, ...untilReleased, ...rebuildStandby },
+    onlyAfterADeath,
+  );
   const walk = await startWalk(lab, points);
   await declare(lab, { to: before.moment });
   await recovering(lab, walk);

@@ -21,7 +21,10 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** An attempt of one activity, in this process. */
 const attempt = <T>(activityId: string, number: number, work: () => Promise<T>) => {
-  const environment = new MockActivityEnvironment({ activityId, attempt: number }, { logger: new DefaultLogger('ERROR') });
+  const environment = new MockActivityEnvironment(
+    { activityId, attempt: number },
+    { logger: new DefaultLogger('ERROR') },
+  );
   const perform = activity<object, T>({ execute: work, rehearse: work });
   return { environment, result: environment.run(perform, { form: 'execute' as const }) };
 };
@@ -101,7 +104,8 @@ describe('a program that is written down', () => {
   });
 
   test('left running by an agent that was killed, it is ended by the next; a reused PID is not touched', async () => {
-    const sleep = () => startChild({ program: '/bin/sleep', args: ['600'], cwd: folder, env: process.env, log: join(folder, 'sleep') });
+    const sleep = () =>
+      startChild({ program: '/bin/sleep', args: ['600'], cwd: folder, env: process.env, log: join(folder, 'sleep') });
     const [left, other] = await Promise.all([sleep(), sleep()]);
     await writeFile(join(folder, 'left.running'), `${left.pid} a-mark ${await groupIdentity(left.pid)}`);
     await writeFile(join(folder, 'other.running'), `${other.pid} 12345`);
@@ -126,7 +130,10 @@ describe('a program that is written down', () => {
         log,
       });
       const identity = await groupIdentity(program.pid);
-      await writeFile(join(folder, `${name}.running`), `${program.pid} a-mark ${boot ? identity.replace(/@.*/, `@${boot}`) : identity}`);
+      await writeFile(
+        join(folder, `${name}.running`),
+        `${program.pid} a-mark ${boot ? identity.replace(/@.*/, `@${boot}`) : identity}`,
+      );
       await writeFile(begin, '');
       await until('it is gone', () => !program.isAlive(), 10, 5);
       return Number(program.tail());
@@ -138,7 +145,8 @@ describe('a program that is written down', () => {
       await endLeftovers(folder);
       expect(await startOf(left)).toBe('');
       expect(await Promise.all(others.map(startOf))).not.toContain('');
-      for (const name of ['outlived', 'rebooted', 'stranger']) expect(existsSync(join(folder, `${name}.running`))).toBe(false);
+      for (const name of ['outlived', 'rebooted', 'stranger'])
+        expect(existsSync(join(folder, `${name}.running`))).toBe(false);
     } finally {
       for (const pid of others) process.kill(pid, 'SIGKILL');
     }

@@ -6,7 +6,13 @@ import type { HostActivities } from '../../activities/host.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { makeDirectory } from '../../lab/os-user.js';
 import type { BackupListing, BackupRecord } from '../../vocabulary/backup.js';
-import type { BackupResult, CleanUpResult, RestoreResult, TestRestoreResult, VerifyResult } from '../../vocabulary/backup-work.js';
+import type {
+  BackupResult,
+  CleanUpResult,
+  RestoreResult,
+  TestRestoreResult,
+  VerifyResult,
+} from '../../vocabulary/backup-work.js';
 import { endLab, protect, ran } from '../helpers/incident.js';
 import { pointsIn, walk } from '../helpers/killed.js';
 import { noAgents } from './disaster.js';
@@ -15,7 +21,8 @@ import { chosen, seedInWords } from './seed.js';
 import { expectDeaths, expectVisited, startWalk } from './walk.js';
 
 /**
- * What a restore beside goes through the walk of an incident covers; and programs that only read can be killed without any trace.
+ * What a restore beside goes through the walk of an incident covers; and programs that only read can be killed without
+ * any trace.
  */
 const elsewhere = [
   ...[...untilVerified.restoreBeside, ...untilVerified.verifyRestored]
@@ -31,7 +38,12 @@ const elsewhere = [
 
 /** What the walk must have come to; of dumps, test/backups/logical-killed.test.ts does. */
 const phases = {
-  takeBackup: [...whole('pgbackrest main-pgbackrest-backup'), 'after the backup at a location', 'before the record', 'after the record'],
+  takeBackup: [
+    ...whole('pgbackrest main-pgbackrest-backup'),
+    'after the backup at a location',
+    'before the record',
+    'after the record',
+  ],
   verifyBackups: ['before noting in a record', 'after noting in a record'],
   restoreBackup: [],
   testRestore: ['during pgbackrest main-pgbackrest-restore', ...renamed('the note of a test restore')],
@@ -39,8 +51,9 @@ const phases = {
 };
 
 /**
- * What an agent does in the life of a backup, killed at every point of it (in processes without a worker: helpers/killed.ts): each is done all the
- * same, once, nothing half-done is listed as good, and nothing is left over. Then once more by agents that die at a few of the points.
+ * What an agent does in the life of a backup, killed at every point of it (in processes without a worker:
+ * helpers/killed.ts): each is done all the same, once, nothing half-done is listed as good, and nothing is left over.
+ * Then once more by agents that die at a few of the points.
  */
 describe('an agent that is killed at every point of the life of a backup', { timeout: 1_800_000 }, () => {
   let lab: Lab;
@@ -48,12 +61,16 @@ describe('an agent that is killed at every point of the life of a backup', { tim
   const step = async <Result>(activity: keyof HostActivities, input: Record<string, unknown>): Promise<Result> => {
     const asked = { activity, input: { run: `walk ${(taken += 1)}`, ...input } };
     // A dump is not killed here, but verified and cleaned up with the others.
-    const ofADump = (input['kind'] ?? input['type']) === 'logical' && ['takeBackup', 'restoreBackup', 'testRestore'].includes(activity);
-    return (await walk(lab, asked, 'backups', { without: elsewhere, ...(ofADump ? { only: [] } : {}) })).result as Result;
+    const ofADump =
+      (input['kind'] ?? input['type']) === 'logical' &&
+      ['takeBackup', 'restoreBackup', 'testRestore'].includes(activity);
+    return (await walk(lab, asked, 'backups', { without: elsewhere, ...(ofADump ? { only: [] } : {}) }))
+      .result as Result;
   };
   const json = async <T>(...args: string[]): Promise<T> => JSON.parse(await ran(lab, [...args, '--json'])) as T;
   const list = async (): Promise<BackupRecord[]> => (await json<BackupListing>('backup', 'list')).backups;
-  const orders = async (database?: string) => (await lab.primary.sql('SELECT count(*)::int AS n FROM orders', [], database))[0];
+  const orders = async (database?: string) =>
+    (await lab.primary.sql('SELECT count(*)::int AS n FROM orders', [], database))[0];
   const running = (): string[] => {
     const folder = join(lab.directory, 'state', lab.system, 'db1', 'running');
     return existsSync(folder) ? readdirSync(folder) : [];
@@ -130,14 +147,17 @@ describe('an agent that is killed at every point of the life of a backup', { tim
     }
     const restored = (await list()).filter((one) => one.restored);
     expect(new Set(restored.map(({ kind }) => kind))).toEqual(new Set(['physical', 'logical']));
-    expect(readdirSync(join(lab.primary.dataDirectory, '..')).filter((name) => /restored|scratch/.test(name))).toEqual([]);
+    expect(readdirSync(join(lab.primary.dataDirectory, '..')).filter((name) => /restored|scratch/.test(name))).toEqual(
+      [],
+    );
     expect(running()).toEqual([]);
   });
 
   test('a restore into a new database, and one in the place of the old, which is renamed aside', async () => {
     const all = await orders();
     const { id } = (await list()).find(({ kind }) => kind === 'logical')!;
-    const restore = (more: object) => step<RestoreResult>('restoreBackup', { kind: 'logical', component: 'main', id, ...more });
+    const restore = (more: object) =>
+      step<RestoreResult>('restoreBackup', { kind: 'logical', component: 'main', id, ...more });
     await restore({ into: 'a copy' });
     expect(await orders('a copy')).toEqual(all);
     await lab.primary.sql('DELETE FROM payments');

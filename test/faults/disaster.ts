@@ -16,7 +16,10 @@ export interface Before {
   writtenByThen: number[];
 }
 
-/** An application writes; then pages of a table are overwritten, or the order of an index is lost, and it goes on writing. */
+/**
+ * An application writes; then pages of a table are overwritten, or the order of an index is lost, and it goes on
+ * writing.
+ */
 export async function disaster(lab: Lab, recovery: Before['recovery']): Promise<Before> {
   const timeline = await timelineOf(lab.primary);
   const writer = writeContinuously(lab.primary);

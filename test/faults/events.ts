@@ -21,7 +21,10 @@ class Events {
 
   constructor(private readonly lab: Lab) {}
 
-  /** What has come since the last call; the first time, and after {@link look}, at once, and then as soon as there is something. Undefined, when Temporal does not answer. */
+  /**
+   * What has come since the last call; the first time, and after {@link look}, at once, and then as soon as there is
+   * something. Undefined, when Temporal does not answer.
+   */
   async more(): Promise<Seen[] | undefined> {
     try {
       this.connection ??= await Connection.connect({ address: this.lab.temporalAddress, connectTimeout: '2s' });
@@ -71,7 +74,10 @@ class Events {
 
 export interface Killing {
   kill(): Promise<void>;
-  /** Called when nothing has happened since the last death: for who holds the workflow back meanwhile, so that it makes one step at a time. */
+  /**
+   * Called when nothing has happened since the last death: for who holds the workflow back meanwhile, so that it makes
+   * one step at a time.
+   */
   goOn?(): void;
   over(): boolean;
   /** Where it dies. */
@@ -79,8 +85,9 @@ export interface Killing {
 }
 
 /**
- * Calls `kill` as soon as each activity is seen running for the first time, and as soon as it is seen done, where that is one of its points, until
- * it is `over`. What two activities do at once, one death hits both. Returns where it killed.
+ * Calls `kill` as soon as each activity is seen running for the first time, and as soon as it is seen done, where that
+ * is one of its points, until it is `over`. What two activities do at once, one death hits both. Returns where it
+ * killed.
  */
 export async function killAtSteps(lab: Lab, { kill, goOn, over, points }: Killing): Promise<string[]> {
   const events = new Events(lab);
@@ -106,14 +113,34 @@ export async function killAtSteps(lab: Lab, { kill, goOn, over, points }: Killin
 
 /** Every activity of a restore by its name in the history. */
 const activitiesOfARestore = [
-  ...['readPlan', 'checkRequest', 'stopService', 'stopWrites', 'saveEvidence', 'assess', 'listCandidates', 'restoreBeside'],
-  ...['verifyRestored', 'behindFence', 'lookAtNeighbours', 'putInPlace', 'copyFigures', 'openDatabase', 'startService', 'checkHealth'],
+  ...[
+    'readPlan',
+    'checkRequest',
+    'stopService',
+    'stopWrites',
+    'saveEvidence',
+    'assess',
+    'listCandidates',
+    'restoreBeside',
+  ],
+  ...[
+    'verifyRestored',
+    'behindFence',
+    'lookAtNeighbours',
+    'putInPlace',
+    'copyFigures',
+    'openDatabase',
+    'startService',
+    'checkHealth',
+  ],
   ...['watchServices', 'watchDatabase', 'protect', 'takeBackup', 'release', 'rebuildStandby', 'writeReport'],
 ];
 
 /**
- * Of each activity of a restore its middle or its end. What one of the two who are killed so (the control worker, Temporal) does not come to, the other
- * one does; another day, or with another seed, it is the other way round.
+ * Of each activity of a restore its middle or its end. What one of the two who are killed so (the control worker,
+ * Temporal) does not come to, the other one does; another day, or with another seed, it is the other way round.
  */
 export const halfOfTheSteps = (who: 'control worker' | 'Temporal'): string[] =>
-  activitiesOfARestore.map((activity, at) => `${activity} ${(at + seed() + (who === 'Temporal' ? 1 : 0)) % 2 === 0 ? 'running' : 'done'}`);
+  activitiesOfARestore.map(
+    (activity, at) => `${activity} ${(at + seed() + (who === 'Temporal' ? 1 : 0)) % 2 === 0 ? 'running' : 'done'}`,
+  );

@@ -1,6 +1,7 @@
 /**
- * The points at which the walks together must have killed an agent, by activity: before, during and after each effect. What follows on a program that
- * was killed in its middle is not always reached: PostgreSQL stops although the pg_ctl that asked for it was killed.
+ * The points at which the walks together must have killed an agent, by activity: before, during and after each effect.
+ * What follows on a program that was killed in its middle is not always reached: PostgreSQL stops although the pg_ctl
+ * that asked for it was killed.
  */
 const program = (name: string) => [`before ${name}`, `during ${name}`];
 export const whole = (name: string) => [...program(name), `after ${name}`];
@@ -113,5 +114,8 @@ export const rebuildStandby = {
   ],
 };
 
-/** Segments of the old timeline that the copy took over: a restore to a time ends in the middle of one, and leaves others behind. */
+/**
+ * Segments of the old timeline that the copy took over: a restore to a time ends in the middle of one, and leaves
+ * others behind.
+ */
 export const oldTimeline = whole('marking WAL of the old timeline').map((point) => `putInPlace: ${point}`);

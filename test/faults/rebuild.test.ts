@@ -29,7 +29,8 @@ describe('an agent that is killed at every point', { timeout: 1_800_000 }, () =>
   afterAll(() => endLab(lab));
 
   test('of the rebuilding of a standby that is ahead of the restored copy', async () => {
-    // The segment with that moment is in no archive: the copy takes it over from the damaged server, and ends in the middle of it.
+    // The segment with that moment is in no archive: the copy takes it over from the damaged server, and ends in the
+    // middle of it.
     archive(lab, 'full');
     const before = await disaster(lab, 'restore');
     await noAgents(lab);

@@ -7,20 +7,34 @@ import type { Lab } from '../../lab/lab.js';
 import { until } from '../../lab/wait.js';
 import { incidentWorkflowId } from '../../vocabulary/names.js';
 import type { IncidentState } from '../../vocabulary/incident.js';
-import { contents, expectInService, expectNothingBeside, expectQuarantined, expectReports, orderIds } from '../helpers/end-state.js';
+import {
+  contents,
+  expectInService,
+  expectNothingBeside,
+  expectQuarantined,
+  expectReports,
+  orderIds,
+} from '../helpers/end-state.js';
 import { lifeboatOf, stateOf, stepNames, story } from '../helpers/incident.js';
 import type { Before } from './disaster.js';
 
 /** What an incident says of itself that its end is compared with. `run`: by which its backup is known. */
 export type Left = Pick<IncidentState, 'id' | 'quarantine' | 'evidence'> & { run: string };
 
-/** The one state in which every run of database-corruption ends, whoever was killed on the way: recovered, with each effect there once, and nothing else. */
+/**
+ * The one state in which every run of database-corruption ends, whoever was killed on the way: recovered, with each
+ * effect there once, and nothing else.
+ */
 export async function expectRecovered(lab: Lab, before: Before, target: 'latest' | 'time' = 'latest'): Promise<void> {
   try {
     await before.writer.stop();
     const state = await expectPlainSuccess(lab, before);
     // It recovered in the run that held the lock; its tasks are waited for in another one.
-    const { runId } = await (await lifeboatOf(lab)).temporal.workflow.getHandle(incidentWorkflowId(lab.system)).describe();
+    const { runId } = await (
+      await lifeboatOf(lab)
+    ).temporal.workflow
+      .getHandle(incidentWorkflowId(lab.system))
+      .describe();
     await expectEndState(lab, before, { ...state, run: runId }, target);
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${await story(lab)}`, { cause: error });
@@ -28,7 +42,12 @@ export async function expectRecovered(lab: Lab, before: Before, target: 'latest'
 }
 
 /** The same, of databases, directories and processes alone: whoever did the steps. */
-export async function expectEndState(lab: Lab, before: Before, left: Left, target: 'latest' | 'time' = 'latest'): Promise<void> {
+export async function expectEndState(
+  lab: Lab,
+  before: Before,
+  left: Left,
+  target: 'latest' | 'time' = 'latest',
+): Promise<void> {
   await before.writer.stop();
   await expectInService(lab, before.recovery === 'restore' ? before.timeline + 1 : before.timeline);
   await expectRows(lab, before, target);
@@ -54,8 +73,17 @@ async function expectPlainSuccess(lab: Lab, before: Before): Promise<IncidentSta
   }
   expect(stepNames(state), 'steps').toEqual([
     ...['Check the request', 'Stop writes', 'Save evidence', 'Assess the damage'],
-    ...(restored ? ['Choose the backup', 'Restore beside', 'Verify the restored copy', 'Approve', 'Put it in place'] : ['Repair']),
-    ...['Resume the service', 'Watch', 'Re-protect', 'Release', ...(lab.standby ? [`Rebuild standby ${lab.standby.host}`] : []), 'Report'],
+    ...(restored
+      ? ['Choose the backup', 'Restore beside', 'Verify the restored copy', 'Approve', 'Put it in place']
+      : ['Repair']),
+    ...[
+      'Resume the service',
+      'Watch',
+      'Re-protect',
+      'Release',
+      ...(lab.standby ? [`Rebuild standby ${lab.standby.host}`] : []),
+      'Report',
+    ],
   ]);
   expect((await (await lifeboatOf(lab)).incidents()).length, 'incidents').toBe(1);
   return state;
@@ -67,7 +95,9 @@ async function expectRows({ primary, standby }: Lab, before: Before, target: 'la
   const acknowledged = target === 'latest' ? before.writer.written.map(({ id }) => id) : before.writtenByThen;
   const lost = acknowledged.filter((id) => !found.has(id));
   expect(lost, `rows that were committed and are lost, of ${acknowledged.length}`).toEqual([]);
-  const [{ n }] = (await primary.sql<{ n: number }>('SELECT count(*)::int AS n FROM lifeboat.canary')) as [{ n: number }];
+  const [{ n }] = (await primary.sql<{ n: number }>('SELECT count(*)::int AS n FROM lifeboat.canary')) as [
+    { n: number },
+  ];
   expect(n, 'canaries').toBe(1);
   if (!standby) return;
   await caughtUp(primary, standby);
@@ -86,7 +116,9 @@ async function expectOneBackup(lab: Lab, run: string): Promise<void> {
   }
 }
 
-/** Beside the data directories lies what was quarantined and nothing else, and no file of Lifeboat's is left in them. */
+/**
+ * Beside the data directories lies what was quarantined and nothing else, and no file of Lifeboat's is left in them.
+ */
 function expectOnlyThese(lab: Lab, left: Left, { recovery }: Before): void {
   const quarantine = `data.quarantine-${left.id}`;
   const expected: [Cluster | undefined, string[]][] = [
@@ -100,7 +132,9 @@ function expectOnlyThese(lab: Lab, left: Left, { recovery }: Before): void {
       (name) => name.includes(basename(cluster.dataDirectory)) || name.startsWith('.'),
     );
     expect(found.sort(), `beside the data of ${cluster.host}`).toEqual(['data', ...kept]);
-    const marks = readdirSync(cluster.dataDirectory, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('lifeboat'));
+    const marks = readdirSync(cluster.dataDirectory, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.includes('lifeboat'),
+    );
     expect(marks, `Lifeboat's files in the data of ${cluster.host}`).toEqual([]);
     const settings = readFileSync(join(cluster.dataDirectory, 'postgresql.auto.conf'), 'utf8');
     if (cluster === lab.primary)
@@ -120,8 +154,8 @@ export function expectTidy(lab: Lab, host: string, { copy = false } = {}): void 
 }
 
 /**
- * All that is to be archived gets there, also when the first segments of WAL are recycled (which is when PostgreSQL looks at old ones again):
- * no segment and no history waits for ever, and none is archived again and again.
+ * All that is to be archived gets there, also when the first segments of WAL are recycled (which is when PostgreSQL
+ * looks at old ones again): no segment and no history waits for ever, and none is archived again and again.
  */
 async function expectArchived(primary: Cluster): Promise<void> {
   await primary.sql("ALTER SYSTEM SET wal_keep_size = '0'");

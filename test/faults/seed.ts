@@ -1,7 +1,10 @@
 import { randomFrom } from '../../lab/random.js';
 import { namesOf } from './points.js';
 
-/** What the walks choose by: a day has one, so that what is red stays red when it is run again. LIFEBOAT_FAULT_SEED sets another. */
+/**
+ * What the walks choose by: a day has one, so that what is red stays red when it is run again. LIFEBOAT_FAULT_SEED sets
+ * another.
+ */
 export function seed(): number {
   return Number(process.env['LIFEBOAT_FAULT_SEED'] ?? Math.floor(Date.now() / 86_400_000));
 }

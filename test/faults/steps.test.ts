@@ -7,7 +7,10 @@ import { expectEndState } from './recovered.js';
 import { Steps } from './steps.js';
 import { expectVisited } from './walk.js';
 
-/** Each of an agent's steps, with an agent that dies at every point of it: what is done, is done once, and what comes after it goes on. */
+/**
+ * Each of an agent's steps, with an agent that dies at every point of it: what is done, is done once, and what comes
+ * after it goes on.
+ */
 describe('an agent that is killed at every point of a step', { timeout: 1_800_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
@@ -44,7 +47,8 @@ describe('an agent that is killed at every point of a step', { timeout: 1_800_00
     await steps.restore();
     await steps.putInPlace();
     await steps.resume();
-    // It follows the copy by itself, or is rebuilt: who starts and stops the closed database again and again may send it more than the copy has.
+    // It follows the copy by itself, or is rebuilt: who starts and stops the closed database again and again may send
+    // it more than the copy has.
     // That is walked in rebuild.test.ts.
     steps.killing = 'nowhere';
     await steps.rebuildStandby();

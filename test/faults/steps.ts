@@ -14,8 +14,9 @@ import { once, walk } from '../helpers/killed.js';
 import { expectTidy, type Left } from './recovered.js';
 
 /**
- * The steps of database-corruption without Temporal, in the order of the incident, each in a process of its own that dies at every point to which
- * it comes, and is started again at once. What has to hold after a step is asserted right after it.
+ * The steps of database-corruption without Temporal, in the order of the incident, each in a process of its own that
+ * dies at every point to which it comes, and is started again at once. What has to hold after a step is asserted right
+ * after it.
  */
 export class Steps {
   readonly left: Left;
@@ -83,7 +84,10 @@ export class Steps {
     const { candidates } = await this.step<Candidates>('listCandidates', target);
     await this.step('restoreBeside', { candidate: candidates[0], ...target });
     this.expectPlaces('data', 'data.restored');
-    const { doubts, files } = await this.step<Verification>('verifyRestored', { ...target, declaredAt: new Date().toISOString() });
+    const { doubts, files } = await this.step<Verification>('verifyRestored', {
+      ...target,
+      declaredAt: new Date().toISOString(),
+    });
     expect(doubts).toEqual([]);
     this.left.evidence.push(...files);
     expect(await this.step('behindFence')).toMatchObject({ marked: true, commits: 0 });
@@ -94,7 +98,12 @@ export class Steps {
   async putInPlace(): Promise<void> {
     const placed = await this.step<Placed>('putInPlace', { behind: 0 });
     expect(placed).toMatchObject({ canGoBack: true, warnings: [] });
-    this.left.quarantine.push({ host: placed.host, path: placed.quarantine, bytes: placed.bytes, what: 'the damaged database' });
+    this.left.quarantine.push({
+      host: placed.host,
+      path: placed.quarantine,
+      bytes: placed.bytes,
+      what: 'the damaged database',
+    });
     this.expectPlaces('data', 'data.quarantine');
     await this.expectClosed();
     await this.step('copyFigures', { count: false });
@@ -109,7 +118,11 @@ export class Steps {
     expect(await serviceIsHealthy(lab), 'the service is started').toBe(true);
     await this.step('watchDatabase', { services: ['web'], once: true });
     await this.step('protect');
-    const { failed } = await this.step<BackupResult>('takeBackup', { component: 'main', type: 'full', run: this.left.run });
+    const { failed } = await this.step<BackupResult>('takeBackup', {
+      component: 'main',
+      type: 'full',
+      run: this.left.run,
+    });
     expect(failed).toEqual([]);
     await this.step('release');
     expect(existsSync(claimOf(lab.primary)), 'the claim is released').toBe(false);

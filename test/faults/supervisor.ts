@@ -15,7 +15,12 @@ export interface Supervised {
   stop(): Promise<void>;
 }
 
-export async function supervise(lab: Lab, name: string, args: string[], env: Record<string, string> = {}): Promise<Supervised> {
+export async function supervise(
+  lab: Lab,
+  name: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<Supervised> {
   const log = join(lab.directory, 'logs', `${name}.log`);
   const start = (): Promise<Child> =>
     startChild({
@@ -55,4 +60,6 @@ export async function supervise(lab: Lab, name: string, args: string[], env: Rec
 }
 
 export const superviseAgents = (lab: Lab, env: Record<string, string> = {}): Promise<Supervised[]> =>
-  Promise.all(Object.keys(lab.plan.hosts).map((host) => supervise(lab, `agent-${host}`, ['agent', '--host', host], env)));
+  Promise.all(
+    Object.keys(lab.plan.hosts).map((host) => supervise(lab, `agent-${host}`, ['agent', '--host', host], env)),
+  );

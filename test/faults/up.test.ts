@@ -17,7 +17,10 @@ test('lifeboat up that is killed and started again goes on with the incident', {
   const parts = (): number[] =>
     processes()
       .filter(
-        ({ command }) => command.includes(directory) && / (start-dev|worker|agent) /.test(`${command} `) && !command.startsWith('/bin/sh'),
+        ({ command }) =>
+          command.includes(directory) &&
+          / (start-dev|worker|agent) /.test(`${command} `) &&
+          !command.startsWith('/bin/sh'),
       )
       .map(({ pid }) => pid);
   const up = await lab.startUp();

@@ -11,7 +11,10 @@ import { namesOf } from './points.js';
 import { seedInWords } from './seed.js';
 import { superviseAgents, type Supervised } from './supervisor.js';
 
-/** Agents that kill themselves the first time that they come to one of some points (activities/checkpoint.ts), and are started again at once. */
+/**
+ * Agents that kill themselves the first time that they come to one of some points (activities/checkpoint.ts), and are
+ * started again at once.
+ */
 export interface Walk {
   agents: Supervised[];
   /** `activity: point`, in the order in which agents died there. */
@@ -34,10 +37,15 @@ const askedOrOver = ({ question, phase }: IncidentState): boolean =>
   question?.kind === 'decision' || ['refused', 'aborted'].includes(phase);
 
 /**
- * Waits, with somebody dying all the time. What waits asks Temporal for the phase, and the incident itself only when that has changed: an answer
- * of the control worker is a replay of all that has happened, and it has enough to do.
+ * Waits, with somebody dying all the time. What waits asks Temporal for the phase, and the incident itself only when
+ * that has changed: an answer of the control worker is a replay of all that has happened, and it has enough to do.
  */
-async function untilIs(lab: Lab, what: string, good: (state: IncidentState) => boolean, told: { toString(): string }): Promise<void> {
+async function untilIs(
+  lab: Lab,
+  what: string,
+  good: (state: IncidentState) => boolean,
+  told: { toString(): string },
+): Promise<void> {
   const look = async () => {
     const { temporal } = await lifeboatOf(lab);
     const incident = temporal.workflow.getHandle(incidentWorkflowId(lab.system));
@@ -50,7 +58,9 @@ async function untilIs(lab: Lab, what: string, good: (state: IncidentState) => b
   };
   await until(what, look, 1500, 100).catch(async (error: unknown) => {
     const failed = await failedTasks(lab).catch(() => []);
-    throw new Error([told.toString(), ...failed, (error as Error).message, await story(lab)].join('\n'), { cause: error });
+    throw new Error([told.toString(), ...failed, (error as Error).message, await story(lab)].join('\n'), {
+      cause: error,
+    });
   });
 }
 
@@ -74,7 +84,11 @@ async function failedTasks(lab: Lab): Promise<string[]> {
   const { temporal } = await lifeboatOf(lab);
   const { events } = await temporal.workflow.getHandle(incidentWorkflowId(lab.system)).fetchHistory();
   return (events ?? []).flatMap(({ eventId, workflowTaskFailedEventAttributes: failed }) =>
-    failed ? [`workflow task ${String(eventId)} failed: ${failed.failure?.message ?? ''} ${failed.failure?.cause?.message ?? ''}`] : [],
+    failed
+      ? [
+          `workflow task ${String(eventId)} failed: ${failed.failure?.message ?? ''} ${failed.failure?.cause?.message ?? ''}`,
+        ]
+      : [],
   );
 }
 
@@ -82,8 +96,11 @@ async function failedTasks(lab: Lab): Promise<string[]> {
 export function expectDeaths(walk: Pick<Walk, 'visited'>, names: string[]): void {
   const visited = walk.visited();
   const missing = names.filter((name) => !visited.some((one) => one.startsWith(name)));
-  expect(missing, `points at which no agent was killed, of ${visited.length} in all:\n${visited.join('\n')}`).toEqual([]);
+  expect(missing, `points at which no agent was killed, of ${visited.length} in all:\n${visited.join('\n')}`).toEqual(
+    [],
+  );
 }
 
 /** The same, of the points of some activities. */
-export const expectVisited = (walk: Pick<Walk, 'visited'>, wanted: Record<string, string[]>): void => expectDeaths(walk, namesOf(wanted));
+export const expectVisited = (walk: Pick<Walk, 'visited'>, wanted: Record<string, string[]>): void =>
+  expectDeaths(walk, namesOf(wanted));

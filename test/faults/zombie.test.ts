@@ -31,12 +31,16 @@ test.runIf(process.platform === 'linux')('a postmaster that was killed and left 
   const { primary } = lab;
   await primary.stop();
   // Its parent becomes a program that never asks for its children's end.
-  const parent = spawn('/bin/sh', ['-c', '"$0" -D "$1" >/dev/null 2>&1 & exec sleep 600', tool('postgres'), primary.dataDirectory], {
-    ...databaseUser,
-    cwd: primary.directory,
-    env: { ...lab.env, LC_ALL: 'C' },
-    stdio: 'ignore',
-  });
+  const parent = spawn(
+    '/bin/sh',
+    ['-c', '"$0" -D "$1" >/dev/null 2>&1 & exec sleep 600', tool('postgres'), primary.dataDirectory],
+    {
+      ...databaseUser,
+      cwd: primary.directory,
+      env: { ...lab.env, LC_ALL: 'C' },
+      stdio: 'ignore',
+    },
+  );
   await until('PostgreSQL', () => readPidFile(primary.dataDirectory)?.status === 'ready');
   const { pid } = readPidFile(primary.dataDirectory)!;
   expect(await postmasterPid(primary.dataDirectory)).toBe(pid);
@@ -51,7 +55,13 @@ test.runIf(process.platform === 'linux')('a postmaster that was killed and left 
   // PostgreSQL itself would refuse to start as long as the zombie is there.
   Object.assign(process.env, lab.env);
   const { plan, digest, directory } = await loadPlan(lab.planPath);
-  const context = { plan, planDigest: digest, planDirectory: directory, host: 'db1', state: await hostState(plan.system, 'db1') };
+  const context = {
+    plan,
+    planDigest: digest,
+    planDirectory: directory,
+    host: 'db1',
+    state: await hostState(plan.system, 'db1'),
+  };
   await launch(clusterOf(context, 'main'));
   await until('it is started again', () => readPidFile(primary.dataDirectory)?.status === 'ready');
   expect(stateOf(pid), 'the zombie').toBe('Z');

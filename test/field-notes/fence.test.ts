@@ -1,4 +1,13 @@
-import { appendFileSync, closeSync, copyFileSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -17,7 +26,10 @@ import { childrenOf } from '../../lab/processes.js';
 import { until } from '../../lab/wait.js';
 import { type Host, hostOf } from '../helpers/host.js';
 
-/** A closed database takes no write from anybody, comes back as it was, and what was written to it all the same is found. */
+/**
+ * A closed database takes no write from anybody, comes back as it was, and what was written to it all the same is
+ * found.
+ */
 describe('the fence', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
@@ -108,7 +120,12 @@ describe('the fence', { timeout: 900_000 }, () => {
     await lab.primary.restart();
     const worker = () => {
       const server = readPidFile(lab.primary.dataDirectory);
-      return server && childrenOf(server.pid).some((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('autoprewarm leader'));
+      return (
+        server &&
+        childrenOf(server.pid).some((pid) =>
+          readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('autoprewarm leader'),
+        )
+      );
     };
     await until('its worker runs', worker);
     await close();
@@ -120,7 +137,9 @@ describe('the fence', { timeout: 900_000 }, () => {
     await close();
     await assess(host.context).execute({ ...names, round: 1 });
     await noteOwnWrites(host.cluster, 'fence');
-    expect(await behindFence(host.context).execute(names), 'what Lifeboat wrote itself does not count').toMatchObject({ commits: 0 });
+    expect(await behindFence(host.context).execute(names), 'what Lifeboat wrote itself does not count').toMatchObject({
+      commits: 0,
+    });
     const hba = join(lab.primary.dataDirectory, 'pg_hba.conf');
     const fence = readFileSync(hba, 'utf8');
     await lab.primary.stop();
@@ -130,10 +149,14 @@ describe('the fence', { timeout: 900_000 }, () => {
     writeFileSync(hba, fence);
     expect(await behindFence(host.context).execute(names)).toMatchObject({ commits: 5, marked: true });
     await noteOwnWrites(host.cluster, 'fence');
-    expect(await behindFence(host.context).execute(names), 'what they wrote never counts as our own').toMatchObject({ commits: 5 });
+    expect(await behindFence(host.context).execute(names), 'what they wrote never counts as our own').toMatchObject({
+      commits: 5,
+    });
     // A checkpoint removes what is archived of the WAL: then nobody knows, which is not nothing.
     const { ours, lsn } = (await readClosing(host.cluster, 'fence'))!;
-    const [segment] = await lab.primary.sql<{ name: string }>('select pg_walfile_name($1::pg_lsn) as name', [ours ?? lsn]);
+    const [segment] = await lab.primary.sql<{ name: string }>('select pg_walfile_name($1::pg_lsn) as name', [
+      ours ?? lsn,
+    ]);
     const file = join(lab.primary.dataDirectory, 'pg_wal', segment!.name);
     renameSync(file, `${file}.away`);
     expect(await behindFence(host.context).execute(names)).toMatchObject({ commits: null, marked: true });
@@ -147,7 +170,9 @@ describe('the fence', { timeout: 900_000 }, () => {
     try {
       const closed = await close();
       expect(closed.summary).toMatch(/closed by pg_hba\.conf alone/);
-      expect(closed.warnings.join('; ')).toMatch(/was not restarted to close it.*banana|was not restarted to close it.*shared_buffers/);
+      expect(closed.warnings.join('; ')).toMatch(
+        /was not restarted to close it.*banana|was not restarted to close it.*shared_buffers/,
+      );
       await expect(lab.primary.asApp('select 1')).rejects.toThrow(/pg_hba\.conf rejects/);
       expect(lab.primary.isRunning()).toBe(true);
     } finally {
@@ -215,7 +240,10 @@ describe('the fence', { timeout: 900_000 }, () => {
     await assess(host.context).execute({ ...names, round: 1 });
     await releaseClaim(host.cluster, 'fence');
     await stopWrites(host.context).execute({ database: 'main', incident: 'next' });
-    expect(await readClosing(host.cluster, 'next')).toMatchObject({ lsn: first!.lsn, restorePoint: first!.restorePoint });
+    expect(await readClosing(host.cluster, 'next')).toMatchObject({
+      lsn: first!.lsn,
+      restorePoint: first!.restorePoint,
+    });
     await releaseClaim(host.cluster, 'next');
   });
 
@@ -231,7 +259,9 @@ describe('the fence', { timeout: 900_000 }, () => {
     expect(await bringBackSynchronous(host.cluster), 'not while nobody streams').toBe(false);
     await standby.start();
     await until('it is demanded again', () => bringBackSynchronous(host.cluster));
-    expect(await primary.sql('show synchronous_standby_names')).toEqual([{ synchronous_standby_names: 'FIRST 1 (db2)' }]);
+    expect(await primary.sql('show synchronous_standby_names')).toEqual([
+      { synchronous_standby_names: 'FIRST 1 (db2)' },
+    ]);
     await primary.sql('alter system reset synchronous_standby_names');
     await primary.sql('select pg_reload_conf()');
   });

@@ -40,14 +40,22 @@ describe('on the host', { timeout: 900_000 }, () => {
   const check = (context: HostContext) => checkRequest(context).execute({ database: 'main', incident: 'i1' });
   const isRefused = (context: HostContext, type: string, says: RegExp) =>
     changesNothing(lab, () =>
-      expect(check(context)).rejects.toMatchObject({ type, message: expect.stringMatching(says), details: [{ hint: expect.any(String) }] }),
+      expect(check(context)).rejects.toMatchObject({
+        type,
+        message: expect.stringMatching(says),
+        details: [{ hint: expect.any(String) }],
+      }),
     );
 
   describe('field note 13: the wrong host, the wrong directory', () => {
     test('a directory that is not there', () =>
       isRefused(at(join(lab.directory, 'none')), 'WrongTarget', /there is no directory .*none on db1/));
     test('a directory that is none of PostgreSQL', () =>
-      isRefused(at(join(lab.directory, 'logs')), 'WrongTarget', /is not a PostgreSQL data directory: it has no PG_VERSION/));
+      isRefused(
+        at(join(lab.directory, 'logs')),
+        'WrongTarget',
+        /is not a PostgreSQL data directory: it has no PG_VERSION/,
+      ));
 
     test('a link in its place since the agent began: renaming it would quarantine nothing', async () => {
       const link = join(lab.directory, 'link');
@@ -97,22 +105,29 @@ describe('on the host', { timeout: 900_000 }, () => {
     });
   });
 
-  test.runIf(process.getuid?.() === 0)('not enough disk: said with the numbers, before anything is stopped (needs root)', async () => {
-    // A copy of the data on a small file system: the request is checked against the room beside it.
-    const small = makeDirectory(join(lab.directory, 'small'));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=90m', 'tmpfs', small]);
-    try {
-      makeDirectory(join(small, 'data', 'global'));
-      for (const file of ['PG_VERSION', 'global/pg_control']) {
-        copyFileSync(join(lab.primary.dataDirectory, file), join(small, 'data', file));
-        own(join(small, 'data', file));
+  test.runIf(process.getuid?.() === 0)(
+    'not enough disk: said with the numbers, before anything is stopped (needs root)',
+    async () => {
+      // A copy of the data on a small file system: the request is checked against the room beside it.
+      const small = makeDirectory(join(lab.directory, 'small'));
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=90m', 'tmpfs', small]);
+      try {
+        makeDirectory(join(small, 'data', 'global'));
+        for (const file of ['PG_VERSION', 'global/pg_control']) {
+          copyFileSync(join(lab.primary.dataDirectory, file), join(small, 'data', file));
+          own(join(small, 'data', file));
+        }
+        own(join(small, 'data'));
+        await isRefused(
+          at(join(small, 'data')),
+          'NotEnoughSpace',
+          /a restore beside .* needs [\d.]+ MB, and [\d.]+ MB are free/,
+        );
+      } finally {
+        execFileSync('umount', [small]);
       }
-      own(join(small, 'data'));
-      await isRefused(at(join(small, 'data')), 'NotEnoughSpace', /a restore beside .* needs [\d.]+ MB, and [\d.]+ MB are free/);
-    } finally {
-      execFileSync('umount', [small]);
-    }
-  });
+    },
+  );
 
   describe('field note 17: the lock is on the data directory, not on the job', () => {
     test('of two incidents that come at once, one has it', async () => {
@@ -135,7 +150,9 @@ describe('on the host', { timeout: 900_000 }, () => {
       await expect(stopWrites(host.context).execute(names)).rejects.toMatchObject({ type: 'Busy', message: held });
       await expect(openDatabase(host.context).execute(names)).rejects.toMatchObject({ type: 'Busy', message: held });
       await expect(putInPlace(host.context).execute(names)).rejects.toMatchObject({ type: 'Busy', message: held });
-      await expect(backupPhysical(host.context).execute({ component: 'main', type: 'full', run: 'x' })).rejects.toMatchObject({
+      await expect(
+        backupPhysical(host.context).execute({ component: 'main', type: 'full', run: 'x' }),
+      ).rejects.toMatchObject({
         message: held,
       });
       await releaseClaim(host.cluster, 'i1');
@@ -144,7 +161,9 @@ describe('on the host', { timeout: 900_000 }, () => {
     });
 
     test('two systems on one database: the second does not take over the archiving of the first', async () => {
-      const [before] = await lab.primary.sql<{ command: string }>(`SELECT current_setting('archive_command') AS command`);
+      const [before] = await lab.primary.sql<{ command: string }>(
+        `SELECT current_setting('archive_command') AS command`,
+      );
       const context = { ...host.context, state: await hostState('other-system', 'db1') };
       const second = withPlan({ ...host, context }, (plan) => {
         plan.system = 'other-system';
@@ -163,14 +182,17 @@ describe('on the host', { timeout: 900_000 }, () => {
       await session.connect();
       await session.query('BEGIN; UPDATE products SET price = 1 WHERE id = 1');
       const closed = await stopWrites(host.context).execute({ database: 'main', incident: 'fence' });
-      expect(closed.proofs.join('; ')).toMatch(/a session that was open before can no longer write.*listens on a private socket alone/);
+      expect(closed.proofs.join('; ')).toMatch(
+        /a session that was open before can no longer write.*listens on a private socket alone/,
+      );
       await expect(session.query('COMMIT')).rejects.toThrow();
       await expect(lab.primary.asApp('SELECT 1')).rejects.toThrow(/ECONNREFUSED/);
       await lab.primary.restart();
       await expect(lab.primary.asApp('SELECT 1')).rejects.toThrow(/pg_hba\.conf rejects/);
-      expect((await stopWrites(host.context).execute({ database: 'main', incident: 'fence' })).summary, 'done again').toMatch(
-        /a write is refused/,
-      );
+      expect(
+        (await stopWrites(host.context).execute({ database: 'main', incident: 'fence' })).summary,
+        'done again',
+      ).toMatch(/a write is refused/);
       await openDatabase(host.context).execute({ database: 'main', incident: 'fence' });
       await releaseClaim(host.cluster, 'fence');
       expect(await lab.primary.asApp('SELECT price FROM products WHERE id = 1')).not.toEqual([{ price: '1.00' }]);

@@ -8,7 +8,17 @@ import { loadPlan } from '../../plan/load.js';
 import type { PlanFile } from '../../plan/schema.js';
 import { canaryBeats, orderIds, timelineOf } from '../helpers/end-state.js';
 import { expectNoSecrets } from '../helpers/histories.js';
-import { declare, endLab, lifeboatOf, protect, ran, stateOf, step, untilPhase, untilQuestion } from '../helpers/incident.js';
+import {
+  declare,
+  endLab,
+  lifeboatOf,
+  protect,
+  ran,
+  stateOf,
+  step,
+  untilPhase,
+  untilQuestion,
+} from '../helpers/incident.js';
 
 /** One incident in which the runbook changes, the orchestrator dies, and a child step fails. */
 describe('in the middle of an incident', { timeout: 900_000 }, () => {
@@ -46,7 +56,9 @@ describe('in the middle of an incident', { timeout: 900_000 }, () => {
     writeFileSync(lab.locations['onsite']!, 'a file, where a directory should be');
     await ran(lab, ['approve', '--as', 'ben']);
     const state = await untilQuestion(lab, 'decision', 'Re-protect');
-    expect(state.warnings).toContain(`the plan was changed in the middle of this incident: it was ${digest}, and goes on with ${changed}`);
+    expect(state.warnings).toContain(
+      `the plan was changed in the middle of this incident: it was ${digest}, and goes on with ${changed}`,
+    );
     expect(state).toMatchObject({ planDigest: changed, objectives: { rtoSeconds: 1200 }, approvals: 1 });
     expect(step(state, 'Put it in place').status).toBe('done');
   });
@@ -101,7 +113,9 @@ describe('in the middle of an incident', { timeout: 900_000 }, () => {
     writeFileSync(lab.locations['onsite']!, 'a file, where a directory should be');
     const { code, stderr } = await lab.cli(['backup', 'create', '--full']);
     expect(code, stderr).toBe(2);
-    const doctor = JSON.parse((await lab.cli(['doctor', '--json'])).stdout) as { checks: { what: string; result: string }[] };
+    const doctor = JSON.parse((await lab.cli(['doctor', '--json'])).stdout) as {
+      checks: { what: string; result: string }[];
+    };
     expect(doctor.checks).toContainEqual(expect.objectContaining({ what: 'main primary: backup age', result: 'fail' }));
   });
 

@@ -17,7 +17,10 @@ import { parseTarget } from '../../vocabulary/target.js';
 import { moment } from '../helpers/end-state.js';
 import { type Host, hostOf, switchSegment, withPlan } from '../helpers/host.js';
 
-/** Restores beside a database that runs, by the capability itself: what field-notes.md says of targets, timelines, archiving and hosts. */
+/**
+ * Restores beside a database that runs, by the capability itself: what field-notes.md says of targets, timelines,
+ * archiving and hosts.
+ */
 describe('restoring beside', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
@@ -45,19 +48,31 @@ describe('restoring beside', { timeout: 900_000 }, () => {
 
   const files = () => walSegments(lab.locations['onsite']!).map((file) => file.split('/').at(-1)!.slice(0, 24));
   const histories = () =>
-    readdirSync(lab.locations['onsite']!, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.history'));
+    readdirSync(lab.locations['onsite']!, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.history'),
+    );
 
   describe('procedure "PITR"', () => {
     test('always into a new directory, archiving off, on the timeline of production, paused at the target', async () => {
       const args = (text: string) =>
-        restoreArguments(host.cluster, { label: first, location: 'onsite', timeline: 4, target: parseTarget(text), directory: '/new' });
+        restoreArguments(host.cluster, {
+          label: first,
+          location: 'onsite',
+          timeline: 4,
+          target: parseTarget(text),
+          directory: '/new',
+        });
       for (const text of ['latest', '2026-11-21T03:15:00Z', '0/3000148', first]) {
-        expect(await args(text)).toEqual(expect.arrayContaining(['--pg1-path=/new', `--set=${first}`, '--archive-mode=off']));
+        expect(await args(text)).toEqual(
+          expect.arrayContaining(['--pg1-path=/new', `--set=${first}`, '--archive-mode=off']),
+        );
         expect((await args(text)).join(' '), 'exactly the timeline of production').toMatch(/target.timeline=4/);
         expect(await args(text)).not.toContain('--delta');
       }
       expect(await args('2026-11-21T03:15:00.5+05:30')).toContain('--target=2026-11-20 21:45:00.500000+00');
-      expect(await args('0/3000148')).toEqual(expect.arrayContaining(['--type=lsn', '--target-exclusive', '--target-action=pause']));
+      expect(await args('0/3000148')).toEqual(
+        expect.arrayContaining(['--type=lsn', '--target-exclusive', '--target-action=pause']),
+      );
     });
 
     test('to a time: what was committed before is there, and nothing after; production runs on meanwhile', async () => {
@@ -98,8 +113,16 @@ describe('restoring beside', { timeout: 900_000 }, () => {
 
   test('procedure "canary": its age in the copy is the RPO, measured from the moment of the declaration', async () => {
     const declaredAt = new Date(Date.parse(target) + 60_000).toISOString();
-    const [canary] = await host.askCopy<{ ts: Date; seq: string }>('pitr-time', 'SELECT ts, seq::text FROM lifeboat.canary');
-    const verified = await verifyRestored(host.context).execute({ database: 'main', incident: 'pitr-time', target, declaredAt });
+    const [canary] = await host.askCopy<{ ts: Date; seq: string }>(
+      'pitr-time',
+      'SELECT ts, seq::text FROM lifeboat.canary',
+    );
+    const verified = await verifyRestored(host.context).execute({
+      database: 'main',
+      incident: 'pitr-time',
+      target,
+      declaredAt,
+    });
     expect(verified.rpoSeconds).toBeCloseTo((Date.parse(declaredAt) - canary!.ts.getTime()) / 1000, 2);
     expect(verified.rpoSeconds).toBeGreaterThan(60);
     expect(canary!.seq, 'it was beaten once before the target').toBe('2');
@@ -119,12 +142,15 @@ describe('restoring beside', { timeout: 900_000 }, () => {
     );
     expect(copy).toEqual({ mode: 'off', command: '(disabled)', listens: '' });
     // It is promoted, and writes: enough for more than a segment.
-    await host.askCopy('no-archiving', 'CREATE TABLE noise AS SELECT repeat(md5(n::text), 30) FROM generate_series(1, 20000) n');
+    await host.askCopy(
+      'no-archiving',
+      'CREATE TABLE noise AS SELECT repeat(md5(n::text), 30) FROM generate_series(1, 20000) n',
+    );
     await host.askCopy('no-archiving', 'SELECT pg_switch_wal()');
     await host.askCopy('no-archiving', 'CHECKPOINT');
     await stopServer(host.cluster, host.scratch('no-archiving').directory);
-    const status = readdirSync(join(host.scratch('no-archiving').directory, 'pg_wal', 'archive_status')).filter((name) =>
-      name.endsWith('.ready'),
+    const status = readdirSync(join(host.scratch('no-archiving').directory, 'pg_wal', 'archive_status')).filter(
+      (name) => name.endsWith('.ready'),
     );
     expect(status, 'nothing waits to be archived').toEqual([]);
     expect(files(), 'no new segment in the repository').toEqual(segments);
@@ -197,9 +223,14 @@ describe('restoring beside', { timeout: 900_000 }, () => {
     });
 
     test('archiving had reported success all the time: only a look at the archive finds it', async () => {
-      const [archiver] = await lab.primary.sql<{ failed: number }>('SELECT failed_count::int AS failed FROM pg_stat_archiver');
+      const [archiver] = await lab.primary.sql<{ failed: number }>(
+        'SELECT failed_count::int AS failed FROM pg_stat_archiver',
+      );
       expect(archiver!.failed).toBe(0);
-      await expect(host.candidates()).rejects.toMatchObject({ type: 'NoBackup', message: expect.stringContaining(`${gap} is missing`) });
+      await expect(host.candidates()).rejects.toMatchObject({
+        type: 'NoBackup',
+        message: expect.stringContaining(`${gap} is missing`),
+      });
     });
 
     test('a target before it can still be reached, and so can the backup itself', async () => {

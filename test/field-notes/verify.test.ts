@@ -17,11 +17,21 @@ describe('verifying a restored copy', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   const verify = (incident: string) =>
-    verifyRestored(host.context).execute({ database: 'main', incident, target: 'latest', declaredAt: new Date().toISOString() });
+    verifyRestored(host.context).execute({
+      database: 'main',
+      incident,
+      target: 'latest',
+      declaredAt: new Date().toISOString(),
+    });
   /** Queries to a copy's other database. */
   function copyOf(database: string) {
     return async <T extends pg.QueryResultRow>(incident: string, sql: string): Promise<T[]> => {
-      const client = new pg.Client({ host: host.scratch(incident).socketDirectory, port: host.cluster.port, user: 'postgres', database });
+      const client = new pg.Client({
+        host: host.scratch(incident).socketDirectory,
+        port: host.cluster.port,
+        user: 'postgres',
+        database,
+      });
       await client.connect();
       return client
         .query<T>(sql)
@@ -54,7 +64,10 @@ describe('verifying a restored copy', { timeout: 900_000 }, () => {
       ]);
       expect(verified.rows).toContainEqual({ table: 'orders', expected: 2000, found: 2000, ok: true });
       expect(verified.warnings).toEqual([]);
-      expect(verified.files[0]).toMatchObject({ sha256: expect.stringMatching(/^[0-9a-f]{64}$/), bytes: expect.any(Number) });
+      expect(verified.files[0]).toMatchObject({
+        sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+        bytes: expect.any(Number),
+      });
       const { directory } = host.scratch('sound');
       expect(await postmasterPid(directory)).toBeUndefined();
     });
@@ -96,7 +109,10 @@ describe('verifying a restored copy', { timeout: 900_000 }, () => {
       const handle = openSync(join(directory, file!.path), 'r+');
       writeSync(handle, Buffer.alloc(100, 0xa5), 0, 100, 4000);
       closeSync(handle);
-      await expect(verify('page')).rejects.toMatchObject({ type: 'VerificationFailed', message: expect.stringMatching(/products/) });
+      await expect(verify('page')).rejects.toMatchObject({
+        type: 'VerificationFailed',
+        message: expect.stringMatching(/products/),
+      });
       await discard('page');
     });
   });
@@ -105,7 +121,11 @@ describe('verifying a restored copy', { timeout: 900_000 }, () => {
     const versions = `SELECT datcollversion AS stored, pg_database_collation_actual_version(oid) AS actual FROM pg_database WHERE datname = 'icu'`;
     const inCopy = copyOf('icu');
     beforeAll(async () => {
-      await lab.primary.sql(`CREATE DATABASE icu TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'`, [], 'postgres');
+      await lab.primary.sql(
+        `CREATE DATABASE icu TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'`,
+        [],
+        'postgres',
+      );
       await lab.primary.sql(`CREATE TABLE names (name text PRIMARY KEY)`, [], 'icu');
       await lab.primary.sql(`INSERT INTO names SELECT md5(n::text) FROM generate_series(1, 500) n`, [], 'icu');
       await lab.primary.sql(`UPDATE pg_database SET datcollversion = '1.0' WHERE datname = 'icu'`, [], 'icu');
@@ -124,7 +144,9 @@ describe('verifying a restored copy', { timeout: 900_000 }, () => {
         'collation versions of icu differed from this host: all its indexes were rebuilt, then the versions refreshed',
       ]);
       expect((await verify('collation')).warnings, 'verified again, nothing is left to do').toEqual([]);
-      expect((await lab.primary.sql<{ filenode: number }>(filenode, [], 'icu'))[0], 'production is as it was').toEqual(before);
+      expect((await lab.primary.sql<{ filenode: number }>(filenode, [], 'icu'))[0], 'production is as it was').toEqual(
+        before,
+      );
       await discard('collation');
     });
   });
@@ -142,7 +164,9 @@ describe('verifying a restored copy', { timeout: 900_000 }, () => {
     test('pgBackRest, pg_amcheck and pg_checksums find nothing: the copy is rejected all the same, with the file and the number of pages', async () => {
       const restored = await host.restore('zero');
       expect(restored.summary, 'the restore itself says nothing').toMatch(/recovered to/);
-      const error = (await verify('zero').catch((thrown: unknown) => thrown)) as Error & { details: { findings: string[] }[] };
+      const error = (await verify('zero').catch((thrown: unknown) => thrown)) as Error & {
+        details: { findings: string[] }[];
+      };
       expect(error).toMatchObject({ type: 'VerificationFailed' });
       expect(error.details[0]!.findings, 'the zero pages, and nothing else').toEqual([
         expect.stringMatching(/^base\/\d+\/\d+: 2 zero pages$/),

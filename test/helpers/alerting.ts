@@ -14,7 +14,10 @@ import type { PlanFile } from '../../plan/schema.js';
 import type { Pace } from '../../workflows/alert-book.js';
 import type { Alert, AlertsNow } from '../../vocabulary/alert.js';
 
-/** A system with nothing but channels: its control worker, its alerts, and the sinks that stand in for Slack and PagerDuty. */
+/**
+ * A system with nothing but channels: its control worker, its alerts, and the sinks that stand in for Slack and
+ * PagerDuty.
+ */
 export interface Alerting {
   system: string;
   /** Where its location `mount` is to be, and is not yet. */
@@ -38,9 +41,18 @@ export interface AlertingOptions {
   pace?: Partial<Pace>;
 }
 
-export const alertingSecrets = { SLACK_TOKEN: 'xoxb-lab-0123456789-secret', PAGERDUTY_KEY: 'abcdef0123456789abcdef0123456789' };
+export const alertingSecrets = {
+  SLACK_TOKEN: 'xoxb-lab-0123456789-secret',
+  PAGERDUTY_KEY: 'abcdef0123456789abcdef0123456789',
+};
 
-export async function startAlerting({ directory, temporal, slack, pagerduty, pace }: AlertingOptions): Promise<Alerting> {
+export async function startAlerting({
+  directory,
+  temporal,
+  slack,
+  pagerduty,
+  pace,
+}: AlertingOptions): Promise<Alerting> {
   const system = `alerts-${randomBytes(4).toString('hex')}`;
   const home = join(directory, system);
   const plan: PlanFile = {
@@ -78,7 +90,11 @@ export async function startAlerting({ directory, temporal, slack, pagerduty, pac
   const client = new Client({ connection: await Connection.connect({ address: temporal }) });
   const handle = client.workflow.getHandle(alertsWorkflowId(system));
   if (pace)
-    await client.workflow.start('alerts', { workflowId: handle.workflowId, taskQueue: controlQueue(system), args: [{ system, pace }] });
+    await client.workflow.start('alerts', {
+      workflowId: handle.workflowId,
+      taskQueue: controlQueue(system),
+      args: [{ system, pace }],
+    });
   const process_ = (name: string, args: string[], queue: string, kind: 'workflow' | 'activity') =>
     startWorker({ name, args, queues: [[queue, kind]], directory: home, temporalAddress: temporal, env });
   const [control, agent] = await Promise.all([
@@ -93,13 +109,22 @@ export async function startAlerting({ directory, temporal, slack, pagerduty, pac
     agent,
     now: () => handle.query<AlertsNow>('alerts'),
     raise: (key, more = {}) =>
-      handle.signal('raise', { key, severity: 'critical', title: `${key} is wrong`, text: 'Type: lifeboat doctor', ...more }),
+      handle.signal('raise', {
+        key,
+        severity: 'critical',
+        title: `${key} is wrong`,
+        text: 'Type: lifeboat doctor',
+        ...more,
+      }),
     resolve: (key, text) => handle.signal('resolve', { key, ...(text === undefined ? {} : { text }) }),
     cli: (args) => capture(process.execPath, [cliEntry, ...args], home, env),
   };
 }
 
-/** What Slack was told of an alert, in its order: `CRITICAL: a is wrong`, `resolved: ...`. Refused attempts do not count. */
+/**
+ * What Slack was told of an alert, in its order: `CRITICAL: a is wrong`, `resolved: ...`. Refused attempts do not
+ * count.
+ */
 export const told = (sink: HttpSink): string[] =>
   sink.requests.flatMap(({ path, body, status }) => {
     const [, says = '?'] = /\] (.*?)\*/.exec(String(body['text'])) ?? [];
@@ -107,7 +132,8 @@ export const told = (sink: HttpSink): string[] =>
   });
 
 /** What the agent says of the database that is nowhere, and reminds of. */
-const notOurs = /^(warning|warning, still|resolved): (physical backups|code backups|database|location) .*cannot be looked at$/;
+const notOurs =
+  /^(warning|warning, still|resolved): (physical backups|code backups|database|location) .*cannot be looked at$/;
 
 /** The alerts that are open, once they are those. */
 export const untilOpen = (alerting: Alerting, keys: string[]): Promise<AlertsNow> =>

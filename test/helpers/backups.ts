@@ -18,7 +18,10 @@ import { planSchema, type PlanFile } from '../../plan/schema.js';
 import { destroyLab, makeLabDirectory } from '../../lab/cleanup.js';
 import { labVariable } from '../../lab/processes.js';
 
-/** A directory for servers and files of a test, which ends with it; and hosts with a plan of their own, without agents and Temporal. */
+/**
+ * A directory for servers and files of a test, which ends with it; and hosts with a plan of their own, without agents
+ * and Temporal.
+ */
 export interface Ground {
   directory: string;
   path(...parts: string[]): string;
@@ -59,7 +62,11 @@ export function treeOf(root: string): Record<string, string> {
   const found: Record<string, string> = {};
   const into = (path: string, shown: string): void => {
     const { mode, uid, gid, mtimeMs } = lstatSync(path);
-    const kind = lstatSync(path).isDirectory() ? 'directory' : lstatSync(path).isSymbolicLink() ? readlinkSync(path) : digestOf(path);
+    const kind = lstatSync(path).isDirectory()
+      ? 'directory'
+      : lstatSync(path).isSymbolicLink()
+        ? readlinkSync(path)
+        : digestOf(path);
     found[shown] = `${mode.toString(8)} ${uid}:${gid} ${Math.floor(mtimeMs)} ${kind}`;
     if (kind === 'directory') for (const name of readdirSync(path)) into(join(path, name), `${shown}/${name}`);
   };

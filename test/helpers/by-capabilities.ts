@@ -13,8 +13,8 @@ import { createLab, type Lab } from '../../lab/lab.js';
 import { type Host, hostOf, withPlan } from './host.js';
 
 /**
- * For a file of tests: one small database with a backup, and the steps of an incident on it by the capabilities themselves, without Temporal. What it
- * gives is there from the first hook on.
+ * For a file of tests: one small database with a backup, and the steps of an incident on it by the capabilities
+ * themselves, without Temporal. What it gives is there from the first hook on.
  */
 export function byCapabilities() {
   let lab: Lab;
@@ -46,7 +46,8 @@ export function byCapabilities() {
       withPlan(host, (plan) => {
         plan.databases['main']!.postgres.dataDirectory = { db1: directory };
       }),
-    doctor: async (what: string) => (await hostFacts(host.context).execute({})).checks.find((one) => one.what === `main primary: ${what}`),
+    doctor: async (what: string) =>
+      (await hostFacts(host.context).execute({})).checks.find((one) => one.what === `main primary: ${what}`),
     async close(incident: string) {
       await check(incident);
       await stopWrites(host.context).execute(of(incident));
@@ -54,13 +55,19 @@ export function byCapabilities() {
     },
     async restoreAndVerify(incident: string) {
       await host.restore(incident);
-      return verifyRestored(host.context).execute({ ...of(incident), target: 'latest', declaredAt: new Date().toISOString() });
+      return verifyRestored(host.context).execute({
+        ...of(incident),
+        target: 'latest',
+        declaredAt: new Date().toISOString(),
+      });
     },
     async open(incident: string) {
       await openDatabase(host.context).execute(of(incident));
       await release(host.context).execute(of(incident));
       await ensureArchiving(host.cluster);
-      for (const name of readdirSync(lab.primary.directory).filter((one) => /^data\.(quarantine|replaced|restored)-/.test(one)))
+      for (const name of readdirSync(lab.primary.directory).filter((one) =>
+        /^data\.(quarantine|replaced|restored)-/.test(one),
+      ))
         rmSync(join(lab.primary.directory, name), { recursive: true });
     },
     rows: async () => (await lab.primary.sql<{ n: number }>('SELECT count(*)::int AS n FROM orders'))[0]!.n,

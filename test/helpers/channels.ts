@@ -56,7 +56,13 @@ export function channelsOfPlan(notifications: PlanFile['notifications']): Channe
       form: 'execute',
       channel,
       notice: {
-        ...{ key: 'backup/logical/main', severity: 'critical', state: 'raised', system: 'shop', at: '2026-11-21T03:15:00.000Z' },
+        ...{
+          key: 'backup/logical/main',
+          severity: 'critical',
+          state: 'raised',
+          system: 'shop',
+          at: '2026-11-21T03:15:00.000Z',
+        },
         ...{ title: 'the logical backup of main failed', text: 'pg_dump ended with code 1. Type: lifeboat doctor' },
         ...notice,
       },

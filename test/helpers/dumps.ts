@@ -27,10 +27,14 @@ export async function createDumps(change: (plan: PlanFile) => void = () => undef
     service: false,
     temporal: 'none',
     fast: true,
-    verify: { rows: { customers: {}, orders: {} }, queries: [{ sql: 'select count(*) from orders where total < 0', expect: 0 }] },
+    verify: {
+      rows: { customers: {}, orders: {} },
+      queries: [{ sql: 'select count(*) from orders where total < 0', expect: 0 }],
+    },
     plan(plan) {
       change(plan);
-      for (const each of Object.values(plan.databases)) each.backups.logical ??= { locations: Object.keys(plan.locations) };
+      for (const each of Object.values(plan.databases))
+        each.backups.logical ??= { locations: Object.keys(plan.locations) };
     },
   });
   Object.assign(process.env, lab.env);
@@ -38,8 +42,10 @@ export async function createDumps(change: (plan: PlanFile) => void = () => undef
   return {
     lab,
     context,
-    take: (component = 'main', run = `take-${(runs += 1)}`, by = context) => logical.take(by).execute({ component, type: 'logical', run }),
-    restore: (request, by = context) => logical.restore!(by).execute({ component: 'main', run: `restore-${(runs += 1)}`, ...request }),
+    take: (component = 'main', run = `take-${(runs += 1)}`, by = context) =>
+      logical.take(by).execute({ component, type: 'logical', run }),
+    restore: (request, by = context) =>
+      logical.restore!(by).execute({ component: 'main', run: `restore-${(runs += 1)}`, ...request }),
   };
 }
 
@@ -72,5 +78,9 @@ export async function tamper(
 /** The full names of the dump and of the record of a backup. */
 export function namesOf(context: HostContext, id: string, component = 'main') {
   const prefix = backupPrefix({ system: context.plan.system, kind: 'logical', component, id });
-  return { dump: `${prefix}database.dump.zst.age`, globals: `${prefix}globals.sql.zst.age`, record: `${prefix.slice(0, -1)}.meta.json` };
+  return {
+    dump: `${prefix}database.dump.zst.age`,
+    globals: `${prefix}globals.sql.zst.age`,
+    record: `${prefix.slice(0, -1)}.meta.json`,
+  };
 }

@@ -13,7 +13,10 @@ import { quarantineDirectory } from '../../vocabulary/names.js';
 import type { IncidentState } from '../../vocabulary/incident.js';
 import { lifeboatOf, stateOf } from './incident.js';
 
-/** What an incident must leave behind, looked at from outside: in the databases, on disk, among the processes, and in the reports. */
+/**
+ * What an incident must leave behind, looked at from outside: in the databases, on disk, among the processes, and in
+ * the reports.
+ */
 
 /** Every row of every table in one digest; what two databases with the same contents have in common. */
 export async function contents(cluster: Cluster): Promise<string> {
@@ -37,9 +40,14 @@ export async function timelineOf(cluster: Cluster): Promise<number> {
   return row!.timeline;
 }
 
-/** The server's own clock, with its microseconds: a target that separates what was committed before from what comes after. */
+/**
+ * The server's own clock, with its microseconds: a target that separates what was committed before from what comes
+ * after.
+ */
 export async function moment(cluster: Cluster): Promise<string> {
-  const [row] = await cluster.sql<{ at: string }>(`SELECT to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at`);
+  const [row] = await cluster.sql<{ at: string }>(
+    `SELECT to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at`,
+  );
   return row!.at;
 }
 
@@ -66,13 +74,17 @@ export async function serviceIsHealthy(lab: Lab): Promise<boolean> {
 }
 
 export const isFenced = (cluster: Cluster): boolean =>
-  existsSync(join(cluster.debian ? configurationOf(cluster.debian) : cluster.dataDirectory, 'pg_hba.conf.lifeboat-open'));
+  existsSync(
+    join(cluster.debian ? configurationOf(cluster.debian) : cluster.dataDirectory, 'pg_hba.conf.lifeboat-open'),
+  );
 export const claimOf = (cluster: Cluster): string =>
   join(dirname(cluster.dataDirectory), `.lifeboat-claim-${basename(cluster.dataDirectory)}`);
 
 /** Directories beside the data directory, by what they are. */
 export function beside(cluster: Cluster): { restored: string[]; quarantine: string[]; replaced: string[] } {
-  const names = readdirSync(dirname(cluster.dataDirectory)).filter((name) => name.startsWith(`${basename(cluster.dataDirectory)}.`));
+  const names = readdirSync(dirname(cluster.dataDirectory)).filter((name) =>
+    name.startsWith(`${basename(cluster.dataDirectory)}.`),
+  );
   const of = (kind: string): string[] =>
     names.filter((name) => name.includes(`.${kind}-`)).map((name) => join(dirname(cluster.dataDirectory), name));
   return { restored: of('restored'), quarantine: of('quarantine'), replaced: of('replaced') };
@@ -96,8 +108,15 @@ export function strays(lab: Lab): string[] {
   });
 }
 
-/** Waits for a program that runs for the lab and stops it in its tracks (SIGSTOP, with everything in its group), so that it is caught half-way. */
-export async function caught(lab: Lab, command: RegExp, mentions = lab.directory): Promise<{ pid: number; isAlive(): boolean }> {
+/**
+ * Waits for a program that runs for the lab and stops it in its tracks (SIGSTOP, with everything in its group), so that
+ * it is caught half-way.
+ */
+export async function caught(
+  lab: Lab,
+  command: RegExp,
+  mentions = lab.directory,
+): Promise<{ pid: number; isAlive(): boolean }> {
   const { pid } = await until(
     `${String(command)} runs`,
     () => processes().find((one) => one.command.includes(mentions) && command.test(one.command.trim())),
@@ -122,10 +141,15 @@ export async function expectNothingBeside(lab: Lab, { copyKept = false } = {}): 
   const sockets = incidents.map(({ id }) => scratchSocket(lab, id)).filter((path) => !copyKept && existsSync(path));
   expect(sockets, 'socket directories of scratch copies').toEqual([]);
   // WAL that is being archived this very moment is none of it.
-  await until('no program runs beside the databases', () => strays(lab).length === 0).catch(() => expect(strays(lab)).toEqual([]));
+  await until('no program runs beside the databases', () => strays(lab).length === 0).catch(() =>
+    expect(strays(lab)).toEqual([]),
+  );
 }
 
-/** The service works, the database takes writes, nothing holds or closes it, its standby streams on its timeline, and a new full backup is listed. */
+/**
+ * The service works, the database takes writes, nothing holds or closes it, its standby streams on its timeline, and a
+ * new full backup is listed.
+ */
 export async function expectInService(lab: Lab, timeline?: number): Promise<void> {
   const { primary, standby } = lab;
   expect(existsSync(claimOf(primary)), 'the claim is released').toBe(false);
@@ -137,7 +161,10 @@ export async function expectInService(lab: Lab, timeline?: number): Promise<void
   if (!standby) return;
   await until('the standby streams', () => isStreaming(primary, standby.host));
   const { id } = (await placed.json()) as { id: number };
-  await until('the order is on the standby', async () => (await standby.sql('SELECT 1 FROM orders WHERE id = $1', [id])).length > 0);
+  await until(
+    'the order is on the standby',
+    async () => (await standby.sql('SELECT 1 FROM orders WHERE id = $1', [id])).length > 0,
+  );
 }
 
 /** A full backup that was taken after the incident was declared, at every location, on this timeline. */
@@ -146,13 +173,19 @@ export async function expectNewBackup(lab: Lab, state: IncidentState, timeline: 
   for (const location of Object.keys(lab.locations)) {
     const newest = backups.find((backup) => backup.location === location);
     expect(newest, `a backup at ${location}`).toMatchObject({ type: 'full' });
-    expect(Date.parse(newest!.timestamp), `the backup at ${location} is new`).toBeGreaterThan(Date.parse(state.declaredAt) - 1000);
+    expect(Date.parse(newest!.timestamp), `the backup at ${location} is new`).toBeGreaterThan(
+      Date.parse(state.declaredAt) - 1000,
+    );
     expect(parseInt(newest!.wal!.start.slice(0, 8), 16), 'its timeline').toBe(timeline);
   }
 }
 
 /** What was damaged lies aside, listed in the incident, closed, and nothing runs in it. Returns where. */
-export function expectQuarantined(lab: Lab, state: Pick<IncidentState, 'id' | 'quarantine'>, cluster: Cluster = lab.primary): string {
+export function expectQuarantined(
+  lab: Lab,
+  state: Pick<IncidentState, 'id' | 'quarantine'>,
+  cluster: Cluster = lab.primary,
+): string {
   const path = quarantineDirectory(cluster.dataDirectory, state.id);
   expect(state.quarantine.map((one) => one.path)).toContain(path);
   expect(state.quarantine.find((one) => one.path === path)!.bytes).toBeGreaterThan(1_000_000);
@@ -162,8 +195,14 @@ export function expectQuarantined(lab: Lab, state: Pick<IncidentState, 'id' | 'q
   return path;
 }
 
-/** The reports of an incident on disk. They exist, and say what its state says: they are written again just after its phase has changed. */
-export async function expectReports(lab: Lab, state: IncidentState): Promise<{ md: string; json: Record<string, unknown>; html: string }> {
+/**
+ * The reports of an incident on disk. They exist, and say what its state says: they are written again just after its
+ * phase has changed.
+ */
+export async function expectReports(
+  lab: Lab,
+  state: IncidentState,
+): Promise<{ md: string; json: Record<string, unknown>; html: string }> {
   const path = join(lab.directory, 'state', lab.system, 'reports', state.id);
   const read = (kind: string): string => readFileSync(`${path}.${kind}`, 'utf8');
   const parsed = () => JSON.parse(read('json')) as { incident: IncidentState };
@@ -173,10 +212,13 @@ export async function expectReports(lab: Lab, state: IncidentState): Promise<{ m
     const found = await stateOf(lab, state.mode).catch(() => state);
     return said(found.id === state.id ? found : state);
   };
-  await vi.waitFor(async () => expect(said(parsed().incident), 'the JSON report is the state of the incident').toEqual(await now()), {
-    timeout: 900_000,
-    interval: 200,
-  });
+  await vi.waitFor(
+    async () => expect(said(parsed().incident), 'the JSON report is the state of the incident').toEqual(await now()),
+    {
+      timeout: 900_000,
+      interval: 200,
+    },
+  );
   const [md, html, json] = [read('md'), read('html'), parsed()];
   for (const text of [md, html]) {
     expect(text).toContain(state.id);

@@ -13,8 +13,8 @@ import type { IncidentState, Mode } from '../../vocabulary/incident.js';
 import { factsOf, going, onControl } from './scripted.js';
 
 /**
- * Many incidents at once against a real Temporal, with hosts that do what the test says of each of them: for every decision that a scenario can come
- * to, without a database, in seconds.
+ * Many incidents at once against a real Temporal, with hosts that do what the test says of each of them: for every
+ * decision that a scenario can come to, without a database, in seconds.
  */
 
 /** Of one incident: what its activities give instead of what a recovery that goes well gives. */
@@ -47,8 +47,16 @@ export interface Staged {
 }
 
 export interface FakeHosts {
-  stage(options: { mode: Mode; script?: Script; plan?: Partial<PlanFacts>; input?: Partial<IncidentInput> }): Promise<Staged>;
-  /** The activity that each step calls first, and which call of it that is: from the history of an incident that is over. */
+  stage(options: {
+    mode: Mode;
+    script?: Script;
+    plan?: Partial<PlanFacts>;
+    input?: Partial<IncidentInput>;
+  }): Promise<Staged>;
+  /**
+   * The activity that each step calls first, and which call of it that is: from the history of an incident that is
+   * over.
+   */
   stepsOf(staged: Staged): Promise<Map<string, NthCall>>;
   stop(): Promise<void>;
 }
@@ -57,8 +65,14 @@ const names = { database: 'main', declaredBy: 'ben' };
 
 export async function fakeHosts(address: string): Promise<FakeHosts> {
   // An incident is named by its second: several systems have as many a second.
-  const systems = Array.from({ length: 5 }, () => ({ name: `staged-${randomBytes(4).toString('hex')}`, turn: Promise.resolve() }));
-  const [connection, native] = await Promise.all([Connection.connect({ address }), NativeConnection.connect({ address })]);
+  const systems = Array.from({ length: 5 }, () => ({
+    name: `staged-${randomBytes(4).toString('hex')}`,
+    turn: Promise.resolve(),
+  }));
+  const [connection, native] = await Promise.all([
+    Connection.connect({ address }),
+    NativeConnection.connect({ address }),
+  ]);
   const client = new Client({ connection });
   const staged = new Map<string, Staged & { plan: PlanFacts }>();
   const activity = (name: string) => async (input: never) => {
@@ -72,10 +86,20 @@ export async function fakeHosts(address: string): Promise<FakeHosts> {
     return await gives(input);
   };
   const made = (all: string[]) => Object.fromEntries(all.map((name) => [name, activity(name)]));
-  const common = { connection: native, namespace: 'default', shutdownGraceTime: 0, maxConcurrentActivityTaskExecutions: 200 };
+  const common = {
+    connection: native,
+    namespace: 'default',
+    shutdownGraceTime: 0,
+    maxConcurrentActivityTaskExecutions: 200,
+  };
   const workers = await Promise.all(
     systems.flatMap(({ name: system }) => [
-      Worker.create({ ...common, taskQueue: controlQueue(system), workflowBundle: workflowBundle(), activities: made(onControl) }),
+      Worker.create({
+        ...common,
+        taskQueue: controlQueue(system),
+        workflowBundle: workflowBundle(),
+        activities: made(onControl),
+      }),
       Worker.create({
         ...common,
         taskQueue: hostQueue(system, 'db1'),
@@ -107,7 +131,8 @@ export async function fakeHosts(address: string): Promise<FakeHosts> {
             `a question is asked${step ? ` about ${step}` : ''}`,
             async () => {
               const now = await state();
-              if (now.question && now.question.id > answered && (step === undefined || now.question.step === step)) return now.question;
+              if (now.question && now.question.id > answered && (step === undefined || now.question.step === step))
+                return now.question;
               if (over.includes(now.phase)) throw new GaveUp(`it is ${now.phase}: ${now.ending ?? ''}`);
               return undefined;
             },
@@ -116,24 +141,37 @@ export async function fakeHosts(address: string): Promise<FakeHosts> {
           ),
         async answer({ by = 'asha', ...decision }) {
           const { id } = await one.question();
-          const taken = await handle.executeUpdate<string, [Decision]>('decide', { args: [{ by, question: id, ...decision }] });
+          const taken = await handle.executeUpdate<string, [Decision]>('decide', {
+            args: [{ by, question: id, ...decision }],
+          });
           answered = id;
           return taken;
         },
-        ends: () => until('it is over', async () => state().then((now) => (over.includes(now.phase) ? now : undefined)), 60, 250),
+        ends: () =>
+          until('it is over', async () => state().then((now) => (over.includes(now.phase) ? now : undefined)), 60, 250),
       };
       staged.set(workflowId, one);
       await client.workflow.start('databaseCorruption', {
         workflowId,
         taskQueue: controlQueue(system),
-        args: [{ ...names, system, scenario: 'database-corruption', mode, planDigest: 'as-declared', ...input } satisfies IncidentInput],
+        args: [
+          {
+            ...names,
+            system,
+            scenario: 'database-corruption',
+            mode,
+            planDigest: 'as-declared',
+            ...input,
+          } satisfies IncidentInput,
+        ],
       });
       return one;
     },
     async stepsOf({ handle }) {
       const first = new Map<string, NthCall>();
       const calls = new Map<string, number>();
-      for (const { activityTaskScheduledEventAttributes: scheduled, userMetadata } of (await handle.fetchHistory()).events ?? []) {
+      for (const { activityTaskScheduledEventAttributes: scheduled, userMetadata } of (await handle.fetchHistory())
+        .events ?? []) {
         const summary = userMetadata?.summary?.data;
         if (!scheduled || !summary) continue;
         const step = (JSON.parse(Buffer.from(summary).toString('utf8')) as string).replace(/ · .*$/, '');

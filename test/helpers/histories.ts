@@ -12,8 +12,8 @@ import { lifeboatOf } from './incident.js';
 const historiesDirectory = join(checkout, 'test', 'histories');
 
 /**
- * Stores the history of the incident (or drill) that is open or was the last, when `npm run histories` asks for it (LIFEBOAT_STORE_HISTORIES).
- * Nothing of this machine goes into it but temporary paths of the lab.
+ * Stores the history of the incident (or drill) that is open or was the last, when `npm run histories` asks for it
+ * (LIFEBOAT_STORE_HISTORIES). Nothing of this machine goes into it but temporary paths of the lab.
  */
 export async function storeHistory(lab: Lab, name: string, mode: 'real' | 'drill' = 'real'): Promise<void> {
   if (!process.env['LIFEBOAT_STORE_HISTORIES']) return;
@@ -35,8 +35,8 @@ export function storedHistories(): { name: string; history: { events: Record<str
 }
 
 /**
- * A history as JSON: texts of payloads readable, 64-bit numbers as numbers. (Temporal's own historyToJSON and historyFromJSON fail where npm
- * installs two versions of protobufjs: "type must be a Type".)
+ * A history as JSON: texts of payloads readable, 64-bit numbers as numbers. (Temporal's own historyToJSON and
+ * historyFromJSON fail where npm installs two versions of protobufjs: "type must be a Type".)
  */
 function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) {
@@ -95,14 +95,23 @@ export async function expectNoSecrets(lab: Lab): Promise<void> {
   const commands = Object.values(lab.plan.services ?? {}).flatMap(({ control }) =>
     'systemd' in control
       ? []
-      : [control.start, control.stop, control.status].flatMap((argv) => [argv.join(' '), JSON.stringify(argv), argv[1]!]),
+      : [control.start, control.stop, control.status].flatMap((argv) => [
+          argv.join(' '),
+          JSON.stringify(argv),
+          argv[1]!,
+        ]),
   );
   for (const { workflowId, text } of histories) {
-    for (const secret of lab.secrets) expect(text.includes(secret), `a secret is in the history of ${workflowId}`).toBe(false);
-    for (const command of commands) expect(text.includes(command), `the command ${command} is in the history of ${workflowId}`).toBe(false);
+    for (const secret of lab.secrets)
+      expect(text.includes(secret), `a secret is in the history of ${workflowId}`).toBe(false);
+    for (const command of commands)
+      expect(text.includes(command), `the command ${command} is in the history of ${workflowId}`).toBe(false);
   }
   const searched = [join(lab.directory, 'state', lab.system, 'reports'), join(lab.directory, 'logs')].flatMap(filesIn);
-  searched.push(...filesIn(join(lab.directory, 'state')).filter((file) => /\/(logs|evidence|reports)\//.test(file)), lab.primary.log);
+  searched.push(
+    ...filesIn(join(lab.directory, 'state')).filter((file) => /\/(logs|evidence|reports)\//.test(file)),
+    lab.primary.log,
+  );
   for (const file of searched) {
     const text = there(() => readFileSync(file, 'utf8'), '');
     for (const secret of lab.secrets) expect(text.includes(secret), `a secret is in ${file}`).toBe(false);

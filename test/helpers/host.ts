@@ -20,7 +20,11 @@ export interface Host {
   beat(): Promise<void>;
   candidates(target?: string): Promise<Candidate[]>;
   /** Restores the first candidate beside the database, or the one given, and recovers it. */
-  restore(incident: string, target?: string, candidate?: Candidate): ReturnType<ReturnType<typeof restoreBeside>['execute']>;
+  restore(
+    incident: string,
+    target?: string,
+    candidate?: Candidate,
+  ): ReturnType<ReturnType<typeof restoreBeside>['execute']>;
   scratch(incident: string): Scratch;
   /** A query to the restored copy of an incident, which must run. */
   askCopy<T extends pg.QueryResultRow>(incident: string, sql: string): Promise<T[]>;
@@ -38,11 +42,18 @@ export async function hostOf(lab: Lab, name = 'db1'): Promise<Host> {
   const host: Host = {
     context,
     cluster,
-    backup: async () => (await backupPhysical(context).execute({ component: 'main', type: 'full', run: `test-${(runs += 1)}` })).id,
+    backup: async () =>
+      (await backupPhysical(context).execute({ component: 'main', type: 'full', run: `test-${(runs += 1)}` })).id,
     beat: async () => void (await beatOnce(cluster)),
-    candidates: async (target = 'latest') => (await listCandidates(context).execute({ database: 'main', target })).candidates,
+    candidates: async (target = 'latest') =>
+      (await listCandidates(context).execute({ database: 'main', target })).candidates,
     restore: async (incident, target = 'latest', candidate) =>
-      restoreBeside(context).execute({ database: 'main', incident, target, candidate: candidate ?? (await host.candidates(target))[0]! }),
+      restoreBeside(context).execute({
+        database: 'main',
+        incident,
+        target,
+        candidate: candidate ?? (await host.candidates(target))[0]!,
+      }),
     scratch: (incident) => scratchOf(cluster, incident),
     async askCopy<T extends pg.QueryResultRow>(incident: string, sql: string) {
       const client = new pg.Client({

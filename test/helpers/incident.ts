@@ -9,7 +9,10 @@ import type { Declared } from '../../vocabulary/declaration.js';
 import { type IncidentState, type Mode, type Phase, titleOf } from '../../vocabulary/incident.js';
 import type { Question } from '../../vocabulary/question.js';
 
-/** Going through an incident as on-call does: declare it, wait for what it asks, answer. What fails says how the incident stands. */
+/**
+ * Going through an incident as on-call does: declare it, wait for what it asks, answer. What fails says how the
+ * incident stands.
+ */
 
 const clients = new WeakMap<Lab, Promise<Lifeboat>>();
 
@@ -50,10 +53,15 @@ export async function protect(lab: Lab, ...more: string[][]): Promise<void> {
   for (const args of [['backup', 'create', '--full'], ...more]) await ran(lab, args);
 }
 
-/** A command that answers, by who has just read what is asked: an answer without the number of its question is not taken. */
+/**
+ * A command that answers, by who has just read what is asked: an answer without the number of its question is not
+ * taken.
+ */
 export async function answering(lab: Lab, args: string[]): Promise<string[]> {
   if (!['approve', 'decide'].includes(args[0]!) || args.includes('--question')) return args;
-  const { question } = await stateOf(lab, args.includes('--drill') ? 'drill' : 'real').catch(() => ({ question: undefined }));
+  const { question } = await stateOf(lab, args.includes('--drill') ? 'drill' : 'real').catch(() => ({
+    question: undefined,
+  }));
   return question ? [...args, '--question', String(question.id)] : args;
 }
 
@@ -61,7 +69,8 @@ export async function answering(lab: Lab, args: string[]): Promise<string[]> {
 export async function ran(lab: Lab, given: string[]): Promise<string> {
   const args = await answering(lab, given);
   const { code, stdout, stderr } = await lab.cli(args);
-  if (code !== 0) throw new Error(`lifeboat ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}\n${await story(lab)}`);
+  if (code !== 0)
+    throw new Error(`lifeboat ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}\n${await story(lab)}`);
   return stdout;
 }
 
@@ -71,7 +80,9 @@ export async function refused(lab: Lab, given: string[], code: number, says: Reg
   const result = await lab.cli(args);
   const text = result.stdout + result.stderr;
   if (result.code !== code || !says.test(text))
-    throw new Error(`lifeboat ${args.join(' ')} ended with ${result.code} and not ${code}, or does not say ${String(says)}:\n${text}`);
+    throw new Error(
+      `lifeboat ${args.join(' ')} ended with ${result.code} and not ${code}, or does not say ${String(says)}:\n${text}`,
+    );
   if (/^\s+at .*:\d+:\d+/m.test(text)) throw new Error(`lifeboat ${args.join(' ')} prints a stack:\n${text}`);
   return result;
 }
@@ -84,7 +95,10 @@ export interface DeclareOptions {
 }
 
 /** `lifeboat start database-corruption --detach`: returns when the request was checked. */
-export async function declare(lab: Lab, options: DeclareOptions = {}): Promise<Declared & { attached: boolean; code: number }> {
+export async function declare(
+  lab: Lab,
+  options: DeclareOptions = {},
+): Promise<Declared & { attached: boolean; code: number }> {
   const { to, mode = 'real', by = 'ben', vacuumFull } = options;
   const { code, stdout, stderr } = await lab.cli([
     ...(mode === 'drill' ? ['drill', 'start'] : ['start']),
@@ -108,7 +122,11 @@ export async function untilState(
   lab: Lab,
   what: string,
   good: (state: IncidentState) => boolean,
-  { mode = 'real', seconds, unless }: { mode?: Mode; seconds?: number | undefined; unless?: (state: IncidentState) => boolean } = {},
+  {
+    mode = 'real',
+    seconds,
+    unless,
+  }: { mode?: Mode; seconds?: number | undefined; unless?: (state: IncidentState) => boolean } = {},
 ): Promise<IncidentState> {
   try {
     return await until(
@@ -145,14 +163,16 @@ export async function untilQuestion(
   step?: string,
   mode: Mode = 'real',
 ): Promise<IncidentState & { question: Question }> {
-  const asked = ({ question }: IncidentState): boolean => question?.kind === kind && (step === undefined || question.step === step);
+  const asked = ({ question }: IncidentState): boolean =>
+    question?.kind === kind && (step === undefined || question.step === step);
   const state = await untilState(
     lab,
     `${kind === 'approval' ? 'an approval' : 'a decision'} is asked for${step ? ` (${step})` : ''}`,
     asked,
     {
       mode,
-      unless: (now) => (now.question !== undefined && !asked(now)) || over.includes(now.phase) || now.phase === 'recovered',
+      unless: (now) =>
+        (now.question !== undefined && !asked(now)) || over.includes(now.phase) || now.phase === 'recovered',
     },
   );
   return state as IncidentState & { question: Question };
@@ -173,7 +193,10 @@ export async function close(lab: Lab, reason = 'a test needs the next incident')
   await ended(lab);
 }
 
-/** Ends what an earlier test left open, and opens what it left closed, so that one failure does not hide what the other tests would say. */
+/**
+ * Ends what an earlier test left open, and opens what it left closed, so that one failure does not hide what the other
+ * tests would say.
+ */
 export async function noIncident(lab: Lab): Promise<void> {
   const lifeboat = await lifeboatOf(lab);
   for (const mode of ['real', 'drill'] as const) {
@@ -185,7 +208,8 @@ export async function noIncident(lab: Lab): Promise<void> {
     else await incident.abort({ by: 'test', reason: 'left open by an earlier test', resume: true });
     await ended(lab, mode);
   }
-  if (existsSync(join(lab.primary.dataDirectory, 'pg_hba.conf.lifeboat-open'))) await lab.cli(['abort', '--resume', '--as', 'test']);
+  if (existsSync(join(lab.primary.dataDirectory, 'pg_hba.conf.lifeboat-open')))
+    await lab.cli(['abort', '--resume', '--as', 'test']);
 }
 
 /** Waits until the workflow itself has ended: only then is the lock of the system free. */
@@ -196,7 +220,8 @@ export async function ended(lab: Lab, mode: Mode = 'real'): Promise<void> {
 
 export const step = (state: IncidentState, name: string) => {
   const found = state.steps.findLast((one) => one.name === name);
-  if (!found) throw new Error(`there was no step "${name}"; there were ${state.steps.map((one) => one.name).join(', ')}`);
+  if (!found)
+    throw new Error(`there was no step "${name}"; there were ${state.steps.map((one) => one.name).join(', ')}`);
   return found;
 };
 export const stepNames = (state: IncidentState): string[] => state.steps.map(titleOf);
@@ -214,13 +239,19 @@ export async function story(lab: Lab, mode: Mode = 'real'): Promise<string> {
               `  ${one.status.padEnd(8)} ${one.name}: ${one.problem ? `${one.problem.type ?? ''} ${one.problem.message}` : (one.summary ?? '')}`,
           ),
           ...state.warnings.map((warning) => `  warning: ${warning}`),
-          ...(state.question ? [`  asked: ${state.question.text} [${state.question.choices.map(({ name }) => name).join(', ')}]`] : []),
+          ...(state.question
+            ? [`  asked: ${state.question.text} [${state.question.choices.map(({ name }) => name).join(', ')}]`]
+            : []),
         ].join('\n');
-  const logs = [...Object.values(lab.agents).map(({ log }) => log), lab.control?.log, lab.primary.log, lab.standby?.log].filter(
-    (log): log is string => log !== undefined,
-  );
+  const logs = [
+    ...Object.values(lab.agents).map(({ log }) => log),
+    lab.control?.log,
+    lab.primary.log,
+    lab.standby?.log,
+  ].filter((log): log is string => log !== undefined);
   const ours = join(lab.directory, 'state', lab.system, 'db1', 'logs');
-  return [told, ...[...logs, join(ours, 'main.log'), join(ours, 'main-scratch.log')].map((log) => `--- ${log}\n${tail(log, 12)}`)].join(
-    '\n',
-  );
+  return [
+    told,
+    ...[...logs, join(ours, 'main.log'), join(ours, 'main-scratch.log')].map((log) => `--- ${log}\n${tail(log, 12)}`),
+  ].join('\n');
 }

@@ -8,7 +8,10 @@ import type { Lab } from '../../lab/lab.js';
 import { checkout, compiled } from '../../lab/root.js';
 import type { AskedOfProcess } from './step-process.js';
 
-/** What an agent does, one step at a time, in a process of its own that can be killed: without a worker, a death costs a tenth. */
+/**
+ * What an agent does, one step at a time, in a process of its own that can be killed: without a worker, a death costs a
+ * tenth.
+ */
 
 export interface Asked {
   activity: keyof HostActivities;
@@ -49,13 +52,19 @@ function start(lab: Lab): ChildProcess {
 }
 
 /** Does it once. */
-export async function once(lab: Lab, { activity, input, host = 'db1', loops = false }: Asked, options: Options = {}): Promise<Ended> {
+export async function once(
+  lab: Lab,
+  { activity, input, host = 'db1', loops = false }: Asked,
+  options: Options = {},
+): Promise<Ended> {
   const child = ready.get(lab) ?? start(lab);
   const env = {
     ...(options.walk ? { LIFEBOAT_FAULT_WALK: options.walk } : {}),
     ...(options.only ? { LIFEBOAT_FAULT_ONLY: JSON.stringify(options.only) } : {}),
   };
-  const ended = new Promise<number | string>((resolve) => child.once('close', (code, signal) => resolve(signal ?? code ?? 0)));
+  const ended = new Promise<number | string>((resolve) =>
+    child.once('close', (code, signal) => resolve(signal ?? code ?? 0)),
+  );
   child.stdin!.write(`${JSON.stringify({ activity, host, input, env, loops } satisfies AskedOfProcess)}\n`);
   options.onStart?.(child.pid!);
   if (options.walk) ready.set(lab, start(lab));
@@ -65,7 +74,8 @@ export async function once(lab: Lab, { activity, input, host = 'db1', loops = fa
 }
 
 /** What a walk has visited: `activity: point`, in the order in which a process died there. */
-export const pointsIn = (file: string): string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []);
+export const pointsIn = (file: string): string[] =>
+  existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : [];
 
 export interface WalkOptions {
   /** Called after each death. */
@@ -77,8 +87,8 @@ export interface WalkOptions {
 }
 
 /**
- * Does it again and again, killed at every point that it comes to for the first time, until it gets through. `name`: of the file of its points;
- * walks of one name know each other's.
+ * Does it again and again, killed at every point that it comes to for the first time, until it gets through. `name`: of
+ * the file of its points; walks of one name know each other's.
  */
 export async function walk(
   lab: Lab,
@@ -98,7 +108,8 @@ export async function walk(
       await between?.(pointsIn(file).at(-1)!);
       continue;
     }
-    // As Temporal does it (workflows/activities.ts, activities/attempts.ts): a server that is still going down is asked again.
+    // As Temporal does it (workflows/activities.ts, activities/attempts.ts): a server that is still going down is asked
+    // again.
     failed += 1;
     if (failed === 4 || stderr.includes('nonRetryable: true'))
       throw new Error(`${asked.activity} ended with ${how}: ${stderr}\nafter ${pointsIn(file).join(', ')}`);

@@ -43,7 +43,12 @@ export function makePlaces(): Places {
     async start(kind) {
       const at = { directory: join(directory, kind), env };
       const { plan, port } = await starters[kind](at);
-      return { kind, plan, ...(port ? { port } : {}), open: (change = {}, stall) => open(kind, { ...plan, ...change }, stall) };
+      return {
+        kind,
+        plan,
+        ...(port ? { port } : {}),
+        open: (change = {}, stall) => open(kind, { ...plan, ...change }, stall),
+      };
     },
     stop: () => destroyLab(directory),
   };
@@ -64,13 +69,19 @@ const starters: Record<Kind, (at: { directory: string; env: NodeJS.ProcessEnv })
     return Promise.resolve({ plan: { directory } });
   },
   async s3(at) {
-    const { endpoint, port, caFile, accessKeyId, secretAccessKey } = await startVersitygw({ ...at, buckets: ['backups'] });
+    const { endpoint, port, caFile, accessKeyId, secretAccessKey } = await startVersitygw({
+      ...at,
+      buckets: ['backups'],
+    });
     const keys = { accessKeyId: secretFor(accessKeyId), secretAccessKey: secretFor(secretAccessKey) };
     return { port, plan: { bucket: 'backups', prefix: 'some/prefix', endpoint, pathStyle: true, caFile, ...keys } };
   },
   async azure(at) {
     const { account, key, endpoint, port, caFile } = await startAzurite({ ...at, containers: ['backups'] });
-    return { port, plan: { account, container: 'backups', prefix: 'some/prefix', key: secretFor(key), endpoint, caFile } };
+    return {
+      port,
+      plan: { account, container: 'backups', prefix: 'some/prefix', key: secretFor(key), endpoint, caFile },
+    };
   },
   async gcs(at) {
     const { endpoint, port } = await startFakeGcs({ ...at, buckets: ['backups'] });

@@ -21,7 +21,10 @@ export interface People {
   untilNamed(id: string, what: string, good: (state: IncidentState) => boolean): Promise<IncidentState>;
 }
 
-/** For a file of tests: one Temporal, and a system of its own for each test, of which every run of every incident is replayed when it is over. */
+/**
+ * For a file of tests: one Temporal, and a system of its own for each test, of which every run of every incident is
+ * replayed when it is over.
+ */
 export function people(): People {
   const server = ownTemporal();
   let now: Scripted;
@@ -30,8 +33,13 @@ export function people(): People {
   });
   afterEach(async () => {
     const { workflow } = now.lifeboat.temporal;
-    for await (const { workflowId, runId } of workflow.list({ query: `WorkflowId STARTS_WITH '${incidentWorkflowId(now.system)}'` }))
-      await Worker.runReplayHistory({ workflowBundle: workflowBundle() }, await workflow.getHandle(workflowId, runId).fetchHistory());
+    for await (const { workflowId, runId } of workflow.list({
+      query: `WorkflowId STARTS_WITH '${incidentWorkflowId(now.system)}'`,
+    }))
+      await Worker.runReplayHistory(
+        { workflowBundle: workflowBundle() },
+        await workflow.getHandle(workflowId, runId).fetchHistory(),
+      );
     await now.stop();
   });
 
@@ -44,7 +52,8 @@ export function people(): People {
     },
     declare,
     named,
-    listed: (id) => until(`${id} is listed`, async () => (await now.lifeboat.incidents()).find((one) => one.id === id), 90, 100),
+    listed: (id) =>
+      until(`${id} is listed`, async () => (await now.lifeboat.incidents()).find((one) => one.id === id), 90, 100),
     untilNamed: (id, what, good) =>
       until(
         what,
@@ -66,7 +75,10 @@ export function people(): People {
         300,
       );
       const { id } = declared;
-      const { question } = await now.untilState('the approval', (state) => state.id === id && state.question !== undefined);
+      const { question } = await now.untilState(
+        'the approval',
+        (state) => state.id === id && state.question !== undefined,
+      );
       await now.lifeboat.incident().approve({ by: 'asha', question: question!.id });
       await until('the lock is free', async () => !(await now.lifeboat.locked()), 90, 100);
       await until('it waits for its tasks', async () => (await named(id).state()).phase === 'recovered', 90, 100);

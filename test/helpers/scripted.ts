@@ -21,8 +21,8 @@ import { workflowBundle } from '../../worker/run-worker.js';
 import type { IncidentState } from '../../vocabulary/incident.js';
 
 /**
- * Incidents against a real Temporal with the workflows as they are built, in which what happens on hosts is written by the test: for what people
- * and workflows say to each other, at moments that no real database can be made to wait for.
+ * Incidents against a real Temporal with the workflows as they are built, in which what happens on hosts is written by
+ * the test: for what people and workflows say to each other, at moments that no real database can be made to wait for.
  */
 export interface Scripted {
   system: string;
@@ -55,26 +55,75 @@ export const going: Record<string, (input: never) => unknown> = {
   startService: () => ({ summary: 'web is started' }),
   stopWrites: () => ({ summary: 'closed', proofs: [], warnings: [] }),
   saveEvidence: () => ({ summary: 'saved', files: [] }),
-  assess: () => ({ summary: 'damaged', classification: 'not repairable', findings: [], damagedIndexes: [], notChecked: [], files: [] }),
+  assess: () => ({
+    summary: 'damaged',
+    classification: 'not repairable',
+    findings: [],
+    damagedIndexes: [],
+    notChecked: [],
+    files: [],
+  }),
   listCandidates: () => ({
     summary: 'one',
     candidates: [{ label: 'full', location: 'onsite', takenAt: '2026-11-21T00:00:00Z', databaseBytes: 1, timeline: 1 }],
     passedOver: [],
   }),
   restoreBeside: () => ({ summary: 'restored' }),
-  verifyRestored: () => ({ summary: 'sound', rows: [], rpoSeconds: 2, doubts: [], differences: [], warnings: [], checks: [], files: [] }),
+  verifyRestored: () => ({
+    summary: 'sound',
+    rows: [],
+    rpoSeconds: 2,
+    doubts: [],
+    differences: [],
+    warnings: [],
+    checks: [],
+    files: [],
+  }),
   behindFence: () => ({ summary: 'nothing', commits: 0, marked: true }),
   lookAtNeighbours: () => ({ summary: 'no other database', lines: [], notAlone: null }),
-  putInPlace: () => ({ summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000, canGoBack: true, warnings: [] }),
+  putInPlace: () => ({
+    summary: 'in place',
+    host: 'db1',
+    quarantine: '/data.quarantine',
+    bytes: 1000,
+    canGoBack: true,
+    warnings: [],
+  }),
   putBack: () => ({ summary: 'the old one is back', host: 'db1', quarantine: '/data.replaced', bytes: 2000 }),
-  putOneBack: () => ({ summary: 'shop alone is as in the copy', host: 'db1', aside: 'shop_old', bytes: 1000, copy: '/data.restored' }),
-  putOneAway: () => ({ summary: 'shop is the old database again', host: 'db1', aside: 'shop_new', bytes: 2000, copy: '/data.restored' }),
+  putOneBack: () => ({
+    summary: 'shop alone is as in the copy',
+    host: 'db1',
+    aside: 'shop_old',
+    bytes: 1000,
+    copy: '/data.restored',
+  }),
+  putOneAway: () => ({
+    summary: 'shop is the old database again',
+    host: 'db1',
+    aside: 'shop_new',
+    bytes: 2000,
+    copy: '/data.restored',
+  }),
   settleOne: () => ({ summary: 'the database shop is the one out of the copy' }),
-  settlePlace: () => ({ summary: 'the damaged database is where it was', host: 'db1', inPlace: 'as it was', quarantine: null, bytes: 0 }),
+  settlePlace: () => ({
+    summary: 'the damaged database is where it was',
+    host: 'db1',
+    inPlace: 'as it was',
+    quarantine: null,
+    bytes: 0,
+  }),
   openDatabase: () => ({ summary: 'open', warnings: [] }),
   checkHealth: () => ({ summary: 'healthy' }),
   copyFigures: () => ({
-    ...{ summary: 'timeline 2', at: new Date().toISOString(), timeline: 2, transaction: '1000', beats: 10, lastCommit: null, rows: {} },
+    ...{
+      summary: 'timeline 2',
+      at: new Date().toISOString(),
+      timeline: 2,
+      transaction: '1000',
+      beats: 10,
+      lastCommit: null,
+      rows: {},
+    },
   }),
   watchDatabase: () => ({ summary: 'takes writes' }),
   watchServices: () => ({ summary: 'healthy for 1 s' }),
@@ -97,7 +146,15 @@ export const onControl = ['readPlan', 'checkHealth', 'watchServices', 'writeRepo
 
 /** What a plan of one database says, where a test does not say otherwise. */
 export const factsOf = (more: Partial<PlanFacts>): PlanFacts => ({
-  ...{ database: 'main', databaseName: 'shop', primary: 'db1', standbys: [], services: [], hosts: ['db1'], approvals: 1 },
+  ...{
+    database: 'main',
+    databaseName: 'shop',
+    primary: 'db1',
+    standbys: [],
+    services: [],
+    hosts: ['db1'],
+    approvals: 1,
+  },
   ...{ objectives: { rtoSeconds: 3600, rpoSeconds: 300 }, planDigest: 'as-declared', summary: 'the plan' },
   ...more,
 });
@@ -113,7 +170,13 @@ export interface Ground {
   notifications?: PlanFile['notifications'];
 }
 
-export async function scripted({ directory, temporal, service, realControl = false, notifications }: Ground): Promise<Scripted> {
+export async function scripted({
+  directory,
+  temporal,
+  service,
+  realControl = false,
+  notifications,
+}: Ground): Promise<Scripted> {
   const system = `people-${randomBytes(4).toString('hex')}`;
   const home = join(directory, system);
   for (const name of ['logs', 'state']) mkdirSync(join(home, name), { recursive: true });
@@ -132,7 +195,17 @@ export async function scripted({ directory, temporal, service, realControl = fal
     },
     ...(notifications ? { notifications } : {}),
     ...(service
-      ? { services: { web: { database: 'main', hosts: ['db1'], control: { systemd: 'web' }, health: { url: service }, watch: '1s' } } }
+      ? {
+          services: {
+            web: {
+              database: 'main',
+              hosts: ['db1'],
+              control: { systemd: 'web' },
+              health: { url: service },
+              watch: '1s',
+            },
+          },
+        }
       : {}),
   };
   writeFileSync(planPath, stringify(plan));
@@ -225,11 +298,21 @@ export async function scripted({ directory, temporal, service, realControl = fal
       ),
     cli: (args) => capture(process.execPath, [cliEntry, ...args], home, env),
     startCli: (args) =>
-      startChild({ program: process.execPath, args: [cliEntry, ...args], cwd: home, env, log: join(home, 'logs', `cli-${args[0]}`) }),
+      startChild({
+        program: process.execPath,
+        args: [cliEntry, ...args],
+        cwd: home,
+        env,
+        log: join(home, 'logs', `cli-${args[0]}`),
+      }),
     terminal: (args, answer) =>
       new Promise((resolve, reject) => {
         const command = [process.execPath, cliEntry, ...args].map((word) => `'${word}'`).join(' ');
-        const child = spawn('script', ['-qec', command, '/dev/null'], { cwd: home, env: { ...env, TERM: 'xterm' }, stdio: 'pipe' });
+        const child = spawn('script', ['-qec', command, '/dev/null'], {
+          cwd: home,
+          env: { ...env, TERM: 'xterm' },
+          stdio: 'pipe',
+        });
         let said = '';
         child.stdout.on('data', (data: Buffer) => {
           const asked = said.includes('[y/N]');

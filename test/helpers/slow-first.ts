@@ -1,6 +1,9 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Files of these begin first, in this order: one that takes minutes and begins last would be waited for alone. The rest is in the order of its size. */
+/**
+ * Files of these begin first, in this order: one that takes minutes and begins last would be waited for alone. The rest
+ * is in the order of its size.
+ */
 const slow = [
   'test/faults/steps',
   'test/faults/',

@@ -1,4 +1,5 @@
-// An agent for one step: what was built, without a worker and without Temporal. It loads first, and then reads from stdin what it is asked,
+// An agent for one step: what was built, without a worker and without Temporal. It loads first, and then reads from
+// stdin what it is asked,
 // so that the next one is ready when the one before it dies. Node runs this file by itself.
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -38,14 +39,22 @@ for await (const line of createInterface({ input: process.stdin })) {
   Object.assign(process.env, env);
   const { plan, digest, directory } = loaded;
   settleEnvironment(plan);
-  const context = { plan, planDirectory: directory, planDigest: digest, host, state: await hostState(plan.system, host) };
+  const context = {
+    plan,
+    planDirectory: directory,
+    planDigest: digest,
+    host,
+    state: await hostState(plan.system, host),
+  };
   await resolveDirectories(context);
   await clearLeftovers(context);
   const over = new AbortController();
   const protecting = loops ? keepProtected(context, over.signal, () => undefined) : undefined;
   try {
     const activities = createHostActivities(context) as unknown as Record<string, (input: object) => Promise<unknown>>;
-    const result = await asyncLocalStorage.run(attemptOf(activity), () => activities[activity]!({ form: 'execute', ...input }));
+    const result = await asyncLocalStorage.run(attemptOf(activity), () =>
+      activities[activity]!({ form: 'execute', ...input }),
+    );
     over.abort();
     await protecting;
     writeSync(1, JSON.stringify(result ?? null));
@@ -58,7 +67,12 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 /** The first attempt of an activity, as a worker would hand it over. */
 function attemptOf(activityType: string): InstanceType<typeof Context> {
-  const info = { activityType, activityId: activityType, attempt: 1, workflowExecution: { workflowId: 'steps', runId: 'steps' } };
+  const info = {
+    activityType,
+    activityId: activityType,
+    attempt: 1,
+    workflowExecution: { workflowId: 'steps', runId: 'steps' },
+  };
   const never = new AbortController().signal;
   const parts = [info, new Promise(() => undefined), never, () => undefined, undefined, console, undefined, {}];
   return new Context(...(parts as unknown as ConstructorParameters<typeof Context>));

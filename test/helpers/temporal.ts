@@ -12,7 +12,10 @@ export interface Server {
   readonly temporal: string;
 }
 
-/** For a file of tests, or a group: its own Temporal, there from the first hook on, and gone after the last. `log`: what the workers in this process print. */
+/**
+ * For a file of tests, or a group: its own Temporal, there from the first hook on, and gone after the last. `log`: what
+ * the workers in this process print.
+ */
 export function ownTemporal(log: LogLevel = 'ERROR', limits: Record<string, number> = {}): Server {
   let directory: string;
   let temporal: string;

@@ -7,7 +7,9 @@ import { readPidFile } from '../../lab/cluster.js';
 import type { Lab } from '../../lab/lab.js';
 import { serviceIsHealthy, timelineOf } from './end-state.js';
 
-/** Nothing was changed: looked at from outside, in the database, beside it, and on a session that an application holds. */
+/**
+ * Nothing was changed: looked at from outside, in the database, beside it, and on a session that an application holds.
+ */
 
 const configs = ['pg_hba.conf', 'postgresql.conf', 'postgresql.auto.conf'];
 
@@ -19,7 +21,9 @@ async function print(lab: Lab, session: pg.Client) {
           .update(readFileSync(join(dataDirectory, file)))
           .digest('hex')
       : 'none';
-  const { rows } = await session.query<{ pid: number; temporary: number }>('SELECT pg_backend_pid() AS pid, x AS temporary FROM held');
+  const { rows } = await session.query<{ pid: number; temporary: number }>(
+    'SELECT pg_backend_pid() AS pid, x AS temporary FROM held',
+  );
   return {
     configs: Object.fromEntries(configs.map((file) => [file, digest(file)])),
     beside: readdirSync(dirname(dataDirectory)).sort(),

@@ -12,7 +12,10 @@ import { startSshd } from '../../lab/servers/sshd.js';
 import { tool } from '../../lab/tools.js';
 import { until } from '../../lab/wait.js';
 
-/** A process that makes a lab and stays; sources of the lab import each other as .js, which Node finds as .ts by this hook. */
+/**
+ * A process that makes a lab and stays; sources of the lab import each other as .js, which Node finds as .ts by this
+ * hook.
+ */
 async function owner(): Promise<{ process: ChildProcess; directory: string }> {
   const hook = `import { registerHooks } from 'node:module';
     registerHooks({ resolve: (name, context, next) => { try { return next(name, context); } catch { return next(name.replace(/\\.js$/, '.ts'), context); } } });`;
@@ -54,7 +57,10 @@ describe('the end of a lab', { timeout: 900_000 }, () => {
     const directory = makeLabDirectory();
     const env = { ...process.env, [labVariable]: directory };
     const port = await freePort();
-    const redis = await serve('redis', { directory: join(directory, 'redis'), env }, port, tool('redis-server'), ['--port', String(port)]);
+    const redis = await serve('redis', { directory: join(directory, 'redis'), env }, port, tool('redis-server'), [
+      '--port',
+      String(port),
+    ]);
     const sshd = await startSshd({ directory: join(directory, 'sshd'), env });
     destroyLab(directory);
     expect([redis.isAlive(), await answers(sshd.port), existsSync(directory)]).toEqual([false, false, false]);

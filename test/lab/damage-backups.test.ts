@@ -6,7 +6,8 @@ import { backupParts, damageBackup, deletePart, removeWalSegment, walSegments } 
 
 let location: string;
 const label = 'backup/shop/20261121-031502F';
-const segment = (n: number): string => `archive/shop/15-1/0000000100000000/00000001000000000000000${n}-${'a'.repeat(40)}.gz`;
+const segment = (n: number): string =>
+  `archive/shop/15-1/0000000100000000/00000001000000000000000${n}-${'a'.repeat(40)}.gz`;
 
 beforeEach(() => {
   location = mkdtempSync(join(tmpdir(), 'damage-'));

@@ -31,7 +31,9 @@ describe('damage that is noticed', { timeout: 900_000 }, () => {
       'shop',
       ...more,
     ];
-    return promisify(execFile)(tool('pg_amcheck'), args, { env: { ...process.env, PGPASSWORD: primary.passwords.superuser } }).then(
+    return promisify(execFile)(tool('pg_amcheck'), args, {
+      env: { ...process.env, PGPASSWORD: primary.passwords.superuser },
+    }).then(
       () => '',
       (error: unknown) => Object.values(error as { stdout: string; stderr: string }).join('\n'),
     );
@@ -40,7 +42,9 @@ describe('damage that is noticed', { timeout: 900_000 }, () => {
   test('a sound database has no findings, and our checksums are those of the server', async () => {
     expect(await amcheck()).toBe('');
     await lab.primary.sql('CHECKPOINT');
-    const [{ path } = { path: '' }] = await lab.primary.sql<{ path: string }>(`SELECT pg_relation_filepath('orders') AS path`);
+    const [{ path } = { path: '' }] = await lab.primary.sql<{ path: string }>(
+      `SELECT pg_relation_filepath('orders') AS path`,
+    );
     const file = openSync(join(lab.primary.dataDirectory, path), 'r');
     for (const block of [0, 1, 7]) {
       const page = Buffer.alloc(pageSize);
@@ -66,7 +70,8 @@ describe('damage that is noticed', { timeout: 900_000 }, () => {
   });
 
   test('zero pages: rows are missing, and the table alone does not tell', async () => {
-    const count = async (): Promise<number> => (await lab.primary.sql<{ n: number }>('SELECT count(amount)::int AS n FROM payments'))[0]!.n;
+    const count = async (): Promise<number> =>
+      (await lab.primary.sql<{ n: number }>('SELECT count(amount)::int AS n FROM payments'))[0]!.n;
     expect(await count()).toBe(3000);
     await zeroPages(lab.primary, 'payments', [1, 2]);
     expect(await amcheck('--no-dependent-indexes', '--table', 'payments')).toBe('');

@@ -22,24 +22,45 @@ test('finds everything, in a second', async () => {
   const { code, stdout } = await run();
   expect(code).toBe(0);
   expect(stdout).toMatch(/^PostgreSQL \d+\.\d+ \/.*\npgBackRest \d+\.\d+ \/.*\nrestic \d+\.\d+.* \/.*\n/);
-  for (const program of ['redis-server', 'sshd', 'openssl', 'aws', 'temporal', 'versitygw', 'toxiproxy-server', 'fake-gcs-server'])
+  for (const program of [
+    'redis-server',
+    'sshd',
+    'openssl',
+    'aws',
+    'temporal',
+    'versitygw',
+    'toxiproxy-server',
+    'fake-gcs-server',
+  ])
     expect(stdout).toMatch(new RegExp(`/${program}$`, 'm'));
   // Beside a whole test run on a small machine it may take longer than alone.
   expect(performance.now() - began).toBeLessThan(60_000);
 });
 
 /** Where it is found whatever PATH says: then a machine without it cannot be had by changing the environment. */
-const everywhere = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'].some((directory) => existsSync(join(directory, 'temporal')));
+const everywhere = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'].some((directory) =>
+  existsSync(join(directory, 'temporal')),
+);
 
 /** What else is needed and may not be in /usr/bin: there already, so that these tests install but the one. */
-const others = ['restic', 'redis-server', 'sshd', 'openssl', 'aws', 'versitygw', 'toxiproxy-server', 'fake-gcs-server'].sort();
+const others = [
+  'restic',
+  'redis-server',
+  'sshd',
+  'openssl',
+  'aws',
+  'versitygw',
+  'toxiproxy-server',
+  'fake-gcs-server',
+].sort();
 
 /** A cache that has all of them, each of which says a version. */
 function filledCache(home: string, programs: string[]): void {
   const cache = join(home, 'cache', 'lifeboat');
   for (const [folder, names] of Object.entries({ bin: programs, 'postgresql-17/bin': ['pg_dump'] })) {
     mkdirSync(join(cache, folder), { recursive: true });
-    for (const name of names) writeFileSync(join(cache, folder, name), `#!/bin/sh\necho ${name} 1.0.0\n`, { mode: 0o755 });
+    for (const name of names)
+      writeFileSync(join(cache, folder, name), `#!/bin/sh\necho ${name} 1.0.0\n`, { mode: 0o755 });
   }
 }
 
@@ -121,7 +142,13 @@ test('a program that Go cannot build is said to be missing, and how a person bui
     home,
     [...others, 'temporal'].filter((one) => one !== 'versitygw'),
   );
-  const env = { PATH: '/usr/bin:/bin', HOME: home, XDG_CACHE_HOME: join(home, 'cache'), GOPROXY: 'off', GOPATH: join(home, 'go') };
+  const env = {
+    PATH: '/usr/bin:/bin',
+    HOME: home,
+    XDG_CACHE_HOME: join(home, 'cache'),
+    GOPROXY: 'off',
+    GOPATH: join(home, 'go'),
+  };
   const { code, stderr } = await run(env);
   expect(code).toBe(1);
   expect(stderr).toContain('versitygw is needed (an S3 service in the tests)');

@@ -31,7 +31,10 @@ describe('the Temporal server', { timeout: 900_000 }, () => {
 
   test('killed and restarted, it knows what it knew', async () => {
     const start = await Connection.connect({ address: server.address });
-    await new Client({ connection: start }).workflow.start('nobody-runs-it', { workflowId: 'kept', taskQueue: 'nowhere' });
+    await new Client({ connection: start }).workflow.start('nobody-runs-it', {
+      workflowId: 'kept',
+      taskQueue: 'nowhere',
+    });
     await start.close();
     const before = server.pid();
     await server.kill9();
@@ -47,7 +50,11 @@ describe('the Temporal server', { timeout: 900_000 }, () => {
 
   test('a worker is seen when it polls, and one that polled before is not taken for it', async () => {
     const connection = await NativeConnection.connect({ address: server.address });
-    const worker = await Worker.create({ connection, taskQueue: 'work', activities: { nothing: async () => undefined } });
+    const worker = await Worker.create({
+      connection,
+      taskQueue: 'work',
+      activities: { nothing: async () => undefined },
+    });
     const since = new Date();
     await expect(polled(server.address, 'work', 'activity', since, () => undefined, 1)).rejects.toThrow(
       'waited 1 s in vain for: a worker on work',
@@ -58,20 +65,24 @@ describe('the Temporal server', { timeout: 900_000 }, () => {
   });
 });
 
-test('a server of several threads is gone only when its last one is: its port is free then', { timeout: 900_000 }, async () => {
-  const directory = makeLabDirectory();
-  try {
-    const server = await startTemporal({ directory, env: { ...process.env, [labVariable]: directory } });
-    const port = Number(server.address.split(':')[1]);
-    for (let times = 0; times < 8; times += 1) {
-      await server.kill9();
-      await new Promise<void>((resolve, reject) => {
-        const taker = createServer().once('error', reject);
-        taker.listen(port, '127.0.0.1', () => taker.close(() => resolve()));
-      });
-      await server.restart();
+test(
+  'a server of several threads is gone only when its last one is: its port is free then',
+  { timeout: 900_000 },
+  async () => {
+    const directory = makeLabDirectory();
+    try {
+      const server = await startTemporal({ directory, env: { ...process.env, [labVariable]: directory } });
+      const port = Number(server.address.split(':')[1]);
+      for (let times = 0; times < 8; times += 1) {
+        await server.kill9();
+        await new Promise<void>((resolve, reject) => {
+          const taker = createServer().once('error', reject);
+          taker.listen(port, '127.0.0.1', () => taker.close(() => resolve()));
+        });
+        await server.restart();
+      }
+    } finally {
+      destroyLab(directory);
     }
-  } finally {
-    destroyLab(directory);
-  }
-});
+  },
+);

@@ -58,7 +58,14 @@ describe.each(kinds)('a location: %s', (kind) => {
   });
 
   test('keeps names with spaces, quotes, signs, leading dashes and letters of any alphabet', async () => {
-    const odd = ['it\'s a "name"', '-rf', 'größe ☕ 日本', 'a+b=c&d?e#f%20g', 'semi;colon$(x)`y`', `long-${'x'.repeat(190)}`];
+    const odd = [
+      'it\'s a "name"',
+      '-rf',
+      'größe ☕ 日本',
+      'a+b=c&d?e#f%20g',
+      'semi;colon$(x)`y`',
+      `long-${'x'.repeat(190)}`,
+    ];
     for (const name of odd) {
       await location.put(`odd/${name}`, text(name));
       expect(await textOf(await location.get(`odd/${name}`)), name).toBe(name);
@@ -114,13 +121,16 @@ describe.each(kinds)('a location: %s', (kind) => {
     }
   });
 
-  test.each([MiB, 21 * MiB])('an upload whose source fails after %d bytes leaves nothing and says what the source said', async (bytes) => {
-    const error = new Error('pg_dump was killed');
-    await expect(location.put('failed/one', failingAfter(bytes, error))).rejects.toBe(error);
-    expect(await location.find('failed/one')).toBeUndefined();
-    expect(await names('failed/')).toEqual([]);
-    expect(await location.removeUnfinished('failed/'), 'leftovers').toBe(0);
-  });
+  test.each([MiB, 21 * MiB])(
+    'an upload whose source fails after %d bytes leaves nothing and says what the source said',
+    async (bytes) => {
+      const error = new Error('pg_dump was killed');
+      await expect(location.put('failed/one', failingAfter(bytes, error))).rejects.toBe(error);
+      expect(await location.find('failed/one')).toBeUndefined();
+      expect(await names('failed/')).toEqual([]);
+      expect(await location.removeUnfinished('failed/'), 'leftovers').toBe(0);
+    },
+  );
 
   test('a failed upload leaves the file that it would have replaced', async () => {
     await location.put('kept', text('the good one'));

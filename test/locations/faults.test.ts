@@ -8,7 +8,9 @@ import type { Location } from '../../activities/locations/location.js';
 import { type Proxy, startToxiproxy, type Toxiproxy } from '../../lab/servers/toxiproxy.js';
 import { digest, filesBelow, makePlaces, type Place, secretFor, someBytes } from '../helpers/locations.js';
 
-/** Locations that are slow, break off, hang, refuse or are full: a clear error, nothing half, and the next try works. */
+/**
+ * Locations that are slow, break off, hang, refuse or are full: a clear error, nothing half, and the next try works.
+ */
 
 const places = makePlaces();
 let toxiproxy: Toxiproxy;
@@ -31,7 +33,8 @@ async function failed(work: Promise<unknown>, type: string): Promise<{ message: 
   const hint = error.details![0].hint;
   expect(hint.length).toBeGreaterThan(10);
   for (const [name, value] of Object.entries(process.env))
-    if (name.startsWith('LIFEBOAT_TEST_')) expect(`${error.message} ${hint} ${JSON.stringify(error.details)}`).not.toContain(value);
+    if (name.startsWith('LIFEBOAT_TEST_'))
+      expect(`${error.message} ${hint} ${JSON.stringify(error.details)}`).not.toContain(value);
   return { message: error.message, hint };
 }
 
@@ -157,7 +160,10 @@ describe('a location that refuses', () => {
     'azure: an authority that is not known': ['azure', () => ({ caFile: undefined })],
     'gcs: a missing bucket': ['gcs', () => ({ bucket: 'not-there' })],
     'sftp: another host key': ['sftp', () => ({ hostKey: `ssh-ed25519 ${Buffer.alloc(51, 9).toString('base64')}` })],
-    'sftp: a host key of another type': ['sftp', () => ({ hostKey: `ssh-rsa ${Buffer.alloc(51, 9).toString('base64')}` })],
+    'sftp: a host key of another type': [
+      'sftp',
+      () => ({ hostKey: `ssh-rsa ${Buffer.alloc(51, 9).toString('base64')}` }),
+    ],
     'sftp: a key that is none': ['sftp', () => ({ privateKey: secretFor('no key at all') })],
     'sftp: a key that is not authorized': ['sftp', () => ({ privateKey: secretFor(anotherKey()) })],
   } as const;

@@ -36,22 +36,28 @@ describe.each(['s3', 'azure'] as const)('behind a proxy that changes bytes: %s',
   test.each([
     ['in parts', size],
     ['in one piece', 1024 * 1024],
-  ])('what is changed on its way there is sent again; when it stays so it is an error, which leaves nothing: %s', async (how, bytes) => {
-    const name = `changed ${how}`;
-    liar.lie('up', 2);
-    expect(await bad.put(`once ${name}`, someBytes(bytes))).toEqual(await digest(await good.get(`once ${name}`)));
-    liar.lie('up', 100);
-    const error = await bad.put(name, someBytes(bytes)).then(
-      () => expect.unreachable('it was taken'),
-      (thrown: unknown) => thrown,
-    );
-    expect(error).toMatchObject({ type: 'LocationUnreachable', message: expect.stringMatching(/received other bytes than were sent/) });
-    expect(await good.find(name)).toBeUndefined();
-    await good.removeUnfinished('');
-    expect(await good.removeUnfinished(''), 'leftovers').toBe(0);
-    liar.lie('up', 0);
-    expect(await bad.put(name, someBytes(bytes))).toEqual(await digest(await good.get(name)));
-  });
+  ])(
+    'what is changed on its way there is sent again; when it stays so it is an error, which leaves nothing: %s',
+    async (how, bytes) => {
+      const name = `changed ${how}`;
+      liar.lie('up', 2);
+      expect(await bad.put(`once ${name}`, someBytes(bytes))).toEqual(await digest(await good.get(`once ${name}`)));
+      liar.lie('up', 100);
+      const error = await bad.put(name, someBytes(bytes)).then(
+        () => expect.unreachable('it was taken'),
+        (thrown: unknown) => thrown,
+      );
+      expect(error).toMatchObject({
+        type: 'LocationUnreachable',
+        message: expect.stringMatching(/received other bytes than were sent/),
+      });
+      expect(await good.find(name)).toBeUndefined();
+      await good.removeUnfinished('');
+      expect(await good.removeUnfinished(''), 'leftovers').toBe(0);
+      liar.lie('up', 0);
+      expect(await bad.put(name, someBytes(bytes))).toEqual(await digest(await good.get(name)));
+    },
+  );
 
   // S3 gives no checksum of a range: there it is the digest in the backup's record that finds it.
   if (kind === 'azure')

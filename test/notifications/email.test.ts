@@ -17,7 +17,13 @@ describe('e-mail', () => {
   let channels: Channels;
   const to = (port: number, more: Partial<Email> = {}): Channels =>
     channelsOfPlan({
-      email: { host: 'localhost', port, from: 'Lifeboat <lifeboat@example.com>', to: ['asha@example.com', 'gone@example.com'], ...more },
+      email: {
+        host: 'localhost',
+        port,
+        from: 'Lifeboat <lifeboat@example.com>',
+        to: ['asha@example.com', 'gone@example.com'],
+        ...more,
+      },
     });
   const login = { user: 'lifeboat', password: 'env:SMTP_PASSWORD' };
   beforeAll(async () => {
@@ -51,7 +57,11 @@ describe('e-mail', () => {
       'auto-submitted': 'auto-generated',
     });
     expect(raised!.text).toMatch(/pg_dump ended with code 1[^]*lifeboat alerts/);
-    expect(resolved!.headers).toMatchObject({ 'in-reply-to': thread, references: thread, subject: expect.stringContaining('resolved') });
+    expect(resolved!.headers).toMatchObject({
+      'in-reply-to': thread,
+      references: thread,
+      subject: expect.stringContaining('resolved'),
+    });
   });
 
   test('a notice that is sent twice has the same Message-ID, another one has another', async () => {
@@ -118,7 +128,10 @@ describe('e-mail', () => {
     const silent = createServer(() => undefined);
     const port = await freePort();
     await new Promise<void>((resolve) => silent.listen(port, '127.0.0.1', resolve));
-    expect(await to(await freePort()).failure('email')).toMatchObject({ type: 'NoticeUndelivered', nonRetryable: false });
+    expect(await to(await freePort()).failure('email')).toMatchObject({
+      type: 'NoticeUndelivered',
+      nonRetryable: false,
+    });
     expect(await to(port).failure('email')).toMatchObject({ type: 'NoticeUndelivered', nonRetryable: false });
     silent.close();
   });
@@ -129,7 +142,8 @@ describe('e-mail', () => {
       text: `${secrets.DB_PASSWORD} ${secrets.SMTP_PASSWORD}`,
     });
     const text = JSON.stringify(server.mails);
-    for (const value of [secrets.DB_PASSWORD, JSON.stringify(secrets.SMTP_PASSWORD).slice(1, -1)]) expect(text).not.toContain(value);
+    for (const value of [secrets.DB_PASSWORD, JSON.stringify(secrets.SMTP_PASSWORD).slice(1, -1)])
+      expect(text).not.toContain(value);
     expect(server.mails[0]!.headers).not.toHaveProperty('bcc');
     expect(server.mails[0]!.to).toHaveLength(2);
   });

@@ -78,8 +78,13 @@ describe('PagerDuty', () => {
   });
 
   test('no text holds a secret', async () => {
-    await channels.send('pagerduty', { title: secrets.DB_PASSWORD, text: `${secrets.DB_PASSWORD} ${secrets.PAGERDUTY_KEY}` });
-    expect(JSON.stringify(sink.requests[0]!.body['payload'])).not.toMatch(new RegExp(`${secrets.DB_PASSWORD}|${secrets.PAGERDUTY_KEY}`));
+    await channels.send('pagerduty', {
+      title: secrets.DB_PASSWORD,
+      text: `${secrets.DB_PASSWORD} ${secrets.PAGERDUTY_KEY}`,
+    });
+    expect(JSON.stringify(sink.requests[0]!.body['payload'])).not.toMatch(
+      new RegExp(`${secrets.DB_PASSWORD}|${secrets.PAGERDUTY_KEY}`),
+    );
   });
 
   test('rehearsed, it wakes nobody: the host is looked up, and the form of the key', async () => {

@@ -43,13 +43,21 @@ describe('Slack', () => {
   ])('%j is tried again, by Temporal and not in here', async (answer, says) => {
     sink.answer(answer);
     const failed = await channels.failure('slack');
-    expect(failed).toMatchObject({ type: 'NoticeUndelivered', nonRetryable: false, message: expect.stringMatching(says) });
+    expect(failed).toMatchObject({
+      type: 'NoticeUndelivered',
+      nonRetryable: false,
+      message: expect.stringMatching(says),
+    });
     expect(sink.requests).toHaveLength(1);
   });
 
   test('429 is tried again when Slack says', async () => {
     sink.answer({ status: 429, headers: { 'retry-after': '7' } });
-    expect(await channels.failure('slack')).toMatchObject({ type: 'NoticeUndelivered', nonRetryable: false, nextRetryDelay: 7000 });
+    expect(await channels.failure('slack')).toMatchObject({
+      type: 'NoticeUndelivered',
+      nonRetryable: false,
+      nextRetryDelay: 7000,
+    });
     expect(sink.requests).toHaveLength(1);
   });
 
@@ -59,14 +67,23 @@ describe('Slack', () => {
   ])('%s is not tried again, and the hint says what to correct', async (error, hint) => {
     sink.answer({ status: 200, body: { ok: false, error } });
     const failed = await channels.failure('slack');
-    expect(failed).toMatchObject({ type: 'NoticeRefused', nonRetryable: true, message: expect.stringContaining(error) });
+    expect(failed).toMatchObject({
+      type: 'NoticeRefused',
+      nonRetryable: true,
+      message: expect.stringContaining(error),
+    });
     expect(failed.details[0].hint).toMatch(hint);
-    expect(await channels.check()).toMatchObject([{ what: 'notifications: slack', result: 'fail', says: expect.stringContaining(error) }]);
+    expect(await channels.check()).toMatchObject([
+      { what: 'notifications: slack', result: 'fail', says: expect.stringContaining(error) },
+    ]);
   });
 
   test('a page of whoever else answers there is no answer of Slack', async () => {
     sink.answer({ status: 200, body: '<html>Log in to the hotel</html>' });
-    expect(await channels.failure('slack')).toMatchObject({ type: 'NoticeRefused', message: expect.stringContaining('not Slack') });
+    expect(await channels.failure('slack')).toMatchObject({
+      type: 'NoticeRefused',
+      message: expect.stringContaining('not Slack'),
+    });
   });
 
   test('a server that hangs is given up, and tried again', { timeout: 900_000 }, async () => {
@@ -85,13 +102,16 @@ describe('Slack', () => {
       key: secrets.DB_PASSWORD,
     });
     const { text } = sink.requests[0]!.body as { text: string };
-    for (const part of [secrets.DB_PASSWORD, secrets.SLACK_TOKEN, 'the-passw', '<!channel>']) expect(text).not.toContain(part);
+    for (const part of [secrets.DB_PASSWORD, secrets.SLACK_TOKEN, 'the-passw', '<!channel>'])
+      expect(text).not.toContain(part);
     expect(text).toContain('password=(env:DB_PASSWORD)');
     expect(text.length).toBeLessThan(3500);
   });
 
   test('rehearsed, it asks whether the token is good and sends nothing', async () => {
-    expect(await channels.check()).toEqual([{ what: 'notifications: slack', result: 'pass', says: 'lifeboat of lab writes to #oncall' }]);
+    expect(await channels.check()).toEqual([
+      { what: 'notifications: slack', result: 'pass', says: 'lifeboat of lab writes to #oncall' },
+    ]);
     expect(sink.requests.map(({ path }) => path)).toEqual(['/api/auth.test']);
     sink.answer({ status: 200, body: { ok: true }, headers: { 'x-oauth-scopes': 'users:read' } });
     expect(await channels.check()).toMatchObject([{ result: 'fail', says: expect.stringContaining('chat:write') }]);

@@ -13,7 +13,10 @@ it.each([
   ['comments', `# new\n${good}# end\n`],
   ['the order of keys', change(['rto: 1h, rpo: 15m', 'rpo: 15m, rto: 1h'])],
   ['the way a value is written', change(['rto: 1h', 'rto: 3600s'], ['system: shop', 'system: "shop"'])],
-  ['a default that is written out', change(['timezone: Asia/Kolkata', 'timezone: Asia/Kolkata\napprovals: { people: 1 }'])],
+  [
+    'a default that is written out',
+    change(['timezone: Asia/Kolkata', 'timezone: Asia/Kolkata\napprovals: { people: 1 }']),
+  ],
 ])('does not change with %s', (_, text) => expect(digest(text)).toBe(digest(good)));
 it.each([
   ['a value', change(['rto: 1h', 'rto: 2h'])],

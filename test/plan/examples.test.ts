@@ -43,7 +43,8 @@ describe('insight-engine', () => {
   });
   it('IE-2: a dump on demand', () =>
     expect(mainOf(plan).backups.logical).toEqual({ locations: ['offsite'], keep: { daily: 30 }, compression: true }));
-  it('IE-3: the critical tables are counted', () => expect(Object.keys(mainOf(plan).verify.rows)).toEqual(['users', 'data_sources']));
+  it('IE-3: the critical tables are counted', () =>
+    expect(Object.keys(mainOf(plan).verify.rows)).toEqual(['users', 'data_sources']));
 });
 
 describe('bci-gpt', () => {
@@ -56,7 +57,10 @@ describe('bci-gpt', () => {
     expect(mainOf(plan).backups.physical).toBeUndefined();
   });
   it('BG-2: S3 in two regions, and Azure', () => {
-    expect([plan.locations['us-east']!.s3!.region, plan.locations['eu-west']!.s3!.region]).toEqual(['us-east-1', 'eu-west-1']);
+    expect([plan.locations['us-east']!.s3!.region, plan.locations['eu-west']!.s3!.region]).toEqual([
+      'us-east-1',
+      'eu-west-1',
+    ]);
     expect(plan.locations.azure!.azure!.account).toBe('bcigptbackups');
     for (const each of [mainOf(plan).backups.logical!, plan.code.application!])
       expect(each.locations).toEqual(['us-east', 'eu-west', 'azure']);
@@ -64,7 +68,12 @@ describe('bci-gpt', () => {
   it('BG-7: restored to staging every month', () =>
     expect(mainOf(plan).backups.restoreTest).toEqual({ host: 'staging1', schedule: '0 4 1 * *' }));
   it('BG-11: its roles', () =>
-    expect(Object.keys(plan.people.roles)).toEqual(['incidentCommander', 'technicalLead', 'communications', 'customerSupport']));
+    expect(Object.keys(plan.people.roles)).toEqual([
+      'incidentCommander',
+      'technicalLead',
+      'communications',
+      'customerSupport',
+    ]));
 });
 
 describe('domainscope', () => {
@@ -76,10 +85,14 @@ describe('domainscope', () => {
     expect([plan.timezone, full]).toEqual(['Asia/Kolkata', '0 2 * * *']);
     expect(longestGap([full, incremental], plan.timezone)).toBe(6);
   });
-  it('DS-2: 30 daily and 12 monthly ones', () => expect(mainOf(plan).backups.physical!.keep).toMatchObject({ daily: 30, monthly: 12 }));
+  it('DS-2: 30 daily and 12 monthly ones', () =>
+    expect(mainOf(plan).backups.physical!.keep).toMatchObject({ daily: 30, monthly: 12 }));
   it('DS-3: encrypted, in S3-compatible storage', () => {
     for (const location of Object.values(plan.locations))
-      expect(location).toMatchObject({ encryption: 'env:BACKUP_PASSPHRASE', s3: { endpoint: 'https://s3.ksdc.example', pathStyle: true } });
+      expect(location).toMatchObject({
+        encryption: 'env:BACKUP_PASSPHRASE',
+        s3: { endpoint: 'https://s3.ksdc.example', pathStyle: true },
+      });
   });
   it('DS-4: .env', () => expect(plan.files.environment!.paths).toContain('/srv/domainscope/.env'));
   it('DS-5: Redis daily', () => expect(plan.redis.cache!.schedule).toBe('0 3 * * *'));
@@ -101,7 +114,11 @@ describe('floyo', () => {
     expect(longestGap([physical!.incremental], plan.timezone)).toBe(6);
   });
   it('FL-2: a directory, S3, and an off-site server', () => {
-    expect(places(plan)).toEqual(['/srv/floyo/backups', 's3://floyo-backups', 'floyo@backup.floyo.example:/srv/backups/floyo']);
+    expect(places(plan)).toEqual([
+      '/srv/floyo/backups',
+      's3://floyo-backups',
+      'floyo@backup.floyo.example:/srv/backups/floyo',
+    ]);
     expect(mainOf(plan).backups.logical!.locations).toEqual(['backups', 'remote', 'offsite']);
   });
   it('FL-3: verified weekly, restored to staging monthly, a drill of the corruption in the first quarter', () => {
@@ -144,9 +161,9 @@ it('every example can be printed, and is named in the list of them', async () =>
   expect(files).toHaveLength(5);
   const readme = await readFile('examples/README.md', 'utf8');
   for (const file of files) {
-    expect(renderDocument(await load(file.replace('.yaml', '')), { now: new Date('2026-11-21T03:15:00Z') })).not.toMatch(
-      /undefined|\[object/,
-    );
+    expect(
+      renderDocument(await load(file.replace('.yaml', '')), { now: new Date('2026-11-21T03:15:00Z') }),
+    ).not.toMatch(/undefined|\[object/);
     expect(readme).toContain(`(${file})`);
   }
 });

@@ -6,7 +6,13 @@ it('plan/lifeboat.schema.json is current; if this fails, type: npm run schema', 
   expect(await readFile('plan/lifeboat.schema.json', 'utf8')).toBe(planJsonSchema());
 });
 it('describes what an author writes: durations as text, defaults left out', () => {
-  const schema = JSON.parse(planJsonSchema()) as { required: string[]; properties: { objectives: { properties: { rto: object } } } };
+  const schema = JSON.parse(planJsonSchema()) as {
+    required: string[];
+    properties: { objectives: { properties: { rto: object } } };
+  };
   expect(schema.required).toEqual(['system', 'objectives', 'hosts', 'locations', 'databases']);
-  expect(schema.properties.objectives.properties.rto).toMatchObject({ type: 'string', description: 'How long the service may be away' });
+  expect(schema.properties.objectives.properties.rto).toMatchObject({
+    type: 'string',
+    description: 'How long the service may be away',
+  });
 });

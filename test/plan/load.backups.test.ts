@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { changed, problemsOf, where, whole } from './plans.js';
 
-/** Mistakes in what is backed up, how, where and by whom it is tried; each told at its place, with what would be right. */
+/**
+ * Mistakes in what is backed up, how, where and by whom it is tried; each told at its place, with what would be right.
+ */
 
 it('a plan with every kind of backup, at every kind of location, is good', () => {
   expect(problemsOf(whole)).toEqual([]);
@@ -203,15 +205,18 @@ describe('the backups of a database', () => {
   ])('%s', mistake);
 
   it('two managed databases may share a host: they have no port on it', () => {
-    const second = '  second: { name: x, postgres: { primary: app1, url: env:X }, backups: { logical: { locations: [disk] } } }\n';
+    const second =
+      '  second: { name: x, postgres: { primary: app1, url: env:X }, backups: { logical: { locations: [disk] } } }\n';
     expect(problemsOf(changed(whole, ['  wal:\n', `${second}  wal:\n`]))).toEqual([]);
   });
 });
 
 it('a managed database may be tried on the host that dumps it', () => {
-  expect(problemsOf(changed(whole, ['keep: { last: 3, for: 90d } }', 'keep: { last: 3 } }\n      restoreTest: { host: app1 }']))).toEqual(
-    [],
-  );
+  expect(
+    problemsOf(
+      changed(whole, ['keep: { last: 3, for: 90d } }', 'keep: { last: 3 } }\n      restoreTest: { host: app1 }']),
+    ),
+  ).toEqual([]);
 });
 
 it('files may hold the place where they go when it is left out of them', () => {
@@ -221,7 +226,11 @@ it('files may hold the place where they go when it is left out of them', () => {
   ]);
   expect(problemsOf(itself)).toEqual([]);
   expect(problemsOf(itself.replace(', exclude: [/mnt/backups]', ''))).toMatchObject([
-    { path: 'files.main.paths[0]', message: expect.stringContaining('this holds /mnt/backups'), hint: expect.stringContaining('exclude') },
+    {
+      path: 'files.main.paths[0]',
+      message: expect.stringContaining('this holds /mnt/backups'),
+      hint: expect.stringContaining('exclude'),
+    },
   ]);
 });
 
@@ -316,7 +325,14 @@ describe('files, Redis, code, and where backups are tried', () => {
       /holds the data directory of database "main"/,
       /apart/,
     ],
-    ['a user without a password', ', password: env:SMTP_PASSWORD', '', '42:3 notifications.email.password', /goes with "user"/, /neither/],
+    [
+      'a user without a password',
+      ', password: env:SMTP_PASSWORD',
+      '',
+      '42:3 notifications.email.password',
+      /goes with "user"/,
+      /neither/,
+    ],
     [
       'a password without a user',
       'user: shop, password: env:SMTP',
@@ -328,7 +344,9 @@ describe('files, Redis, code, and where backups are tried', () => {
   ])('%s', mistake);
 
   it('another host may have scratch where this one has its data', () => {
-    expect(problemsOf(changed(whole, ['app1: { region: here }', 'app1: { region: here, scratch: /srv/pg/main }']))).toEqual([]);
+    expect(
+      problemsOf(changed(whole, ['app1: { region: here }', 'app1: { region: here, scratch: /srv/pg/main }'])),
+    ).toEqual([]);
   });
 });
 

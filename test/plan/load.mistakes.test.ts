@@ -89,5 +89,7 @@ it('never shows a secret that was put in clear', () => {
   const problems = problemsOf(mistakes);
   expect(JSON.stringify(problems)).not.toMatch(/hunter2|horse/);
   expect(new PlanError('lifeboat.yaml', problems).message).not.toMatch(/hunter2|horse/);
-  expect(formatProblems(new PlanError('lifeboat.yaml', problems))).toContain('locations.disk.encryption: (hidden) is not right');
+  expect(formatProblems(new PlanError('lifeboat.yaml', problems))).toContain(
+    'locations.disk.encryption: (hidden) is not right',
+  );
 });

@@ -34,7 +34,12 @@ describe('a good plan', () => {
   it('is loaded from a file with its directory, digest and text', async () => {
     const path = join(directory, 'lifeboat.yaml');
     await writeFile(path, good);
-    expect(await loadPlan(path)).toMatchObject({ path, directory, text: good, digest: expect.stringMatching(/^[0-9a-f]{12}$/) });
+    expect(await loadPlan(path)).toMatchObject({
+      path,
+      directory,
+      text: good,
+      digest: expect.stringMatching(/^[0-9a-f]{12}$/),
+    });
   });
 
   it('is the example of the repository', async () => {
@@ -73,7 +78,9 @@ describe('a file that is no plan', () => {
     expectProblem(await load('closed.yaml'), /permission denied/);
   });
   it.each(['- a list\n', 'a text\n', '42\n'])('is something else: %j', (text) => {
-    expect(problemsOf(text)).toMatchObject([{ line: 1, column: 1, path: '', expected: expect.stringContaining('system: NAME') }]);
+    expect(problemsOf(text)).toMatchObject([
+      { line: 1, column: 1, path: '', expected: expect.stringContaining('system: NAME') },
+    ]);
   });
 });
 
@@ -147,7 +154,13 @@ describe('keys and values', () => {
       '2:1 escalateAfter',
       '"escalateAfter" belongs below people',
     ],
-    ['a merge key', 'system: shop', 'system: shop\n<<: { a: 1 }', '2:1 <<', 'YAML 1.2 has no merge keys: write the values out'],
+    [
+      'a merge key',
+      'system: shop',
+      'system: shop\n<<: { a: 1 }',
+      '2:1 <<',
+      'YAML 1.2 has no merge keys: write the values out',
+    ],
     [
       'nothing after the colon',
       'directory: /mnt/offsite',
@@ -177,7 +190,12 @@ describe('keys and values', () => {
       ['services.backend.control.start'],
     ],
     ['a port out of range', 'port: 5432', 'port: 70000', ['databases.main.postgres.port']],
-    ['a port for one host out of range', 'port: 5432', 'port: { db1: 0, db2: 5432 }', ['databases.main.postgres.port.db1']],
+    [
+      'a port for one host out of range',
+      'port: 5432',
+      'port: { db1: 0, db2: 5432 }',
+      ['databases.main.postgres.port.db1'],
+    ],
     ['a path with ..', '/srv/a/stock', '/srv/../stock', ['databases.stock.postgres.dataDirectory']],
     ['the root as data directory', '/srv/a/stock', '/', ['databases.stock.postgres.dataDirectory']],
     ['three approvals', 'timezone: Asia/Kolkata', 'approvals: { people: 3 }', ['approvals.people']],
@@ -195,7 +213,13 @@ describe('references', () => {
   it.each([
     ['primary', 'primary: db1\n', 'primary: db\n', 'databases.main.postgres.primary', /db1/],
     ['standby', 'standbys: [db2]', 'standbys: [db22]', 'databases.main.postgres.standbys[0]', /db2/],
-    ['the primary among its standbys', 'standbys: [db2]', 'standbys: [db2, db1]', 'databases.main.postgres.standbys[1]', /remove/],
+    [
+      'the primary among its standbys',
+      'standbys: [db2]',
+      'standbys: [db2, db1]',
+      'databases.main.postgres.standbys[1]',
+      /remove/,
+    ],
     ['a host that the map forgot', 'db1: /srv/a/main, ', '', 'databases.main.postgres.dataDirectory.db1', undefined],
     [
       'a host in the map that does not exist',
@@ -222,10 +246,22 @@ describe('references', () => {
     ['host of a service', 'hosts: [app1]', 'hosts: [app2]', 'services.backend.hosts[0]', /app1/],
     ['database of a service', 'database: main\n', 'database: mane\n', 'services.backend.database', /main/],
     ['database of a drill', 'database: main, schedule', 'database: maim, schedule', 'drills[0].database', /main/],
-    ['a drill that does not say which database', 'database: main, schedule', 'schedule', 'drills[0].database', undefined],
+    [
+      'a drill that does not say which database',
+      'database: main, schedule',
+      'schedule',
+      'drills[0].database',
+      undefined,
+    ],
     ['on call', 'onCall: [ben, asha]', 'onCall: [ben, aisha]', 'people.onCall[1]', /asha/],
     ['role', 'incidentCommander: asha', 'incidentCommander: bne', 'people.roles.incidentCommander', /ben/],
-    ['two databases in one data directory', '/srv/a/stock', '/srv/a/main/', 'databases.stock.postgres.dataDirectory', /its own/],
+    [
+      'two databases in one data directory',
+      '/srv/a/stock',
+      '/srv/a/main/',
+      'databases.stock.postgres.dataDirectory',
+      /its own/,
+    ],
     ['two databases on one port', 'port: 5433', 'port: 5432', 'databases.stock.postgres.port', /its own/],
     ['two databases on the port of convention', ', port: 5433', '', 'databases.stock.postgres.port', /its own/],
     [
@@ -245,16 +281,18 @@ describe('references', () => {
     expect(problemsOf(good.replace(/^ {2}contacts: .*\n/m, ''))).toEqual([]);
   });
   it('shows although other things are wrong', () => {
-    expect(problemsOf(change(['primary: db1\n', 'primary: db3\n'], ['system: shop', 'system: 1'])).map(({ path }) => path)).toContain(
-      'databases.main.postgres.primary',
-    );
+    expect(
+      problemsOf(change(['primary: db1\n', 'primary: db3\n'], ['system: shop', 'system: 1'])).map(({ path }) => path),
+    ).toContain('databases.main.postgres.primary');
   });
   it('a plan that protects nothing', () => {
     const text = good
       .replace(/databases:\n(.|\n)*?services:/, 'databases: {}\nservices:')
       .replace(/drills:\n.*\n/, '')
       .replace('    database: main\n', '');
-    expect(problemsOf(text)).toMatchObject([{ path: 'databases', message: expect.stringContaining('protects nothing') }]);
+    expect(problemsOf(text)).toMatchObject([
+      { path: 'databases', message: expect.stringContaining('protects nothing') },
+    ]);
   });
 });
 

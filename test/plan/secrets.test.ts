@@ -37,7 +37,11 @@ it.each([
 ])('%s: says what to do', async (reference, message, hint) => {
   const error = await resolveSecret(reference, directory).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(SecretError);
-  expect(error).toMatchObject({ reference, message: expect.stringMatching(message), hint: expect.stringMatching(hint) });
+  expect(error).toMatchObject({
+    reference,
+    message: expect.stringMatching(message),
+    hint: expect.stringMatching(hint),
+  });
 });
 
 it('an empty variable is as good as none', async () => {
@@ -45,11 +49,14 @@ it('an empty variable is as good as none', async () => {
   await expect(resolveSecret('env:LIFEBOAT_TEST', directory)).rejects.toThrow(/empty/);
 });
 
-it.each(['hunter2', 'envHOME', 'env:', 'vault:hunter2'])('does not repeat what is no reference: %s', async (reference) => {
-  const error = await resolveSecret(reference, directory).catch((thrown: unknown) => thrown);
-  expect(error).toBeInstanceOf(SecretError);
-  expect(JSON.stringify({ ...(error as object), message: (error as Error).message })).not.toContain('hunter2');
-});
+it.each(['hunter2', 'envHOME', 'env:', 'vault:hunter2'])(
+  'does not repeat what is no reference: %s',
+  async (reference) => {
+    const error = await resolveSecret(reference, directory).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(SecretError);
+    expect(JSON.stringify({ ...(error as object), message: (error as Error).message })).not.toContain('hunter2');
+  },
+);
 
 it('lists every reference of a plan with its place', () => {
   expect(allSecretReferences(goodPlan())).toEqual([
@@ -85,7 +92,13 @@ it('forgets no place of the schema that takes a secret', () => {
 
 describe('a host needs the secrets of what it does, and no others', () => {
   const on = (host: string) => secretsOn(parsePlan(whole, 'lifeboat.yaml'), host).map(({ usedBy }) => usedBy);
-  const ofMain = ['aws.s3.accessKeyId', 'aws.s3.secretAccessKey', 'aws.encryption', 'blob.azure.key', 'blob.encryption'];
+  const ofMain = [
+    'aws.s3.accessKeyId',
+    'aws.s3.secretAccessKey',
+    'aws.encryption',
+    'blob.azure.key',
+    'blob.encryption',
+  ];
   const locations = (...names: string[]) => names.map((name) => `locations.${name}`);
 
   it('the primary: the locations of its database', () =>
@@ -99,7 +112,13 @@ describe('a host needs the secrets of what it does, and no others', () => {
   it('who tries backups: their locations, and no password of the server', () => expect(on('test1')).toEqual(on('db1')));
   it('who dumps a managed database, and keeps files, Redis and code', () =>
     expect(on('app1')).toEqual([
-      ...locations('aws.s3.accessKeyId', 'aws.s3.secretAccessKey', 'aws.encryption', 'minio.encryption', 'server.sftp.privateKey'),
+      ...locations(
+        'aws.s3.accessKeyId',
+        'aws.s3.secretAccessKey',
+        'aws.encryption',
+        'minio.encryption',
+        'server.sftp.privateKey',
+      ),
       'databases.managed.postgres.url',
       'redis.main.password',
     ]));

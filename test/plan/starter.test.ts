@@ -34,7 +34,11 @@ describe('the starter plan passes check', () => {
       {
         ...nothing,
         hostname: 'null',
-        database: { name: 'true', user: 'no', tables: ['on', '1', 'a: b', 'x.y', 'x.y', '__proto__', '"q"', '# no', '- a', '\u0007'] },
+        database: {
+          name: 'true',
+          user: 'no',
+          tables: ['on', '1', 'a: b', 'x.y', 'x.y', '__proto__', '"q"', '# no', '- a', '\u0007'],
+        },
       },
     ],
     ['a name of other letters', { ...nothing, hostname: 'сервер-01', database: { name: 'магазин "x"\n# y' } }],
@@ -64,7 +68,11 @@ describe('the starter plan passes check', () => {
       },
       backups: { directory: '/mnt/backups', keepFull: 30 },
     });
-    expect(plan).toMatchObject({ system: 'shop', timezone: 'Europe/Kyiv', locations: { onsite: { directory: '/mnt/backups' } } });
+    expect(plan).toMatchObject({
+      system: 'shop',
+      timezone: 'Europe/Kyiv',
+      locations: { onsite: { directory: '/mnt/backups' } },
+    });
     expect(plan.databases.main).toMatchObject({
       name: 'shop',
       postgres: {
@@ -81,10 +89,16 @@ describe('the starter plan passes check', () => {
     });
   });
   it('with each line of it that only waits for its # to be removed', () => {
-    const text = starterPlan(nothing).replace(/^( *)# (?=(encryption|offsite|logical|files|redis|code|notifications): )/gm, '$1');
+    const text = starterPlan(nothing).replace(
+      /^( *)# (?=(encryption|offsite|logical|files|redis|code|notifications): )/gm,
+      '$1',
+    );
     const plan = parsePlan(text, 'lifeboat.yaml');
     expect(plan.locations.offsite!.s3!.bucket).toBe('NAME');
-    expect(plan.databases.main!.backups).toMatchObject({ logical: { locations: ['onsite'] }, verification: { host: 'web' } });
+    expect(plan.databases.main!.backups).toMatchObject({
+      logical: { locations: ['onsite'] },
+      verification: { host: 'web' },
+    });
     expect([plan.files, plan.redis, plan.code, plan.notifications].map((each) => Object.keys(each))).toEqual([
       ['uploads'],
       ['cache'],
@@ -128,7 +142,8 @@ describe('what is found', () => {
     const database = { name: 'shop', debianCluster: '16-shop' };
     expect(read({ ...nothing, database }).databases.main!.postgres).toMatchObject({ debianCluster: '16-shop' });
     expect(
-      read({ ...nothing, database: { ...database, systemd: 'postgresql@16-shop' } }).databases.main!.postgres.debianCluster,
+      read({ ...nothing, database: { ...database, systemd: 'postgresql@16-shop' } }).databases.main!.postgres
+        .debianCluster,
     ).toBeUndefined();
   });
   it('a data directory that a link leads to, and it says where', async () => {
@@ -136,9 +151,13 @@ describe('what is found', () => {
     const real = join(directory, 'real');
     await mkdir(real);
     await symlink(real, link);
-    await writeFile(join(directory, 'linked', 'pg_lsclusters'), `#!/bin/sh\necho "15 main 5499 online postgres ${link} /log"\n`, {
-      mode: 0o755,
-    });
+    await writeFile(
+      join(directory, 'linked', 'pg_lsclusters'),
+      `#!/bin/sh\necho "15 main 5499 online postgres ${link} /log"\n`,
+      {
+        mode: 0o755,
+      },
+    );
     const findings = await findOnThisMachine({ PATH: `${join(directory, 'linked')}:/bin:/usr/bin` });
     expect(findings.database!.dataDirectory).toBe(link);
     expect(findings.notes.join('\n')).toContain(`${link} leads to ${real} by a link`);
@@ -149,7 +168,10 @@ describe('what is found', () => {
       DATABASE_URL: 'postgres://app:hunter2@127.0.0.1:1/orders%20x',
       TZ: 'Asia/Kolkata',
     });
-    expect(findings).toMatchObject({ timezone: 'Asia/Kolkata', database: { name: 'orders x', user: 'app', hasPassword: true, port: 1 } });
+    expect(findings).toMatchObject({
+      timezone: 'Asia/Kolkata',
+      database: { name: 'orders x', user: 'app', hasPassword: true, port: 1 },
+    });
     const plan = starterPlan(findings);
     expect(JSON.stringify(findings) + plan + starterNotes(findings).join()).not.toContain('hunter2');
     expect(read(findings).databases.main!.postgres.password).toBe('env:PGPASSWORD');

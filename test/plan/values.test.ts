@@ -3,7 +3,8 @@ import { absolutePath, cron, duration, name, percent, secret, size, timezone } f
 import { formatBytes, formatDuration } from '../../vocabulary/units.js';
 import { describeCron, planDuration, sentenceList } from '../../plan/words.js';
 
-const accepts = (schema: { safeParse(value: unknown): { success: boolean } }, value: unknown): boolean => schema.safeParse(value).success;
+const accepts = (schema: { safeParse(value: unknown): { success: boolean } }, value: unknown): boolean =>
+  schema.safeParse(value).success;
 
 describe('values', () => {
   it.each([
@@ -13,7 +14,9 @@ describe('values', () => {
     ['90d', 7_776_000],
     ['2w', 1_209_600],
   ])('duration %s', (text, seconds) => expect(duration.parse(text)).toBe(seconds));
-  it.each(['15', '15 m', 'm', '-1h', '1h30m', '1y', 15, null])('no duration: %s', (value) => expect(accepts(duration, value)).toBe(false));
+  it.each(['15', '15 m', 'm', '-1h', '1h30m', '1y', 15, null])('no duration: %s', (value) =>
+    expect(accepts(duration, value)).toBe(false),
+  );
   it.each([
     ['20GB', 20e9],
     ['500MB', 5e8],
@@ -27,8 +30,9 @@ describe('values', () => {
     ['0%', 0],
   ])('percent %s', (text, fraction) => expect(percent.parse(text)).toBeCloseTo(fraction));
   it.each(['101%', '1', '-1%', '%', 1])('no percent: %s', (value) => expect(accepts(percent, value)).toBe(false));
-  it.each(['0 2 * * *', '*/15 * * * *', '0 0-23/2 * * *', '5,35 1,13 1 JAN,JUL *', '0 9 * * MON-FRI', '0 0 * * 7'])('cron %s', (text) =>
-    expect(cron.parse(text)).toBe(text),
+  it.each(['0 2 * * *', '*/15 * * * *', '0 0-23/2 * * *', '5,35 1,13 1 JAN,JUL *', '0 9 * * MON-FRI', '0 0 * * 7'])(
+    'cron %s',
+    (text) => expect(cron.parse(text)).toBe(text),
   );
   it.each([
     'daily',
@@ -47,9 +51,15 @@ describe('values', () => {
     '1,,2 * * * *',
   ])('no cron: %s', (text) => expect(accepts(cron, text)).toBe(false));
   it.each(['a', 'db-1_x', 'A'.repeat(63)])('name %s', (text) => expect(accepts(name, text)).toBe(true));
-  it.each(['', '1a', 'a b', 'a/b', 'a.b', 'ä', 'A'.repeat(64), '-a'])('no name: %s', (text) => expect(accepts(name, text)).toBe(false));
-  it.each(['env:NAME', 'env:_x1', 'file:secrets/x', 'file:/etc/x'])('secret %s', (text) => expect(accepts(secret, text)).toBe(true));
-  it.each(['hunter2', 'env:', 'env:1X', 'env:A B', 'file:', ''])('no secret: %s', (text) => expect(accepts(secret, text)).toBe(false));
+  it.each(['', '1a', 'a b', 'a/b', 'a.b', 'ä', 'A'.repeat(64), '-a'])('no name: %s', (text) =>
+    expect(accepts(name, text)).toBe(false),
+  );
+  it.each(['env:NAME', 'env:_x1', 'file:secrets/x', 'file:/etc/x'])('secret %s', (text) =>
+    expect(accepts(secret, text)).toBe(true),
+  );
+  it.each(['hunter2', 'env:', 'env:1X', 'env:A B', 'file:', ''])('no secret: %s', (text) =>
+    expect(accepts(secret, text)).toBe(false),
+  );
   it.each(['UTC', 'Asia/Kolkata', 'Europe/Kyiv'])('timezone %s', (text) => expect(accepts(timezone, text)).toBe(true));
   it.each(['IST!', 'Mars/Base', ''])('no timezone: %s', (text) => expect(accepts(timezone, text)).toBe(false));
   it.each([
@@ -102,5 +112,9 @@ describe('words', () => {
     ['0 2 1 * 1', 'cron 0 2 1 * 1'],
   ])('cron %s', (text, words) => expect(describeCron(text)).toBe(words));
   it('a list as a sentence', () =>
-    expect([sentenceList([]), sentenceList(['a']), sentenceList(['a', 'b', 'c'])]).toEqual(['none', 'a', 'a, b and c']));
+    expect([sentenceList([]), sentenceList(['a']), sentenceList(['a', 'b', 'c'])]).toEqual([
+      'none',
+      'a',
+      'a, b and c',
+    ]));
 });

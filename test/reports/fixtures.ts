@@ -8,7 +8,12 @@ const declaredAt = '2026-11-21T03:15:02.000Z';
 export const at = (seconds: number): string => new Date(Date.parse(declaredAt) + seconds * 1000).toISOString();
 export const moment = (seconds: number): Date => new Date(at(seconds));
 
-export const step = (name: string, from: number, to: number | undefined, more: Partial<StepRecord> = {}): StepRecord => ({
+export const step = (
+  name: string,
+  from: number,
+  to: number | undefined,
+  more: Partial<StepRecord> = {},
+): StepRecord => ({
   name,
   status: to === undefined ? 'running' : 'done',
   startedAt: at(from),
@@ -18,7 +23,8 @@ export const step = (name: string, from: number, to: number | undefined, more: P
 });
 
 const names = databaseCorruption.steps.map((one) => one.name);
-const after = (name: (typeof names)[number]): string[] => names.slice(names.indexOf(name) + 1).filter((one) => one !== 'Repair');
+const after = (name: (typeof names)[number]): string[] =>
+  names.slice(names.indexOf(name) + 1).filter((one) => one !== 'Repair');
 const tasks = () => postRecoveryTasks.map((task) => ({ ...task }));
 
 const base: IncidentState = {
@@ -53,11 +59,18 @@ const base: IncidentState = {
 const sha = (seed: string): string => seed.repeat(64).slice(0, 64);
 
 const untilRestore = [
-  step('Check the request', 0, 1.2, { host: 'db1', summary: 'backup 20261121-020000F fits the target; 34 GB free, 24.5 GB needed' }),
+  step('Check the request', 0, 1.2, {
+    host: 'db1',
+    summary: 'backup 20261121-020000F fits the target; 34 GB free, 24.5 GB needed',
+  }),
   step('Stop writes', 1.2, 5.4, {
     host: 'db1',
     summary: '2 services stopped, 14 sessions ended, a write was refused',
-    details: ['backend on app1: stopped in 2.1s', 'worker on app1: stopped in 1.0s', 'INSERT into lifeboat.canary: refused, as it must be'],
+    details: [
+      'backend on app1: stopped in 2.1s',
+      'worker on app1: stopped in 1.0s',
+      'INSERT into lifeboat.canary: refused, as it must be',
+    ],
   }),
   step('Save evidence', 5.4, 9.6, { host: 'db1', summary: '3 files, 1.9 MB' }),
   step('Assess the damage', 9.6, 71, {
@@ -77,7 +90,11 @@ const restored = [
     host: 'db1',
     attempts: 2,
     summary: '24.5 GB restored, recovered to 03:14:58 UTC',
-    problem: { message: 'connection to the location onsite was lost', hint: 'Look at the mount of the backups', type: 'CommandFailed' },
+    problem: {
+      message: 'connection to the location onsite was lost',
+      hint: 'Look at the mount of the backups',
+      type: 'CommandFailed',
+    },
     decision: { by: 'ben', choice: 'retry', at: at(160) },
   }),
   step('Verify the restored copy', 402, 466, {
@@ -107,7 +124,10 @@ export const recovered: IncidentState = {
       summary: 'ben approved',
       decision: { by: 'ben', choice: 'approve', reason: 'figures are right', at: at(588) },
     }),
-    step('Put it in place', 588, 611, { host: 'db1', summary: 'the damaged copy is in quarantine, the restored one runs' }),
+    step('Put it in place', 588, 611, {
+      host: 'db1',
+      summary: 'the damaged copy is in quarantine, the restored one runs',
+    }),
     step('Resume the service', 611, 640, { host: 'app1', summary: '2 services healthy from outside' }),
     step('Watch', 640, 700, { summary: 'healthy for 60s' }),
     step('Re-protect', 700, 1012, { host: 'db1', summary: 'full backup 20261121-032710F, standby db2 streaming' }),
@@ -207,7 +227,11 @@ export const waitingForApproval: IncidentState = {
         'The damaged data directory, 24.5 GB, is kept in quarantine.',
       ],
       choices: [
-        { name: 'approve', meaning: 'The restored copy takes the place of the damaged one, and the services are resumed.', needs: [] },
+        {
+          name: 'approve',
+          meaning: 'The restored copy takes the place of the damaged one, and the services are resumed.',
+          needs: [],
+        },
         { name: 'restore', meaning: 'Restores again, to another target time.', needs: ['target'] },
         { name: 'reject', meaning: 'Nothing is put in place; you are asked what to do instead.', needs: ['reason'] },
         { name: 'abort', meaning: 'Stops the recovery. Writes stay stopped.', needs: ['reason'] },
@@ -310,10 +334,27 @@ export const dryRun: IncidentState = {
   mode: 'dry-run',
   declaredBy: 'asha',
   steps: recovered.steps.map((one) => ({ ...one, rehearsed: true })),
-  measured: { rtoSeconds: null, rtoNote: 'a dry run restores nothing', rpoSeconds: null, rpoNote: 'a dry run restores nothing' },
+  measured: {
+    rtoSeconds: null,
+    rtoNote: 'a dry run restores nothing',
+    rpoSeconds: null,
+    rpoNote: 'a dry run restores nothing',
+  },
   lost: [],
   rows: [],
   ending: 'Nothing was changed',
 };
 
-export const all = { recovered, serviceLate, closed, missed, running, waitingForApproval, failedStep, refused, aborted, drill, dryRun };
+export const all = {
+  recovered,
+  serviceLate,
+  closed,
+  missed,
+  running,
+  waitingForApproval,
+  failedStep,
+  refused,
+  aborted,
+  drill,
+  dryRun,
+};

@@ -98,7 +98,10 @@ describe('the HTML report', () => {
 
   it('knows how long a decision was waited for when the decision says when it was asked for', () => {
     const decision = { by: 'ben', choice: 'skip', at: at(90), askedAt: at(30) };
-    const state = { ...closed, steps: [step('Watch', 0, 90, { status: 'skipped', decision, problem: { message: 'no answer' } })] };
+    const state = {
+      ...closed,
+      steps: [step('Watch', 0, 90, { status: 'skipped', decision, problem: { message: 'no answer' } })],
+    };
     expect(page(state)).toContain('failed attempts 30s, waited for a person 1m 00s');
   });
 
@@ -137,7 +140,19 @@ describe('the HTML report', () => {
 
 /** Every text that is not a time or a word of ours is replaced. */
 function poisoned(state: IncidentState, evil: string): IncidentState {
-  const ours = new Set(['mode', 'phase', 'status', 'kind', 'declaredAt', 'startedAt', 'endedAt', 'at', 'askedAt', 'takenAt', 'doneAt']);
+  const ours = new Set([
+    'mode',
+    'phase',
+    'status',
+    'kind',
+    'declaredAt',
+    'startedAt',
+    'endedAt',
+    'at',
+    'askedAt',
+    'takenAt',
+    'doneAt',
+  ]);
   return JSON.parse(JSON.stringify(state), (key, value: unknown) =>
     typeof value === 'string' && !ours.has(key) ? evil : value,
   ) as IncidentState;

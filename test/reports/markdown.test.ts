@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { renderMarkdown } from '../../activities/reports/index.js';
 import type { IncidentState } from '../../vocabulary/incident.js';
-import { aborted, all, closed, drill, failedStep, missed, moment, recovered, refused, serviceLate } from './fixtures.js';
+import {
+  aborted,
+  all,
+  closed,
+  drill,
+  failedStep,
+  missed,
+  moment,
+  recovered,
+  refused,
+  serviceLate,
+} from './fixtures.js';
 
 const page = (state: IncidentState, more = {}) => renderMarkdown(state, { now: moment(1100), ...more });
 
@@ -36,7 +47,9 @@ describe('the Markdown report', () => {
   it('holds each component against its own objectives, where there is more than one', () => {
     const text = page(serviceLate);
     expect(text).toContain('| database main | ✔ 6m 40s (objective 15m 00s: met) | ✔ 4.2s (objective 5m 00s: met) |');
-    expect(text).toContain('| service web | ✖ 7m 00s (objective 5m 00s: missed by 2m 00s) | holds no data of its own |');
+    expect(text).toContain(
+      '| service web | ✖ 7m 00s (objective 5m 00s: missed by 2m 00s) | holds no data of its own |',
+    );
     expect(page(recovered)).not.toContain('## Components');
   });
 
@@ -74,7 +87,13 @@ describe('the Markdown report', () => {
   it('shows the words of others as words', () => {
     const text = page({
       ...recovered,
-      notes: [{ at: recovered.declaredAt, by: 'b|en', text: '# <script>alert(1)</script>\n| [x](javascript:y) | `a` **b** snake_case' }],
+      notes: [
+        {
+          at: recovered.declaredAt,
+          by: 'b|en',
+          text: '# <script>alert(1)</script>\n| [x](javascript:y) | `a` **b** snake_case',
+        },
+      ],
     });
     expect(text).toContain(
       '**b\\|en**: \\# \\<script\\>alert(1)\\</script\\> \\| \\[x\\](javascript:y) \\| \\`a\\` \\*\\*b\\*\\* snake_case',

@@ -6,9 +6,22 @@ import { overwritePages } from '../../lab/damage.js';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { burst } from '../../lab/shop.js';
 import { canaryBeats, expectReports } from '../helpers/end-state.js';
-import { declare, ended, endLab, protect, ran, step, untilPhase, untilQuestion, untilState } from '../helpers/incident.js';
+import {
+  declare,
+  ended,
+  endLab,
+  protect,
+  ran,
+  step,
+  untilPhase,
+  untilQuestion,
+  untilState,
+} from '../helpers/incident.js';
 
-/** One incident in which, after the approval, the state directory goes, PostgreSQL dies, and the recovery is rolled back. */
+/**
+ * One incident in which, after the approval, the state directory goes, PostgreSQL dies, and the recovery is rolled
+ * back.
+ */
 describe('after the approval', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
@@ -50,13 +63,15 @@ describe('after the approval', { timeout: 900_000 }, () => {
     const state = await untilPhase(lab, 'rolled back');
     await ended(lab);
     const [written, ...rows] = state.lost;
-    const [, count] = /^up to (\d+) transactions that were committed to the restored copy between /.exec(written!) ?? [];
+    const [, count] =
+      /^up to (\d+) transactions that were committed to the restored copy between /.exec(written!) ?? [];
     expect(Number(count), written).toBeGreaterThanOrEqual(placed.length);
     expect(Number(count), 'and not many more').toBeLessThan(placed.length + 60);
     expect(written).toContain(`it stays behind in ${state.quarantine[0]!.path} on db1`);
-    const orders = /^orders: (\d+) rows in the copy that was put aside, (\d+) rows in the one that is in place again$/.exec(
-      rows.find((row) => row.startsWith('orders'))!,
-    )!;
+    const orders =
+      /^orders: (\d+) rows in the copy that was put aside, (\d+) rows in the one that is in place again$/.exec(
+        rows.find((row) => row.startsWith('orders'))!,
+      )!;
     expect(Number(orders[1]) - Number(orders[2])).toBe(placed.length);
     const { md, json, html } = await expectReports(lab, state);
     expect(json).toMatchObject({ rto: { seconds: null, met: null }, rpo: { seconds: null, met: null } });

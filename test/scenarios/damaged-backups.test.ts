@@ -29,7 +29,10 @@ import {
   untilQuestion,
 } from '../helpers/incident.js';
 
-/** A backup that turns out damaged is reported, and the next one used: another location, then an older one, and in the end a person is asked. */
+/**
+ * A backup that turns out damaged is reported, and the next one used: another location, then an older one, and in the
+ * end a person is asked.
+ */
 describe('damaged backups', { timeout: 900_000 }, () => {
   let lab: Lab;
   const newest = async (location: string): Promise<string> =>
@@ -85,7 +88,8 @@ describe('damaged backups', { timeout: 900_000 }, () => {
   test('damage that the WAL carries: said once two backups and the oldest show it, the others are not tried, and the earlier target that is named is sound', async () => {
     for (let n = 0; n < 2; n += 1) await ran(lab, ['backup', 'create', '--full']);
     const label = await newest('onsite');
-    // In disorder under a valid checksum, so that only amcheck sees it; the first change after a checkpoint writes the whole page into the WAL.
+    // In disorder under a valid checksum, so that only amcheck sees it; the first change after a checkpoint writes the
+    // whole page into the WAL.
     await damageIndex(lab.primary, 'orders_pkey', 'order');
     await lab.primary.sql('CHECKPOINT');
     await lab.primary.sql('UPDATE orders SET customer_id = customer_id % 9 + 1 WHERE id < 60');
@@ -93,9 +97,13 @@ describe('damaged backups', { timeout: 900_000 }, () => {
     await declare(lab, { to: 'latest' });
     const asked = await untilQuestion(lab, 'decision', 'Verify the restored copy');
     expect(asked.question.problem).toMatchObject({ type: 'VerificationFailed' });
-    expect(asked.question.problem!.hint).toMatch(new RegExp(`lifeboat decide restore --question ${asked.question.id} --to ${label} `));
+    expect(asked.question.problem!.hint).toMatch(
+      new RegExp(`lifeboat decide restore --question ${asked.question.id} --to ${label} `),
+    );
     const said = asked.warnings.join('\n');
-    expect(said).toMatch(/show the same damage \(.*orders_pkey[^]*the oldest backup shows the same damage .*: it is in the WAL/);
+    expect(said).toMatch(
+      /show the same damage \(.*orders_pkey[^]*the oldest backup shows the same damage .*: it is in the WAL/,
+    );
     expect(said.match(/was not used/g)!.length, 'not all are tried').toBeLessThan(backups.length);
     await ran(lab, ['decide', 'restore', '--to', label, '--as', 'asha']);
     await untilQuestion(lab, 'approval', 'Approve');
@@ -118,10 +126,13 @@ describe('damaged backups', { timeout: 900_000 }, () => {
     expect(code, 'a person must decide').toBe(4);
     const asked = await untilQuestion(lab, 'decision', 'Restore beside');
     expect(asked.question.problem).toMatchObject({ type: 'BackupDamaged' });
-    // Those that the backup of an earlier incident's end found damaged are not tried again; nor is one that the incident before this went back past.
+    // Those that the backup of an earlier incident's end found damaged are not tried again; nor is one that the
+    // incident before this went back past.
     const passed = /was not used|it was found damaged|it ended after timeline \d+ was left/;
     expect(asked.warnings.filter((warning) => passed.test(warning)).length).toBe(backups.length);
-    expect(asked.question.choices.map(({ name }) => name)).toEqual(expect.arrayContaining(['retry', 'restore', 'abort']));
+    expect(asked.question.choices.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['retry', 'restore', 'abort']),
+    );
     expect(isFenced(lab.primary)).toBe(true);
     expect(await serviceIsHealthy(lab)).toBe(false);
     expect(strays(lab), 'nothing runs beside').toEqual([]);
@@ -138,10 +149,15 @@ describe('damaged backups', { timeout: 900_000 }, () => {
     expect(await lab.cli(['watch', '--once']), 'not recovered').toMatchObject({ code: 5 });
     expect((await expectReports(lab, state)).md).toMatch(/aborted/i);
 
-    expect(await ran(lab, ['abort', '--resume', '--as', 'asha'])).toMatch(/^Resumed: open, and takes writes .*web runs; web answers 200/);
+    expect(await ran(lab, ['abort', '--resume', '--as', 'asha'])).toMatch(
+      /^Resumed: open, and takes writes .*web runs; web answers 200/,
+    );
     expect(await serviceIsHealthy(lab)).toBe(true);
     expect(isFenced(lab.primary)).toBe(false);
-    expect(beside(lab.primary).restored.filter((path) => !path.endsWith('.json')).length, 'a kept copy at most').toBeLessThanOrEqual(2);
+    expect(
+      beside(lab.primary).restored.filter((path) => !path.endsWith('.json')).length,
+      'a kept copy at most',
+    ).toBeLessThanOrEqual(2);
     const listed = JSON.parse(await ran(lab, ['incidents', '--json'])) as { id: string; phase: string }[];
     expect(
       listed.map(({ phase }) => phase),

@@ -3,9 +3,30 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createLab, type Lab } from '../../lab/lab.js';
 import { writeContinuously } from '../../lab/shop.js';
-import { beside, caught, claimOf, expectInService, expectNothingBeside, expectReports, strays, timelineOf } from '../helpers/end-state.js';
+import {
+  beside,
+  caught,
+  claimOf,
+  expectInService,
+  expectNothingBeside,
+  expectReports,
+  strays,
+  timelineOf,
+} from '../helpers/end-state.js';
 import { expectNoSecrets, storeHistory } from '../helpers/histories.js';
-import { declare, endLab, ended, lifeboatOf, noIncident, protect, ran, stateOf, step, stepNames, untilPhase } from '../helpers/incident.js';
+import {
+  declare,
+  endLab,
+  ended,
+  lifeboatOf,
+  noIncident,
+  protect,
+  ran,
+  stateOf,
+  step,
+  stepNames,
+  untilPhase,
+} from '../helpers/incident.js';
 
 /** A drill is the real thing on scratch: production does not notice, and nothing is left of it. */
 describe('a drill', { timeout: 900_000 }, () => {
@@ -20,10 +41,21 @@ describe('a drill', { timeout: 900_000 }, () => {
   /** What a drill could have touched of production, if it touched any of it. */
   async function production(): Promise<Record<string, unknown>> {
     const { primary, standby } = lab;
-    const files = ['postgresql.conf', 'postgresql.auto.conf', 'pg_hba.conf', 'pg_ident.conf', 'PG_VERSION', 'postmaster.pid'];
+    const files = [
+      'postgresql.conf',
+      'postgresql.auto.conf',
+      'pg_hba.conf',
+      'pg_ident.conf',
+      'PG_VERSION',
+      'postmaster.pid',
+    ];
     const of = (directory: string) => ({
       names: readdirSync(directory).sort(),
-      settings: files.map((file) => [file, statSync(join(directory, file)).mtimeMs, readFileSync(join(directory, file), 'utf8')]),
+      settings: files.map((file) => [
+        file,
+        statSync(join(directory, file)).mtimeMs,
+        readFileSync(join(directory, file), 'utf8'),
+      ]),
       inode: statSync(directory).ino,
     });
     const [system] = await primary.sql('SELECT system_identifier::text AS id FROM pg_control_system()');
@@ -35,7 +67,9 @@ describe('a drill', { timeout: 900_000 }, () => {
       system,
       timeline: await timelineOf(primary),
       started: (await primary.sql('SELECT pg_postmaster_start_time()::text AS at'))[0],
-      receivers: await primary.sql(`SELECT pid, application_name FROM pg_stat_replication WHERE application_name = 'db2'`),
+      receivers: await primary.sql(
+        `SELECT pid, application_name FROM pg_stat_replication WHERE application_name = 'db2'`,
+      ),
       service: readFileSync(join(lab.directory, 'app1', 'service.pid'), 'utf8'),
       claim: existsSync(claimOf(primary)),
       backups: backups.map(({ id, location }) => `${id} ${location}`),
@@ -59,7 +93,14 @@ describe('a drill', { timeout: 900_000 }, () => {
     expect(state.rows.map(({ ok }) => ok)).toEqual([true, true, true, true]);
     const rehearsed = state.steps.filter((one) => one.rehearsed).map(({ name }) => name);
     expect(rehearsed).toEqual(
-      expect.arrayContaining(['Stop writes', 'Save evidence', 'Assess the damage', 'Put it in place', 'Resume the service', 'Re-protect']),
+      expect.arrayContaining([
+        'Stop writes',
+        'Save evidence',
+        'Assess the damage',
+        'Put it in place',
+        'Resume the service',
+        'Re-protect',
+      ]),
     );
     expect(rehearsed).not.toContain('Restore beside');
     expect(rehearsed).not.toContain('Verify the restored copy');

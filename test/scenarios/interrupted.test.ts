@@ -37,7 +37,10 @@ import {
   untilState,
 } from '../helpers/incident.js';
 
-/** A person decides against it: another target, abort in the middle of something, cancel in Temporal. The plan asks for two people. */
+/**
+ * A person decides against it: another target, abort in the middle of something, cancel in Temporal. The plan asks for
+ * two people.
+ */
 describe('an incident that does not go straight on', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
@@ -67,7 +70,8 @@ describe('an incident that does not go straight on', { timeout: 900_000 }, () =>
     await dropTable(primary, 'payments');
     await declare(lab, { to: later, by: 'ben' });
     const first = await untilQuestion(lab, 'approval', 'Approve');
-    for (const name of ['ben', 'BEN', '  Ben ']) await refused(lab, ['approve', '--as', name], 2, /two people: ben declared this incident/);
+    for (const name of ['ben', 'BEN', '  Ben '])
+      await refused(lab, ['approve', '--as', name], 2, /two people: ben declared this incident/);
     await refused(lab, ['decide', 'approve', '--as', 'Ben'], 2, /two people/);
     await ran(lab, ['decide', 'restore', '--to', earlier, '--as', 'asha', '--question', String(first.question.id)]);
     const second = await untilState(
@@ -83,10 +87,16 @@ describe('an incident that does not go straight on', { timeout: 900_000 }, () =>
       2,
       /was answered already; question \d+ is open now/,
     );
-    expect(await contents(primary).catch(() => 'the damaged one is still in place'), 'nothing was put in place').not.toBe(good);
+    expect(
+      await contents(primary).catch(() => 'the damaged one is still in place'),
+      'nothing was put in place',
+    ).not.toBe(good);
     await ran(lab, ['approve', '--as', 'asha']);
     const state = await untilPhase(lab, 'recovered');
-    expect(state.steps.filter(({ name }) => name === 'Approve').map(({ decision }) => decision!.choice)).toEqual(['restore', 'approve']);
+    expect(state.steps.filter(({ name }) => name === 'Approve').map(({ decision }) => decision!.choice)).toEqual([
+      'restore',
+      'approve',
+    ]);
     expect(step(state, 'Approve').decision!.by).toBe('asha');
     expect(await contents(primary), 'what was there at the earlier moment').toBe(good);
     await expectInService(lab, 2);
@@ -117,11 +127,16 @@ describe('an incident that does not go straight on', { timeout: 900_000 }, () =>
 
   test('abort --resume while the copy is verified: the copy is stopped, and the service runs again at once', async () => {
     const { id } = await declare(lab, { to: await quietMoment(lab.primary) });
-    await untilState(lab, 'the copy is verified', ({ steps }) => steps.some(({ name }) => name === 'Verify the restored copy'));
+    await untilState(lab, 'the copy is verified', ({ steps }) =>
+      steps.some(({ name }) => name === 'Verify the restored copy'),
+    );
     await ran(lab, ['abort', '--resume', '--reason', 'a false alarm', '--as', 'asha']);
     const state = await untilPhase(lab, 'aborted');
     await ended(lab);
-    expect(readPidFile(restoredDirectory(lab.primary.dataDirectory, id)), 'the server of the copy is gone').toBeUndefined();
+    expect(
+      readPidFile(restoredDirectory(lab.primary.dataDirectory, id)),
+      'the server of the copy is gone',
+    ).toBeUndefined();
     expect(state.ending).toMatch(/open, and takes writes.*web runs/);
     await expectInService(lab, 2);
     await expectNothingBeside(lab, { copyKept: true });

@@ -21,13 +21,18 @@ describe('a host on which nothing is left but the plan', { timeout: 600_000 }, (
     await lab.agents['db1']!.kill9();
     // Stopped in order: it archives what it has.
     await primary.stop();
-    for (const path of [primary.dataDirectory, join(lab.directory, 'state', lab.system, 'db1')]) rmSync(path, { recursive: true });
+    for (const path of [primary.dataDirectory, join(lab.directory, 'state', lab.system, 'db1')])
+      rmSync(path, { recursive: true });
     await lab.startAgents(['db1']);
     const { answer, problem } = await declare(lab, { to: 'latest' });
     expect(problem).toBeUndefined();
     expect(answer).toBe('accepted');
-    const state = await untilState(lab, 'an approval is asked for', ({ question }) => question?.step === 'Approve', { seconds: 240 });
-    expect(state.warnings.join('\n')).toMatch(/the agent of db1 has no notes of main: what it was is known from \S+ at onsite/);
+    const state = await untilState(lab, 'an approval is asked for', ({ question }) => question?.step === 'Approve', {
+      seconds: 240,
+    });
+    expect(state.warnings.join('\n')).toMatch(
+      /the agent of db1 has no notes of main: what it was is known from \S+ at onsite/,
+    );
     await ran(lab, ['approve', '--as', 'asha', ...(state.doubts.length > 0 ? ['--reason', 'looked at it'] : [])]);
     await untilPhase(lab, 'recovered', 'real', 240);
     expect(await countOrders(primary)).toBe(300);

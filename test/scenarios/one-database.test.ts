@@ -26,7 +26,9 @@ describe('a cluster with another database', { timeout: 900_000 }, () => {
     await declare(lab, { to: row!.now });
     const asked = await untilQuestion(lab, 'approval', 'Approve');
     expect(asked.warnings.join('\n')).toMatch(/every other database of the cluster goes back with it, too: stock: /);
-    expect(asked.question.facts.join('\n')).toMatch(/NOT ONLY main: it takes back the database stock: .*about 1500 rows in 1 table now/);
+    expect(asked.question.facts.join('\n')).toMatch(
+      /NOT ONLY main: it takes back the database stock: .*about 1500 rows in 1 table now/,
+    );
     expect(asked.question.choices.map(({ name }) => name)).toEqual(['approve', 'only', 'restore', 'abort']);
     const doubtful = asked.doubts.length > 0 ? ['--reason', 'the orders are as they were'] : [];
     await ran(lab, ['decide', 'only', '--as', 'asha', ...doubtful]);

@@ -25,13 +25,17 @@ test.runIf(process.getuid?.() === 0)(
       await lab.primary.restart();
       await Promise.all([lab.startControl(), lab.startAgents(), lab.service('start')]);
       expect(await lab.cli(['backup', 'create', '--full'])).toMatchObject({ code: 0 });
-      // A moment that a later commit of the canary makes reachable: until then the request is refused, and nothing is changed.
+      // A moment that a later commit of the canary makes reachable: until then the request is refused, and nothing is
+      // changed.
       const target = new Date().toISOString();
       await until(
         'the target can be reached',
         async () => (await lab.cli(['start', 'database-corruption', '--to', target, '--detach'])).code === 0,
       );
-      await until('the approval is taken', async () => (await lab.cli(await answering(lab, ['approve', '--as', 'asha']))).code === 0);
+      await until(
+        'the approval is taken',
+        async () => (await lab.cli(await answering(lab, ['approve', '--as', 'asha']))).code === 0,
+      );
       const { code, stdout, stderr } = await lab.cli(['watch']);
       expect(code, stdout + stderr).toBe(0);
       expect(stdout).toContain('Recovered');

@@ -3,9 +3,23 @@ import { createLab, type Lab } from '../../lab/lab.js';
 import type { IncidentState } from '../../vocabulary/incident.js';
 import type { Question } from '../../vocabulary/question.js';
 import { expectDeaths, startWalk } from '../faults/walk.js';
-import { close, declare, endLab, protect, ran, refused, step, stepNames, untilPhase, untilState } from '../helpers/incident.js';
+import {
+  close,
+  declare,
+  endLab,
+  protect,
+  ran,
+  refused,
+  step,
+  stepNames,
+  untilPhase,
+  untilState,
+} from '../helpers/incident.js';
 
-/** Issue 7, A4: what an application has prepared for a commit in two phases comes back with every restore, and keeps its locks. */
+/**
+ * Issue 7, A4: what an application has prepared for a commit in two phases comes back with every restore, and keeps its
+ * locks.
+ */
 describe('transactions that the restored copy holds prepared', { timeout: 600_000 }, () => {
   let lab: Lab;
   const gid = `it's "payment" 17`;
@@ -24,7 +38,9 @@ describe('transactions that the restored copy holds prepared', { timeout: 600_00
   afterAll(() => endLab(lab));
 
   const prepared = async () =>
-    (await lab.primary.sql<{ gid: string }>('SELECT gid FROM pg_prepared_xacts ORDER BY gid', [], 'postgres')).map((row) => row.gid);
+    (await lab.primary.sql<{ gid: string }>('SELECT gid FROM pg_prepared_xacts ORDER BY gid', [], 'postgres')).map(
+      (row) => row.gid,
+    );
 
   const asked = async (): Promise<Question> => {
     const waits = ({ question }: IncidentState) => question?.step === 'Approve';
@@ -39,7 +55,9 @@ describe('transactions that the restored copy holds prepared', { timeout: 600_00
       /^PREPARED: 2 transactions in the copy\. They stay with approve, and then keep their locks and hold VACUUM back/,
     );
     expect(facts.slice(1)).toEqual([
-      expect.stringMatching(/^PREPARED [\dm. ]+s ago: prepared transaction 'it''s "payment" 17' of postgres in database shop, since 20/),
+      expect.stringMatching(
+        /^PREPARED [\dm. ]+s ago: prepared transaction 'it''s "payment" 17' of postgres in database shop, since 20/,
+      ),
       expect.stringMatching(
         /^PREPARED [\dm. ]+s ago: prepared transaction 'delivery 4' of postgres in database stock, since 20.*ROLLBACK PREPARED 'delivery 4';$/,
       ),
@@ -50,7 +68,9 @@ describe('transactions that the restored copy holds prepared', { timeout: 600_00
     const state = await untilPhase(lab, 'recovered', 'real', 120);
     expect(await prepared()).toEqual(['delivery 4', gid]);
     expect(stepNames(state)).not.toContain('Roll back what was prepared');
-    expect(state.warnings.filter((line) => line.startsWith('left as it is by asha: prepared transaction'))).toHaveLength(2);
+    expect(
+      state.warnings.filter((line) => line.startsWith('left as it is by asha: prepared transaction')),
+    ).toHaveLength(2);
     await close(lab);
   });
 
@@ -63,7 +83,9 @@ describe('transactions that the restored copy holds prepared', { timeout: 600_00
     const points = ['before', 'after'].map((when) => `rollBackPrepared: ${when} rolling a prepared transaction back`);
     const walk = await startWalk(lab, points);
     await ran(lab, ['decide', 'rollback-prepared', '--as', 'asha', '--reason', 'the payment service is gone']);
-    await untilState(lab, 'they are rolled back', (now) => stepNames(now).includes('Put it in place'), { seconds: 300 });
+    await untilState(lab, 'they are rolled back', (now) => stepNames(now).includes('Put it in place'), {
+      seconds: 300,
+    });
     for (const agent of walk.agents) await agent.stop();
     await lab.startAgents();
     const state = await untilPhase(lab, 'recovered', 'real', 180);

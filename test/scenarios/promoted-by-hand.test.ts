@@ -11,7 +11,10 @@ import { contents, timelineOf } from '../helpers/end-state.js';
 import { switchSegment } from '../helpers/host.js';
 import { declare, endLab, lifeboatOf, protect, ran, refused, untilPhase, untilQuestion } from '../helpers/incident.js';
 
-/** Somebody has promoted the standby by hand, and nobody has corrected the plan: what protects the database goes with it. */
+/**
+ * Somebody has promoted the standby by hand, and nobody has corrected the plan: what protects the database goes with
+ * it.
+ */
 describe('a standby that was promoted by hand', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
@@ -20,7 +23,8 @@ describe('a standby that was promoted by hand', { timeout: 900_000 }, () => {
   }, 900_000);
   afterAll(() => endLab(lab));
 
-  const promote = () => runAsDatabaseUser(tool('pg_ctl'), ['promote', '-D', lab.standby!.dataDirectory, '-w'], lab.directory);
+  const promote = () =>
+    runAsDatabaseUser(tool('pg_ctl'), ['promote', '-D', lab.standby!.dataDirectory, '-w'], lab.directory);
   const db2 = () => lab.standby!;
   const canary = async () => {
     const [row] = await db2().sql<{ seq: string }>('select seq::text from lifeboat.canary');
@@ -29,7 +33,9 @@ describe('a standby that was promoted by hand', { timeout: 900_000 }, () => {
   const backups = async () => (await (await lifeboatOf(lab)).backups.list('main')).backups;
   const checks = async () => {
     const { stdout } = await lab.cli(['doctor', '--json']);
-    return (JSON.parse(stdout) as { checks: { what: string; host?: string; result: string; says: string; hint?: string }[] }).checks;
+    return (
+      JSON.parse(stdout) as { checks: { what: string; host?: string; result: string; says: string; hint?: string }[] }
+    ).checks;
   };
 
   test('is protected within seconds: its canary beats, its WAL is archived, its backups are taken there', async () => {
@@ -92,7 +98,12 @@ describe('a standby that was promoted by hand', { timeout: 900_000 }, () => {
   test('when the old primary is started again, nothing is taken from either until a person has parted them', async () => {
     await lab.primary.start();
     await lab.startAgents(['db1']);
-    await refused(lab, ['backup', 'create', '--full'], 2, /2 hosts claim to be the primary of main: db1 \(timeline 1.*db2 \(timeline 3/s);
+    await refused(
+      lab,
+      ['backup', 'create', '--full'],
+      2,
+      /2 hosts claim to be the primary of main: db1 \(timeline 1.*db2 \(timeline 3/s,
+    );
     const { code, stdout, stderr } = await lab.cli(['start', 'database-corruption', '--detach', '--as', 'ben']);
     expect(stdout + stderr).toMatch(/2 hosts claim to be the primary of main/);
     expect(code).not.toBe(0);

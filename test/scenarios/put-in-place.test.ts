@@ -38,7 +38,10 @@ import {
   untilState,
 } from '../helpers/incident.js';
 
-/** What was put in place can be taken back: by itself when it does not hold, by a person as long as the incident is open. And what comes after. */
+/**
+ * What was put in place can be taken back: by itself when it does not hold, by a person as long as the incident is
+ * open. And what comes after.
+ */
 describe('putting the restored copy in place', { timeout: 900_000 }, () => {
   let lab: Lab;
   beforeAll(async () => {
@@ -60,7 +63,10 @@ describe('putting the restored copy in place', { timeout: 900_000 }, () => {
     appendFileSync(join(restoredDirectory(primary.dataDirectory, id), 'postgresql.conf'), broken);
     await ran(lab, ['approve', '--as', 'asha']);
     const asked = await untilQuestion(lab, 'decision', 'Put it in place');
-    expect(asked.question.problem).toMatchObject({ type: 'ServerFailed', message: expect.stringContaining('not_there') as string });
+    expect(asked.question.problem).toMatchObject({
+      type: 'ServerFailed',
+      message: expect.stringContaining('not_there') as string,
+    });
     expect(asked.warnings.join('\n')).toMatch(
       /the restored copy did not hold in place .*; the old directory is back in place, closed; the restored one is at/,
     );
@@ -75,7 +81,11 @@ describe('putting the restored copy in place', { timeout: 900_000 }, () => {
     writeFileSync(settings, readFileSync(settings, 'utf8').replace(broken, ''));
     await ran(lab, ['decide', 'retry', '--as', 'asha']);
     const state = await untilPhase(lab, 'recovered');
-    expect(step(state, 'Put it in place')).toMatchObject({ status: 'done', attempts: 2, decision: { by: 'asha', choice: 'retry' } });
+    expect(step(state, 'Put it in place')).toMatchObject({
+      status: 'done',
+      attempts: 2,
+      decision: { by: 'asha', choice: 'retry' },
+    });
     const ids = await orderIds(primary);
     expect(acknowledged.filter((one) => !ids.has(one.id))).toEqual([]);
     expect(firstPage(expectQuarantined(lab, state), file)).toBe(damaged);
@@ -93,7 +103,8 @@ describe('putting the restored copy in place', { timeout: 900_000 }, () => {
     await overwritePages(primary, 'payments');
     await declare(lab);
     await untilQuestion(lab, 'approval', 'Approve');
-    // Started in another way, with the configuration as it was: what is acknowledged from here on is in the old directory alone.
+    // Started in another way, with the configuration as it was: what is acknowledged from here on is in the old
+    // directory alone.
     const hba = join(primary.dataDirectory, 'pg_hba.conf');
     await primary.stop();
     writeFileSync(hba, readFileSync(`${hba}.lifeboat-open`, 'utf8'));
@@ -105,12 +116,16 @@ describe('putting the restored copy in place', { timeout: 900_000 }, () => {
       'it is asked again',
       ({ question, behindFence }) => question?.step === 'Approve' && behindFence === 7,
     );
-    expect(asked.question?.facts.join('\n')).toMatch(/CHECK FAILED: 7 transactions were committed in main after it was closed/);
+    expect(asked.question?.facts.join('\n')).toMatch(
+      /CHECK FAILED: 7 transactions were committed in main after it was closed/,
+    );
     expect(isFenced(primary), 'closed again').toBe(true);
     await refused(lab, ['approve', '--as', 'asha'], 2, /needs a reason/);
     await ran(lab, ['approve', '--as', 'asha', '--reason', 'price lists, entered again by hand']);
     const state = await untilPhase(lab, 'recovered');
-    expect(state.lost.join('\n')).toMatch(/7 transactions were committed in main after it was closed: not in the restored copy/);
+    expect(state.lost.join('\n')).toMatch(
+      /7 transactions were committed in main after it was closed: not in the restored copy/,
+    );
     await expectInService(lab, await timelineOf(primary));
     await close(lab);
   });

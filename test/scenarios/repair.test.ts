@@ -43,32 +43,36 @@ describe('what is not damaged in its tables', { timeout: 900_000 }, () => {
   beforeEach(() => noIncident(lab));
   afterAll(() => endLab(lab));
 
-  test.each(['order', 'garbage'] as const)('an index alone (%s) is repaired by REINDEX: nothing is restored, nothing lost', async (how) => {
-    const { primary } = lab;
-    await burst(primary, 20);
-    const good = await contents(primary);
-    const table = await fileOf(primary, 'orders');
-    await damageIndex(primary, 'orders_created', how);
-    await declare(lab);
-    const state = await untilPhase(lab, 'recovered');
-    expect(step(state, 'Assess the damage').summary).toMatch(/^repairable: index public\.orders_created/);
-    expect(step(state, 'Repair').summary).toMatch(/^1 index(es)? rebuilt; then healthy/);
-    expect(stepNames(state)).not.toContain('Restore beside');
-    expect(stepNames(state), 'nobody is asked').not.toContain('Approve');
-    expect(state.measured).toMatchObject({ rpoSeconds: 0, rtoSeconds: expect.any(Number) });
-    expect(state).toMatchObject({ quarantine: [], canRollBack: false, lost: [] });
-    expect(await contents(primary)).toBe(good);
-    expect(await primary.sql(`SELECT count(*)::int AS n FROM orders WHERE created_at > '2000-01-01'`), 'through the index').toEqual([
-      { n: (await orderIds(primary)).size },
-    ]);
-    expect(await fileOf(primary, 'orders'), 'the table was not rewritten').toBe(table);
-    await expectInService(lab, 1);
-    await expectNewBackup(lab, state, 1);
-    await expectNothingBeside(lab);
-    expect((await expectReports(lab, state)).json).toMatchObject({ rpo: { seconds: 0, met: true } });
-    await close(lab);
-    if (how === 'order') await storeHistory(lab, 'repair');
-  });
+  test.each(['order', 'garbage'] as const)(
+    'an index alone (%s) is repaired by REINDEX: nothing is restored, nothing lost',
+    async (how) => {
+      const { primary } = lab;
+      await burst(primary, 20);
+      const good = await contents(primary);
+      const table = await fileOf(primary, 'orders');
+      await damageIndex(primary, 'orders_created', how);
+      await declare(lab);
+      const state = await untilPhase(lab, 'recovered');
+      expect(step(state, 'Assess the damage').summary).toMatch(/^repairable: index public\.orders_created/);
+      expect(step(state, 'Repair').summary).toMatch(/^1 index(es)? rebuilt; then healthy/);
+      expect(stepNames(state)).not.toContain('Restore beside');
+      expect(stepNames(state), 'nobody is asked').not.toContain('Approve');
+      expect(state.measured).toMatchObject({ rpoSeconds: 0, rtoSeconds: expect.any(Number) });
+      expect(state).toMatchObject({ quarantine: [], canRollBack: false, lost: [] });
+      expect(await contents(primary)).toBe(good);
+      expect(
+        await primary.sql(`SELECT count(*)::int AS n FROM orders WHERE created_at > '2000-01-01'`),
+        'through the index',
+      ).toEqual([{ n: (await orderIds(primary)).size }]);
+      expect(await fileOf(primary, 'orders'), 'the table was not rewritten').toBe(table);
+      await expectInService(lab, 1);
+      await expectNewBackup(lab, state, 1);
+      await expectNothingBeside(lab);
+      expect((await expectReports(lab, state)).json).toMatchObject({ rpo: { seconds: 0, met: true } });
+      await close(lab);
+      if (how === 'order') await storeHistory(lab, 'repair');
+    },
+  );
 
   test('--vacuum-full rewrites the table of the damaged index too', async () => {
     const { primary } = lab;
@@ -88,7 +92,12 @@ describe('what is not damaged in its tables', { timeout: 900_000 }, () => {
     await damageIndex(lab.primary, 'orders_customer', 'garbage');
     const first = await declare(lab);
     await untilPhase(lab, 'recovered');
-    await refused(lab, ['close', '--as', 'ben'], 2, /Tasks are open: root-cause, document-update, debrief, improvement, customer-report/);
+    await refused(
+      lab,
+      ['close', '--as', 'ben'],
+      2,
+      /Tasks are open: root-cause, document-update, debrief, improvement, customer-report/,
+    );
     await refused(lab, ['note', 'hm', '--task', 'nonsense'], 2, /no task "nonsense"; there are root-cause/);
     await refused(lab, ['abort', '--reason', 'too late'], 2, /is recovered, and cannot be aborted/);
     for (const task of ['root-cause', 'document-update', 'debrief', 'improvement']) {

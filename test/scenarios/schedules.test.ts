@@ -7,7 +7,18 @@ import { until } from '../../lab/wait.js';
 import { backupWorkId, drillWorkflowId, scheduleId } from '../../vocabulary/names.js';
 import { expectInService } from '../helpers/end-state.js';
 import { expectNoSecrets } from '../helpers/histories.js';
-import { declare, endLab, ended, lifeboatOf, noIncident, protect, ran, refused, untilPhase, untilQuestion } from '../helpers/incident.js';
+import {
+  declare,
+  endLab,
+  ended,
+  lifeboatOf,
+  noIncident,
+  protect,
+  ran,
+  refused,
+  untilPhase,
+  untilQuestion,
+} from '../helpers/incident.js';
 
 /** Backups and drills on their schedules, and backups by hand. */
 describe('backups and schedules', { timeout: 900_000 }, () => {
@@ -31,11 +42,20 @@ describe('backups and schedules', { timeout: 900_000 }, () => {
 
   const backups = async () => (await (await lifeboatOf(lab)).backups.list('main')).backups;
   const id = (what: string): string => scheduleId(lab.system, what);
-  const all = ['backup/main/differential', 'backup/main/full', 'backup/main/incremental', 'drill/database-corruption/main'];
+  const all = [
+    'backup/main/differential',
+    'backup/main/full',
+    'backup/main/incremental',
+    'drill/database-corruption/main',
+  ];
   /** What Temporal lists comes a moment after what it has. */
   const listed = (count: number) =>
     until('the schedules are listed', async () => {
-      const lines = JSON.parse(await ran(lab, ['schedules', 'list', '--json'])) as { id: string; paused: boolean; next: string | null }[];
+      const lines = JSON.parse(await ran(lab, ['schedules', 'list', '--json'])) as {
+        id: string;
+        paused: boolean;
+        next: string | null;
+      }[];
       return lines.length === count ? lines : undefined;
     });
 
@@ -89,7 +109,8 @@ describe('backups and schedules', { timeout: 900_000 }, () => {
       500,
     );
     expect(drill).toMatchObject({ phase: 'closed', scenario: 'database-corruption' });
-    const priorityOf = async (workflowId: string) => (await temporal.workflow.getHandle(workflowId).describe()).priority;
+    const priorityOf = async (workflowId: string) =>
+      (await temporal.workflow.getHandle(workflowId).describe()).priority;
     expect(await priorityOf(drillWorkflowId(lab.system)), 'after a real incident').toMatchObject({ priorityKey: 4 });
     expect(await priorityOf(backupWorkId(lab.system, 'physical', 'main')), 'last').toMatchObject({ priorityKey: 5 });
     expect(await ran(lab, ['report', drill.id])).toMatch(/DRILL/);

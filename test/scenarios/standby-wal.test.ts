@@ -20,7 +20,9 @@ describe('acknowledged rows that are in the WAL of a standby alone', { timeout: 
 
   const asked = async (after = 0): Promise<IncidentState & { question: Question }> => {
     const waits = ({ question }: IncidentState) => question?.step === 'Approve' && question.id > after;
-    return (await untilState(lab, 'an approval is asked for', waits, { seconds: 240 })) as IncidentState & { question: Question };
+    return (await untilState(lab, 'an approval is asked for', waits, { seconds: 240 })) as IncidentState & {
+      question: Question;
+    };
   };
 
   test('while its agent is away that is said, and nobody waits for it; when it is back, every row is recovered', async () => {
@@ -30,11 +32,15 @@ describe('acknowledged rows that are in the WAL of a standby alone', { timeout: 
     const whole = await countOrders(primary);
     const [now] = await primary.sql<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
     await until('the standby has it all', async () => {
-      const [row] = await lab.standby!.sql<{ there: boolean }>(`SELECT pg_last_wal_replay_lsn() >= '${now!.lsn}' AS there`);
+      const [row] = await lab.standby!.sql<{ there: boolean }>(
+        `SELECT pg_last_wal_replay_lsn() >= '${now!.lsn}' AS there`,
+      );
       return row!.there;
     });
     await until('the canary has beaten since', async () => {
-      const [row] = await primary.sql<{ there: boolean }>(`SELECT pg_current_wal_insert_lsn() > '${now!.lsn}' AS there`);
+      const [row] = await primary.sql<{ there: boolean }>(
+        `SELECT pg_current_wal_insert_lsn() > '${now!.lsn}' AS there`,
+      );
       return row!.there;
     });
     await primary.kill9();
@@ -44,7 +50,9 @@ describe('acknowledged rows that are in the WAL of a standby alone', { timeout: 
     await declare(lab, { to: 'latest' });
     const without = await asked();
     expect(without.warnings.find((line) => line.startsWith('not checked: pg_wal of standby db2 ('))).toBeDefined();
-    expect(without.doubts.join('\n')).toMatch(/What was committed in between is not in it \(not asked: pg_wal of standby db2 \(/);
+    expect(without.doubts.join('\n')).toMatch(
+      /What was committed in between is not in it \(not asked: pg_wal of standby db2 \(/,
+    );
     expect(without.rows.find(({ table }) => table === 'orders')?.found).toBeLessThan(whole);
 
     await lab.startAgents(['db2']);
@@ -52,8 +60,15 @@ describe('acknowledged rows that are in the WAL of a standby alone', { timeout: 
     const now2 = await asked(without.question.id);
     expect(now2.rows.find(({ table }) => table === 'orders')?.found).toBe(whole);
     expect(now2.doubts.join('\n')).not.toMatch(/committed in between/);
-    expect(now2.warnings.join('\n')).toMatch(/WAL that the archive and db1 do not have whole was taken from a standby: 0{7}1/);
-    await ran(lab, ['approve', '--as', 'asha', ...(now2.doubts.length > 0 ? ['--reason', 'the rows are all there'] : [])]);
+    expect(now2.warnings.join('\n')).toMatch(
+      /WAL that the archive and db1 do not have whole was taken from a standby: 0{7}1/,
+    );
+    await ran(lab, [
+      'approve',
+      '--as',
+      'asha',
+      ...(now2.doubts.length > 0 ? ['--reason', 'the rows are all there'] : []),
+    ]);
     await untilPhase(lab, 'recovered', 'real', 240);
     expect(await countOrders(primary)).toBeGreaterThanOrEqual(whole);
   });

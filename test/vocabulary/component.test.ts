@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { type ComponentRecord, newComponent, totalsOf } from '../../vocabulary/component.js';
 
-const component = (name: string, kind: ComponentRecord['kind'], more: Partial<ComponentRecord> = {}): ComponentRecord => ({
+const component = (
+  name: string,
+  kind: ComponentRecord['kind'],
+  more: Partial<ComponentRecord> = {},
+): ComponentRecord => ({
   ...newComponent({ name, kind, objectives: { rtoSeconds: 900, ...(kind === 'database' ? { rpoSeconds: 300 } : {}) } }),
   ...more,
 });

@@ -17,12 +17,18 @@ describe('which backups are kept', () => {
 
   test('for: all that are younger; exactly as old is gone', () => {
     const times = ['2026-01-01T00:00:00Z', '2026-01-01T00:00:01Z', '2026-01-07T00:00:00Z'];
-    expect(keeps(times, { for: 7 * 86_400 }, '2026-01-08T00:00:00Z')).toEqual(['2026-01-01T00:00:01Z', '2026-01-07T00:00:00Z']);
+    expect(keeps(times, { for: 7 * 86_400 }, '2026-01-08T00:00:00Z')).toEqual([
+      '2026-01-01T00:00:01Z',
+      '2026-01-07T00:00:00Z',
+    ]);
   });
 
   test('daily: the newest of each day, and a day without a backup counts', () => {
     const times = ['2026-01-01T10:00:00Z', '2026-01-03T02:00:00Z', '2026-01-03T14:00:00Z', '2026-01-05T02:00:00Z'];
-    expect(keeps(times, { daily: 3 }, '2026-01-05T12:00:00Z')).toEqual(['2026-01-03T14:00:00Z', '2026-01-05T02:00:00Z']);
+    expect(keeps(times, { daily: 3 }, '2026-01-05T12:00:00Z')).toEqual([
+      '2026-01-03T14:00:00Z',
+      '2026-01-05T02:00:00Z',
+    ]);
   });
 
   test('a day begins at midnight of the timezone', () => {
@@ -47,7 +53,10 @@ describe('which backups are kept', () => {
 
   test('monthly: the newest of each month, across a year, the months of the timezone', () => {
     const times = ['2025-11-30T02:00:00Z', '2025-12-01T02:00:00Z', '2025-12-31T23:30:00Z', '2026-02-03T02:00:00Z'];
-    expect(keeps(times, { monthly: 3 }, '2026-02-10T00:00:00Z')).toEqual(['2025-12-31T23:30:00Z', '2026-02-03T02:00:00Z']);
+    expect(keeps(times, { monthly: 3 }, '2026-02-10T00:00:00Z')).toEqual([
+      '2025-12-31T23:30:00Z',
+      '2026-02-03T02:00:00Z',
+    ]);
     // In Berlin the last of them is already of January.
     expect(keeps(times, { monthly: 3 }, '2026-02-10T00:00:00Z', 'Europe/Berlin')).toEqual([
       '2025-12-01T02:00:00Z',

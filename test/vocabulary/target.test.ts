@@ -25,10 +25,13 @@ describe('a time', () => {
     ['2026-11-21T03:15:00.5Z', '2026-11-21T03:15:00.500000Z'],
     ['2026-11-21T03:15:00.999999Z', '2026-11-21T03:15:00.999999Z'],
   ])('keeps microseconds: %s', (text, expected) => expect(iso(text)).toBe(expected));
-  it.each(['2026-11-21T03:15:00', '2026-11-21 03:15'])('is refused without an offset, with what to write: %s', (text) => {
-    expect(() => parseTarget(text)).toThrow(TargetError);
-    expect(() => parseTarget(text)).toThrow(/no offset/);
-  });
+  it.each(['2026-11-21T03:15:00', '2026-11-21 03:15'])(
+    'is refused without an offset, with what to write: %s',
+    (text) => {
+      expect(() => parseTarget(text)).toThrow(TargetError);
+      expect(() => parseTarget(text)).toThrow(/no offset/);
+    },
+  );
   it.each([
     '2026-13-01T00:00:00Z',
     '2026-11-21T25:00:00Z',
@@ -76,7 +79,13 @@ it('says a target as people read it', () => {
     ['latest', '2026-11-21T03:15:00Z', '2026-11-21T03:15:00.120000Z', '0/3000148', '20261121-031500F'].map((text) =>
       describeTarget(parseTarget(text)),
     ),
-  ).toEqual(['latest', '2026-11-21 03:15:00 UTC', '2026-11-21 03:15:00.12 UTC', 'LSN 0/3000148', 'backup 20261121-031500F']);
+  ).toEqual([
+    'latest',
+    '2026-11-21 03:15:00 UTC',
+    '2026-11-21 03:15:00.12 UTC',
+    'LSN 0/3000148',
+    'backup 20261121-031500F',
+  ]);
 });
 
 it('the latest of a timeline, where a person knows which one served last', () => {

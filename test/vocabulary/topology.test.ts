@@ -13,10 +13,30 @@ const away: Observation = { server: 'unclear', why: 'its agent does not answer' 
 describe('who is the primary', () => {
   const cases: [string, Record<string, Observation>, string, string[]][] = [
     ['the plan is right', { db1: up('primary'), db2: up('standby'), db3: up('standby') }, 'db1', ['db1']],
-    ['a standby was promoted, the old primary is away', { db1: away, db2: up('primary', 2), db3: up('standby', 2) }, 'db2', ['db2']],
-    ['a standby was promoted, the old primary is down', { db1: down('primary', 1), db2: up('primary', 2), db3: away }, 'db2', ['db2']],
-    ['a standby was promoted, the old primary follows it', { db1: up('standby', 2), db2: up('primary', 2), db3: away }, 'db2', ['db2']],
-    ['the primary is down, its standbys wait', { db1: down('primary'), db2: up('standby'), db3: up('standby') }, 'db1', []],
+    [
+      'a standby was promoted, the old primary is away',
+      { db1: away, db2: up('primary', 2), db3: up('standby', 2) },
+      'db2',
+      ['db2'],
+    ],
+    [
+      'a standby was promoted, the old primary is down',
+      { db1: down('primary', 1), db2: up('primary', 2), db3: away },
+      'db2',
+      ['db2'],
+    ],
+    [
+      'a standby was promoted, the old primary follows it',
+      { db1: up('standby', 2), db2: up('primary', 2), db3: away },
+      'db2',
+      ['db2'],
+    ],
+    [
+      'the primary is down, its standbys wait',
+      { db1: down('primary'), db2: up('standby'), db3: up('standby') },
+      'db1',
+      [],
+    ],
     ['the primary is down and says nothing', { db1: down(), db2: up('standby'), db3: up('standby') }, 'db1', []],
     ['nobody answers', { db1: away, db2: away, db3: away }, 'db1', []],
     ['the promoted one is down, too', { db1: away, db2: down('primary', 2), db3: up('standby', 2) }, 'db2', []],

@@ -17,11 +17,20 @@ beforeAll(() => void (directory = mkdtempSync(join(tmpdir(), 'lifeboat-agent-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const node = (code: string, env: Record<string, string> = {}) =>
-  spawn(process.execPath, ['--input-type=module', '-e', code], { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  spawn(process.execPath, ['--input-type=module', '-e', code], {
+    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
 
 describe('of agents of one host', { timeout: 900_000 }, () => {
-  /** A process that has loaded everything, and asks at a moment (milliseconds since 1970) whether it is the only one with this state directory. */
-  async function contender(): Promise<{ child: ChildProcessWithoutNullStreams; ask(state: string, at?: number): Promise<string> }> {
+  /**
+   * A process that has loaded everything, and asks at a moment (milliseconds since 1970) whether it is the only one
+   * with this state directory.
+   */
+  async function contender(): Promise<{
+    child: ChildProcessWithoutNullStreams;
+    ask(state: string, at?: number): Promise<string>;
+  }> {
     const child = node(`
       import { createInterface } from 'node:readline';
       import { onlyAgent } from ${JSON.stringify(built('only-agent.js'))};
@@ -50,7 +59,8 @@ describe('of agents of one host', { timeout: 900_000 }, () => {
         const at = Date.now() + 200;
         answers = await Promise.all(all.map(({ ask }) => ask(state, at)));
         expect(answers.filter((answer) => answer === 'only')).toHaveLength(1);
-        for (const answer of answers) expect(answer).toMatch(/^(only|An agent of db1 runs already on this machine, with PID \d+\.)$/);
+        for (const answer of answers)
+          expect(answer).toMatch(/^(only|An agent of db1 runs already on this machine, with PID \d+\.)$/);
       }
       const winner = all[answers.indexOf('only')]!;
       const next = await contender();
@@ -87,30 +97,33 @@ describe('a process whose file operations may hang', { timeout: 900_000 }, () =>
     expect(said.join('')).toContain('agent of db1: no file operation has come back');
   });
 
-  test.runIf(existsSync('/usr/bin/systemd-notify'))('tells systemd that it has begun and that they do not hang', async () => {
-    const socket = join(directory, 'notify');
-    const listener = spawn('perl', [
-      '-MIO::Socket::UNIX',
-      '-e',
-      `$| = 1; my $s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $ARGV[0]) or die; print "ready\\n"; while (defined $s->recv(my $d, 4096)) { print "$d\\n" if $d }`,
-      socket,
-    ]);
-    const lines = createInterface({ input: listener.stdout })[Symbol.asyncIterator]();
-    await lines.next();
-    const code = `import { watchOver } from ${JSON.stringify(built('watchdog.js'))}; watchOver('agent', '/', 1000); setInterval(() => undefined, 1000);`;
-    const child = node(code, { NOTIFY_SOCKET: socket });
-    try {
-      const heard = new Set<string>();
-      while (!heard.has('READY=1') || !heard.has('WATCHDOG=1')) {
-        const { value, done } = await lines.next();
-        expect(done, [...heard].join()).not.toBe(true);
-        heard.add(String(value));
+  test.runIf(existsSync('/usr/bin/systemd-notify'))(
+    'tells systemd that it has begun and that they do not hang',
+    async () => {
+      const socket = join(directory, 'notify');
+      const listener = spawn('perl', [
+        '-MIO::Socket::UNIX',
+        '-e',
+        `$| = 1; my $s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => $ARGV[0]) or die; print "ready\\n"; while (defined $s->recv(my $d, 4096)) { print "$d\\n" if $d }`,
+        socket,
+      ]);
+      const lines = createInterface({ input: listener.stdout })[Symbol.asyncIterator]();
+      await lines.next();
+      const code = `import { watchOver } from ${JSON.stringify(built('watchdog.js'))}; watchOver('agent', '/', 1000); setInterval(() => undefined, 1000);`;
+      const child = node(code, { NOTIFY_SOCKET: socket });
+      try {
+        const heard = new Set<string>();
+        while (!heard.has('READY=1') || !heard.has('WATCHDOG=1')) {
+          const { value, done } = await lines.next();
+          expect(done, [...heard].join()).not.toBe(true);
+          heard.add(String(value));
+        }
+      } finally {
+        child.kill('SIGKILL');
+        listener.kill('SIGKILL');
       }
-    } finally {
-      child.kill('SIGKILL');
-      listener.kill('SIGKILL');
-    }
-  });
+    },
+  );
 });
 
 describe('the environment that an agent is started in', { timeout: 900_000 }, () => {
@@ -144,7 +157,9 @@ describe('the environment that an agent is started in', { timeout: 900_000 }, ()
       process.umask(umask);
     }
     expect(await lab.cli(['backup', 'create', '--full'])).toMatchObject({ code: 0 });
-    const [archiver] = await lab.primary.sql<{ archived: string }>('SELECT archived_count::text AS archived FROM pg_stat_archiver');
+    const [archiver] = await lab.primary.sql<{ archived: string }>(
+      'SELECT archived_count::text AS archived FROM pg_stat_archiver',
+    );
     expect(Number(archiver!.archived)).toBeGreaterThan(0);
     expect(statSync(join(lab.directory, 'state', lab.system, 'db1')).mode & 0o777).toBe(0o755);
     expect(await lab.cli(['start', 'database-corruption', '--to', 'latest', '--detach'])).toMatchObject({ code: 0 });

@@ -31,7 +31,10 @@ describe('field note 16: a secret never leaves the host', () => {
 
   test('its reference stands where it stood, in results of any shape', async () => {
     set({ PASSWORD: 'hunter2secret', PASSPHRASE: 'open sesame' });
-    const result = await leaves(() => ({ says: 'password=hunter2secret', files: [{ 'open sesame': 1 }, null, 3, true] }));
+    const result = await leaves(() => ({
+      says: 'password=hunter2secret',
+      files: [{ 'open sesame': 1 }, null, 3, true],
+    }));
     expect(result).toEqual({ says: 'password=(env:PASSWORD)', files: [{ '(env:PASSPHRASE)': 1 }, null, 3, true] });
   });
 
@@ -55,7 +58,11 @@ describe('field note 16: a secret never leaves the host', () => {
   test('in any error, its stack, and everything that caused it', async () => {
     set({ PASSWORD: 'hunter2secret' });
     const error = (await leaves(
-      fails(new Error('outer hunter2secret', { cause: new Error('inner hunter2secret', { cause: new Error('innermost hunter2secret') }) })),
+      fails(
+        new Error('outer hunter2secret', {
+          cause: new Error('inner hunter2secret', { cause: new Error('innermost hunter2secret') }),
+        }),
+      ),
     )) as Error;
     const all: string[] = [];
     for (let one: unknown = error; one instanceof Error; one = one.cause) all.push(one.message, one.stack ?? '');
@@ -73,7 +80,9 @@ describe('field note 16: a secret never leaves the host', () => {
 
   test('the password in a connection string, by itself; unless it is the name of its user, which is no secret', async () => {
     set({ PASSWORD: 'postgres://app:p%40ssword@db.example.com/shop', REPLICATION: 'postgres://postgres:postgres@h/x' });
-    expect(await leaves(() => 'p@ssword, p%40ssword, app, postgres')).toBe('(env:PASSWORD), (env:PASSWORD), app, postgres');
+    expect(await leaves(() => 'p@ssword, p%40ssword, app, postgres')).toBe(
+      '(env:PASSWORD), (env:PASSWORD), app, postgres',
+    );
   });
 
   test('each line of a private key, in a file of its own or in the JSON of a service account', async () => {
@@ -82,7 +91,9 @@ describe('field note 16: a secret never leaves the host', () => {
     set({ PASSWORD: key('\n') });
     expect(await leaves(() => `bad base64: ${line}`)).toBe('bad base64: (env:PASSWORD)');
     set({ PASSWORD: JSON.stringify({ type: 'service_account', private_key: key('\n') }) });
-    expect(await leaves(() => `bad base64: ${line}, service_account`)).toBe('bad base64: (env:PASSWORD), service_account');
+    expect(await leaves(() => `bad base64: ${line}, service_account`)).toBe(
+      'bad base64: (env:PASSWORD), service_account',
+    );
   });
 
   test('of a secret that begins with another one, nothing is left over', async () => {

@@ -15,7 +15,10 @@ describe('metrics and logs', { timeout: 600_000 }, () => {
   beforeAll(async () => {
     lab = await createLab({ fast: true, rows: 200, service: false });
     [control, agent] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
-    await Promise.all([lab.startControl({ LIFEBOAT_METRICS: control }), lab.startAgents(undefined, { LIFEBOAT_METRICS: agent })]);
+    await Promise.all([
+      lab.startControl({ LIFEBOAT_METRICS: control }),
+      lab.startAgents(undefined, { LIFEBOAT_METRICS: agent }),
+    ]);
     await ran(lab, ['backup', 'create', '--full']);
   }, 300_000);
   afterAll(() => endLab(lab));

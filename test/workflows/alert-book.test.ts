@@ -55,10 +55,9 @@ describe('the book of alerts', () => {
   test('a day later it is said again', () => {
     const book = start();
     book.raise(space, '', 0);
-    expect([send(book, 0), send(book, 1), send(book, 86_399_999), send(book, 86_400_000), send(book, 86_400_001)].flat()).toEqual([
-      'raised space/onsite',
-      'raised again space/onsite',
-    ]);
+    expect(
+      [send(book, 0), send(book, 1), send(book, 86_399_999), send(book, 86_400_000), send(book, 86_400_001)].flat(),
+    ).toEqual(['raised space/onsite', 'raised again space/onsite']);
   });
 
   test('a channel that is new in the plan is told of what is open; one that is gone is told nothing', () => {

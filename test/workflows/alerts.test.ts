@@ -31,7 +31,13 @@ describe('alerts', { timeout: 900_000 }, () => {
   });
   afterAll(() => Promise.all([slack.stop(), pagerduty.stop()]));
   const start = async (more: Partial<Parameters<typeof startAlerting>[0]> = {}): Promise<Alerting> =>
-    (alerting = await startAlerting({ directory: server.directory, temporal: server.temporal, slack, pagerduty, ...more }));
+    (alerting = await startAlerting({
+      directory: server.directory,
+      temporal: server.temporal,
+      slack,
+      pagerduty,
+      ...more,
+    }));
 
   test('the control worker keeps them: told once however often raised, warnings wake nobody, resolved in the thread', async () => {
     await start();
@@ -71,7 +77,10 @@ describe('alerts', { timeout: 900_000 }, () => {
     await alerting.raise('space/onsite', { severity: 'warning' });
     await until('a reminder', () => told(slack).includes('warning, still: space/onsite is wrong'));
     await alerting.raise('space/onsite', { severity: 'critical' });
-    await until('it is critical', () => told(slack).includes('CRITICAL: space/onsite is wrong') && pagerduty.requests.length > 0);
+    await until(
+      'it is critical',
+      () => told(slack).includes('CRITICAL: space/onsite is wrong') && pagerduty.requests.length > 0,
+    );
     await alerting.resolve('space/onsite');
     // Whatever else is reminded of in between: it is told once that it is over, and after that nothing more of it.
     await until('it is over', () => told(slack).includes('resolved: space/onsite is wrong'));
@@ -90,7 +99,9 @@ describe('alerts', { timeout: 900_000 }, () => {
     }
     await alerting.resolve('a');
     const now = await untilOpen(alerting, []);
-    expect(now.sending.filter(({ channel, title }) => channel === 'slack' && title === 'a is wrong')).toMatchObject([{ channel: 'slack' }]);
+    expect(now.sending.filter(({ channel, title }) => channel === 'slack' && title === 'a is wrong')).toMatchObject([
+      { channel: 'slack' },
+    ]);
     expect(now.undelivered).toEqual([]);
     const { stdout } = await until('the CLI shows it', async () => {
       const shown = await alerting.cli(['alerts']);
@@ -138,7 +149,9 @@ describe('alerts', { timeout: 900_000 }, () => {
     await until('it is told', () => told(slack).length === 1 && pagerduty.requests.length === 1);
     slack.answer('hang');
     await alerting.raise('during');
-    await until('Slack is being told', () => slack.requests.some(({ body }) => String(body['text']).includes('during')));
+    await until('Slack is being told', () =>
+      slack.requests.some(({ body }) => String(body['text']).includes('during')),
+    );
     await alerting.control.kill9();
     slack.answer('well');
     await alerting.raise('while it is dead');
@@ -152,7 +165,9 @@ describe('alerts', { timeout: 900_000 }, () => {
       'CRITICAL: while it is dead is wrong',
       'resolved: before is wrong',
     ]);
-    const triggered = pagerduty.requests.filter(({ body }) => body['event_action'] === 'trigger').map(({ body }) => body['dedup_key']);
+    const triggered = pagerduty.requests
+      .filter(({ body }) => body['event_action'] === 'trigger')
+      .map(({ body }) => body['dedup_key']);
     expect(triggered.filter((key) => String(key).endsWith('/before'))).toHaveLength(1);
   });
 
@@ -172,7 +187,9 @@ describe('alerts', { timeout: 900_000 }, () => {
     await until('what was on its way arrives', () => told(slack).includes('CRITICAL: b is wrong'));
     await alerting.resolve('a');
     await until('the thread is known', () => told(slack).includes('resolved: a is wrong'));
-    expect(slack.requests.find(({ body }) => String(body['text']).includes('resolved: a'))!.body['thread_ts']).toBeDefined();
+    expect(
+      slack.requests.find(({ body }) => String(body['text']).includes('resolved: a'))!.body['thread_ts'],
+    ).toBeDefined();
     await pause(1500);
     expect(told(slack)).toEqual(['CRITICAL: a is wrong', 'CRITICAL: b is wrong', 'resolved: a is wrong']);
     expect(pagerduty.requests.map(({ body }) => body['event_action'])).toEqual(['trigger', 'trigger', 'resolve']);

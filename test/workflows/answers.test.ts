@@ -6,7 +6,10 @@ import { workflowBundle } from '../../worker/run-worker.js';
 import { type Scripted, scripted } from '../helpers/scripted.js';
 import { ownTemporal } from '../helpers/temporal.js';
 
-/** What people say to an incident at the same time, or of what they have not seen: real workflows, hosts as the test says. */
+/**
+ * What people say to an incident at the same time, or of what they have not seen: real workflows, hosts as the test
+ * says.
+ */
 describe('answers to an incident', { timeout: 900_000 }, () => {
   const server = ownTemporal();
   let incident: Scripted;
@@ -24,8 +27,12 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
     await incident.stop();
   });
 
-  const approval = () => incident.untilState('the approval is asked for', ({ question }) => question?.kind === 'approval');
-  /** Both are said while no control worker runs, and are taken up by it in one task. Which one came first, only it can say. */
+  const approval = () =>
+    incident.untilState('the approval is asked for', ({ question }) => question?.kind === 'approval');
+  /**
+   * Both are said while no control worker runs, and are taken up by it in one task. Which one came first, only it can
+   * say.
+   */
   const bothWhileAway = async (...both: [update: string, said: { by: string }][]) => {
     const { temporal } = incident.lifeboat;
     const { workflowId } = await incident.lifeboat.incident().locate();
@@ -38,7 +45,10 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
         )
         .then(
           (taken) => ({ by: said.by, taken }),
-          (error: unknown) => ({ by: said.by, refused: (error as Error & { cause?: Error }).cause?.message ?? (error as Error).message }),
+          (error: unknown) => ({
+            by: said.by,
+            refused: (error as Error & { cause?: Error }).cause?.message ?? (error as Error).message,
+          }),
         ),
     );
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -57,7 +67,9 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
       ['decide', { by: 'asha', choice: 'restore', target: to, question } as { by: string }],
       ['decide', { by: 'dee', choice: 'approve', question } as { by: string }],
     );
-    expect(taken.map((one) => one.taken)).toEqual([expect.stringMatching(/^(restore: taken from asha|approve: taken from dee)$/)]);
+    expect(taken.map((one) => one.taken)).toEqual([
+      expect.stringMatching(/^(restore: taken from asha|approve: taken from dee)$/),
+    ]);
     expect(refused.map((one) => one.refused)).toEqual([
       expect.stringMatching(/Question \d+ is not open: it may have been answered\. Nothing is being asked now/),
     ]);
@@ -83,7 +95,10 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
 
   test('of two aborts the first counts, also in how it leaves the service', async () => {
     await approval();
-    const abort = (by: string, resume: boolean): [string, { by: string }] => ['abort', { by, reason: 'x', resume } as { by: string }];
+    const abort = (by: string, resume: boolean): [string, { by: string }] => [
+      'abort',
+      { by, reason: 'x', resume } as { by: string },
+    ];
     const { taken, refused } = await bothWhileAway(abort('asha', false), abort('dee', true));
     expect(taken).toHaveLength(1);
     const { by } = taken[0]!;
@@ -97,7 +112,9 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
     await approval();
     await expect(incident.lifeboat.incident().approve({ by: 'dee' })).rejects.toMatchObject({
       cause: {
-        message: expect.stringMatching(/Say which question you answer, when you have read it: --question 1\. It is: Put the restored/),
+        message: expect.stringMatching(
+          /Say which question you answer, when you have read it: --question 1\. It is: Put the restored/,
+        ),
       },
     });
     expect((await incident.lifeboat.incident().state()).question).toBeDefined();
@@ -107,7 +124,9 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
     await approval();
     const bare = await incident.cli(['approve', '--as', 'Dee Dee']);
     expect(bare, bare.stdout + bare.stderr).toMatchObject({ code: 2 });
-    expect(bare.stderr).toMatch(/Question 1 is open:[^]*RPO reached 2s, objective 5m[^]*the damaged copy is kept, on db1/);
+    expect(bare.stderr).toMatch(
+      /Question 1 is open:[^]*RPO reached 2s, objective 5m[^]*the damaged copy is kept, on db1/,
+    );
     expect(bare.stderr).toMatch(/→ When you have read it: lifeboat approve --as 'Dee Dee' --question 1\n/);
     const decide = await incident.cli(['decide', 'restore', '--to', 'latest', '--json']);
     expect(decide).toMatchObject({ code: 2 });
@@ -152,7 +171,11 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
     let opened = 0;
     incident.script['watchDatabase'] = () => {
       if (up) return { summary: 'takes writes' };
-      throw ApplicationFailure.create({ message: 'main does not take writes on db1 any more', type: 'ServerFailed', nonRetryable: true });
+      throw ApplicationFailure.create({
+        message: 'main does not take writes on db1 any more',
+        type: 'ServerFailed',
+        nonRetryable: true,
+      });
     };
     incident.script['openDatabase'] = () => {
       opened += 1;
@@ -168,7 +191,10 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
     up = false;
     await incident.lifeboat.incident().approve({ by: 'dee', question });
     const state = await incident.untilState('it is asked', (now) => now.question?.step === 'Watch');
-    expect(state.question!.problem).toMatchObject({ type: 'ServerFailed', message: 'main does not take writes on db1 any more' });
+    expect(state.question!.problem).toMatchObject({
+      type: 'ServerFailed',
+      message: 'main does not take writes on db1 any more',
+    });
     await incident.lifeboat.incident().decide({ by: 'dee', choice: 'retry', question: state.question!.id });
     const recovered = await incident.untilState('it is recovered', ({ phase }) => phase === 'recovered');
     expect(recovered.steps.find(({ name }) => name === 'Watch')).toMatchObject({
@@ -201,24 +227,39 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
       60,
       200,
     );
-    expect(asked.question!.problem).toMatchObject({ type: 'AgentOffline', hint: expect.stringContaining('lifeboat agent --host db1') });
+    expect(asked.question!.problem).toMatchObject({
+      type: 'AgentOffline',
+      hint: expect.stringContaining('lifeboat agent --host db1'),
+    });
   });
 
   test('an agent that cannot do what is asked of it is asked about at once, and not after a hundred attempts', async () => {
     incident.script['putInPlace'] = () => {
-      throw ApplicationFailure.create({ type: 'NotFoundError', message: 'Activity function putInPlace is not registered on this Worker' });
+      throw ApplicationFailure.create({
+        type: 'NotFoundError',
+        message: 'Activity function putInPlace is not registered on this Worker',
+      });
     };
     const question = (await approval()).question!.id;
     await incident.lifeboat.incident().approve({ by: 'dee', question });
     const asked = await incident.untilState('it is asked', (now) => now.question?.step === 'Put it in place');
-    expect(asked.question!.problem).toMatchObject({ message: 'the worker of db1 runs an older Lifeboat, which cannot do this' });
+    expect(asked.question!.problem).toMatchObject({
+      message: 'the worker of db1 runs an older Lifeboat, which cannot do this',
+    });
   });
 
   test('an attempt that fails and is made again is shown with why, while it goes on', async () => {
     let fail = true;
     incident.script['putInPlace'] = () => {
       if (fail) throw new Error('the disk is away');
-      return { summary: 'in place', host: 'db1', quarantine: '/data.quarantine', bytes: 1000, canGoBack: true, warnings: [] };
+      return {
+        summary: 'in place',
+        host: 'db1',
+        quarantine: '/data.quarantine',
+        bytes: 1000,
+        canGoBack: true,
+        warnings: [],
+      };
     };
     const question = (await approval()).question!.id;
     await incident.lifeboat.incident().approve({ by: 'dee', question });
@@ -261,7 +302,8 @@ describe('answers to an incident', { timeout: 900_000 }, () => {
     };
     await Promise.all(Array.from({ length: 3 }, look));
     const final = await approval();
-    for (const { name, endedAt } of final.steps) if (endedAt) expect([...(seen.get(name) ?? [])], name).toEqual([endedAt]);
+    for (const { name, endedAt } of final.steps)
+      if (endedAt) expect([...(seen.get(name) ?? [])], name).toEqual([endedAt]);
     expect(seen.size).toBeGreaterThan(4);
   });
 });

@@ -28,7 +28,9 @@ describe('an incident beside one that waits for its tasks', { timeout: 900_000 }
     ]);
     // Bare commands mean the open one; the other is named.
     await all.now.lifeboat.incident().note({ by: 'dee', text: 'of the second' });
-    expect(await all.now.cli(['note', 'of the first', '--as', 'asha', '--task', 'root-cause', '--incident', first])).toMatchObject({
+    expect(
+      await all.now.cli(['note', 'of the first', '--as', 'asha', '--task', 'root-cause', '--incident', first]),
+    ).toMatchObject({
       code: 0,
     });
     expect((await named(first).state()).notes.map(({ text }) => text)).toEqual(['root-cause: of the first']);
@@ -39,16 +41,24 @@ describe('an incident beside one that waits for its tasks', { timeout: 900_000 }
       stderr: expect.stringMatching(/is waiting: only a recovered incident is closed/),
     });
     await all.now.lifeboat.incident().approve({ by: 'asha', question: question!.id });
-    await all.now.untilState('it is recovered', (state) => state.id === second && state.phase === 'recovered').catch(() => undefined);
+    await all.now
+      .untilState('it is recovered', (state) => state.id === second && state.phase === 'recovered')
+      .catch(() => undefined);
     await until('the second waits for its tasks', async () => !(await all.now.lifeboat.locked()));
     await listed(second);
-    expect(await all.now.cli(['close', '--as', 'ben', '--leave-tasks-open', 'x']), 'two, and none is named').toMatchObject({
+    expect(
+      await all.now.cli(['close', '--as', 'ben', '--leave-tasks-open', 'x']),
+      'two, and none is named',
+    ).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/Several incidents wait for their tasks: .*\n→ Say which: --incident /),
     });
     for (const id of [first, second])
-      expect(await all.now.cli(['close', '--as', 'ben', '--leave-tasks-open', 'x', '--incident', id])).toMatchObject({ code: 0 });
-    for (const id of [first, second]) await until(`${id} is closed`, async () => (await named(id).state()).phase === 'closed');
+      expect(await all.now.cli(['close', '--as', 'ben', '--leave-tasks-open', 'x', '--incident', id])).toMatchObject({
+        code: 0,
+      });
+    for (const id of [first, second])
+      await until(`${id} is closed`, async () => (await named(id).state()).phase === 'closed');
   });
 
   test('the first is not rolled back while the second is open; after it, it is, under the lock and with all that it knew', async () => {
@@ -59,15 +69,28 @@ describe('an incident beside one that waits for its tasks', { timeout: 900_000 }
       if (!count) return now;
       counted += 1;
       // What is put aside was written to; then the old one is in place.
-      if (counted === 1) return { ...now, transaction: '1100', beats: 33, lastCommit: '2026-11-21T04:00:00.000Z', rows: { orders: 5077 } };
+      if (counted === 1)
+        return {
+          ...now,
+          transaction: '1100',
+          beats: 33,
+          lastCommit: '2026-11-21T04:00:00.000Z',
+          rows: { orders: 5077 },
+        };
       return { ...now, timeline: 1, rows: { orders: 5000 } };
     };
     const first = await recover();
     await listed(first);
     await declare({ declaredBy: 'dee', target: '2026-11-21T03:15:00Z' });
-    const second = await all.now.untilState('the approval of the second', (state) => state.id !== first && state.question !== undefined);
+    const second = await all.now.untilState(
+      'the approval of the second',
+      (state) => state.id !== first && state.question !== undefined,
+    );
     const busy = await all.now.cli(['decide', 'roll-back', '--reason', 'worse', '--as', 'asha', '--incident', first]);
-    expect(busy).toMatchObject({ code: 3, stderr: expect.stringMatching(/is not rolled back while another one is open/) });
+    expect(busy).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/is not rolled back while another one is open/),
+    });
     expect(all.now.began).not.toContain('putBack');
     await all.now.lifeboat.incident().abort({ by: 'dee', reason: 'a false alarm', resume: true });
     await until('the second is over', async () => !(await all.now.lifeboat.locked()));
@@ -104,15 +127,27 @@ describe('an incident beside one that waits for its tasks', { timeout: 900_000 }
       expect.arrayContaining(['Check the request', 'Put it in place', 'Put the old copy back']),
     );
     await until('it is listed as ended', async () => (await listed(first)).endedAt !== null);
-    expect(await all.now.cli(['watch', first])).toMatchObject({ code: 5, stdout: expect.stringContaining('Rolled back') });
+    expect(await all.now.cli(['watch', first])).toMatchObject({
+      code: 5,
+      stdout: expect.stringContaining('Rolled back'),
+    });
   });
 
   test('a roll-back that is refused changes nothing: it is recovered as before, its tasks are open, and it can be asked for again', async () => {
     let timeline = 2;
     let reached = true;
     all.now.script['copyFigures'] = () => {
-      if (!reached) throw ApplicationFailure.create({ type: 'CommandFailed', message: 'the disk is away', nonRetryable: true });
-      return { summary: '', at: new Date().toISOString(), transaction: null, beats: null, lastCommit: null, rows: {}, timeline };
+      if (!reached)
+        throw ApplicationFailure.create({ type: 'CommandFailed', message: 'the disk is away', nonRetryable: true });
+      return {
+        summary: '',
+        at: new Date().toISOString(),
+        transaction: null,
+        beats: null,
+        lastCommit: null,
+        rows: {},
+        timeline,
+      };
     };
     const first = await recover();
     const rollBack = () => all.now.cli(['decide', 'roll-back', '--reason', 'worse', '--as', 'asha']);
@@ -137,7 +172,9 @@ describe('an incident beside one that waits for its tasks', { timeout: 900_000 }
     expect(state).toMatchObject({ phase: 'recovered', canRollBack: true });
     expect(state.leaving).toBeUndefined();
     expect(state.tasks.filter(({ doneAt }) => !doneAt)).toHaveLength(state.tasks.length);
-    expect(await all.now.cli(['note', 'a bad release', '--task', 'root-cause', '--as', 'asha'])).toMatchObject({ code: 0 });
+    expect(await all.now.cli(['note', 'a bad release', '--task', 'root-cause', '--as', 'asha'])).toMatchObject({
+      code: 0,
+    });
     reached = true;
     timeline = 2;
     expect(await rollBack()).toMatchObject({ code: 0 });
@@ -154,7 +191,10 @@ describe('an incident beside one that waits for its tasks', { timeout: 900_000 }
         `^An incident is open already: ${declared.id} \\(.*declared by ben\\), target 2026-11-21T03:15:00Z\\..*nothing new was started.*\\n$`,
       ),
     );
-    expect(await all.now.cli(['start', 'database-corruption', '--to', '2026-11-21T04:15:00+01:00'])).toMatchObject({ code: 3, stderr: '' });
+    expect(await all.now.cli(['start', 'database-corruption', '--to', '2026-11-21T04:15:00+01:00'])).toMatchObject({
+      code: 3,
+      stderr: '',
+    });
     const json = await all.now.cli(['start', 'database-corruption', '--detach', '--json']);
     expect(json).toMatchObject({ code: 3 });
     expect(JSON.parse(json.stdout)).toMatchObject({ id: declared.id, attached: true });
@@ -174,7 +214,9 @@ describe('an incident beside one that waits for its tasks', { timeout: 900_000 }
     expect((await declare({ mode: 'drill' })).attached).toBe(false);
     const dry = await all.now.cli(['start', 'database-corruption', '--dry-run', '--json']);
     expect(dry).toMatchObject({ code: 3 });
-    expect(JSON.parse(dry.stdout)).toMatchObject({ error: expect.stringContaining('its mode is drill, and you asked for dry-run') });
+    expect(JSON.parse(dry.stdout)).toMatchObject({
+      error: expect.stringContaining('its mode is drill, and you asked for dry-run'),
+    });
     goOn();
   });
 });

@@ -8,7 +8,10 @@ import { workflowBundle } from '../../worker/run-worker.js';
 import { type Scripted, scripted } from '../helpers/scripted.js';
 import { ownTemporal } from '../helpers/temporal.js';
 
-/** What people are told of an incident: real workflows and channels, sinks for Slack and PagerDuty, hosts as the test says. */
+/**
+ * What people are told of an incident: real workflows and channels, sinks for Slack and PagerDuty, hosts as the test
+ * says.
+ */
 describe('the people around an incident', { timeout: 600_000 }, () => {
   const server = ownTemporal();
   let slack: HttpSink;
@@ -34,13 +37,20 @@ describe('the people around an incident', { timeout: 600_000 }, () => {
     const { workflow } = world.lifeboat.temporal;
     for (const id of [incidentWorkflowId(world.system), communicationsWorkflowId(world.system, '')])
       for await (const { workflowId, runId } of workflow.list({ query: `WorkflowId STARTS_WITH '${id}'` }))
-        await Worker.runReplayHistory({ workflowBundle: workflowBundle() }, await workflow.getHandle(workflowId, runId).fetchHistory());
+        await Worker.runReplayHistory(
+          { workflowBundle: workflowBundle() },
+          await workflow.getHandle(workflowId, runId).fetchHistory(),
+        );
     await world.stop();
   });
   afterAll(() => Promise.all([slack.stop(), pagerduty.stop()]));
 
   const declare = async () => {
-    const { declared } = await world.lifeboat.declare('database-corruption', { database: 'main', declaredBy: 'ben', mode: 'real' });
+    const { declared } = await world.lifeboat.declare('database-corruption', {
+      database: 'main',
+      declaredBy: 'ben',
+      mode: 'real',
+    });
     return declared.id;
   };
   /** The first lines that Slack has taken, with the message that each answers. */
@@ -74,9 +84,16 @@ describe('the people around an incident', { timeout: 600_000 }, () => {
     await untilSaid(/^answered: Put the restored copy in place/);
     const recovered = await untilSaid(/^incident RECOVERED: database-corruption of main$/);
     expect(recovered.text).toMatch(/^RTO [\d.]+s \(objective 1h 00m\), RPO 2(\.0)?s \(objective 5m 00s\)\./);
-    await until('its tasks are open', async () => (await world.lifeboat.incident('real', id).state()).phase === 'recovered', 90, 100);
+    await until(
+      'its tasks are open',
+      async () => (await world.lifeboat.incident('real', id).state()).phase === 'recovered',
+      90,
+      100,
+    );
     await until('the lock is free', async () => !(await world.lifeboat.locked()), 90, 100);
-    expect(await world.cli(['close', '--as', 'ben', '--leave-tasks-open', 'a test', '--incident', id])).toMatchObject({ code: 0 });
+    expect(await world.cli(['close', '--as', 'ben', '--leave-tasks-open', 'a test', '--incident', id])).toMatchObject({
+      code: 0,
+    });
     await untilSaid(/^incident closed: database-corruption of main$/);
     expect(said().map(({ line, inThread }) => `${inThread ? '  ' : ''}${line}`)).toEqual([
       'INCIDENT declared: database-corruption of main, by ben',
@@ -119,7 +136,11 @@ describe('the people around an incident', { timeout: 600_000 }, () => {
     const id = await declare();
     await approve();
     await until('PagerDuty has heard that it recovered', () =>
-      Promise.resolve(pagerduty.requests.some(({ body }) => body['event_action'] === 'resolve' && String(body['dedup_key']).endsWith(id))),
+      Promise.resolve(
+        pagerduty.requests.some(
+          ({ body }) => body['event_action'] === 'resolve' && String(body['dedup_key']).endsWith(id),
+        ),
+      ),
     );
     const alerts = await until('the alert', async () => {
       const { stdout } = await world.cli(['alerts', '--json']);

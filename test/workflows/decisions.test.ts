@@ -8,8 +8,9 @@ import { going } from '../helpers/scripted.js';
 import { ownTemporal } from '../helpers/temporal.js';
 
 /**
- * Every decision that the scenario can come to, as a table: each step fails, and everything that is offered then is chosen, for real, in a drill
- * and in a dry run. The steps are those of a run that goes well: a new one is in the table by itself.
+ * Every decision that the scenario can come to, as a table: each step fails, and everything that is offered then is
+ * chosen, for real, in a drill and in a dry run. The steps are those of a run that goes well: a new one is in the table
+ * by itself.
  */
 
 const server = ownTemporal();
@@ -78,17 +79,27 @@ function expectHarmless(incident: Staged, mode: Mode): void {
   expect(done, `what a ${mode} did and must not`).toEqual([]);
 }
 
-const last = (state: IncidentState, name: string): StepRecord | undefined => state.steps.findLast((step) => titleOf(step) === name);
+const last = (state: IncidentState, name: string): StepRecord | undefined =>
+  state.steps.findLast((step) => titleOf(step) === name);
 
 /** What the answer leads to, and what the record says of it. */
-async function expectDecided(step: string, choice: string, incident: Staged, mode: Mode, only: boolean, before: Script): Promise<void> {
+async function expectDecided(
+  step: string,
+  choice: string,
+  incident: Staged,
+  mode: Mode,
+  only: boolean,
+  before: Script,
+): Promise<void> {
   const reason = `because of ${choice}`;
   // From here on all goes well, but for who goes on without the step.
   if (choice !== 'skip' && choice !== 'done') incident.script = before;
   await incident.answer({ choice, reason, ...(choice === 'restore' ? { target: 'latest' } : {}) });
   const state = await approveAll(incident, only);
   const said = `${step}, ${choice}, ${mode}: ${state.ending ?? ''}`;
-  const record = state.steps.find((one) => titleOf(one) === step && one.decision !== undefined && one.decision.choice === choice);
+  const record = state.steps.find(
+    (one) => titleOf(one) === step && one.decision !== undefined && one.decision.choice === choice,
+  );
   if (choice === 'abort') expect(state.phase, said).toBe('aborted');
   else if (choice === 'roll-back') expect(state.phase, said).toBe('rolled back');
   else expect(state.phase, said).toBe(good(mode));
@@ -167,12 +178,16 @@ describe.each(Object.entries(branches))('%s', (branch, script) => {
         const reason = needs.includes('reason') ? { reason: 'a test' } : {};
         const says = { choice, ...reason, ...(needs.includes('target') ? { target: 'latest' } : {}) };
         const counts = approvals > 1 && (choice === 'approve' || choice === 'only');
-        if (counts) await expect(incident.answer({ ...says, by: 'ben' }), `${choice} by who declared it`).rejects.toThrow();
+        if (counts)
+          await expect(incident.answer({ ...says, by: 'ben' }), `${choice} by who declared it`).rejects.toThrow();
         await incident.answer({ ...says, by: counts ? 'asha' : 'ben' });
         const state = await approveAll(incident, false);
         expect(state.phase, `${choice}, ${approvals} people`).toBe(choice === 'abort' ? 'aborted' : 'recovered');
         if (choice !== 'abort')
-          expect(state.steps.find(({ decision }) => decision)?.decision).toMatchObject({ by: counts ? 'asha' : 'ben', choice });
+          expect(state.steps.find(({ decision }) => decision)?.decision).toMatchObject({
+            by: counts ? 'asha' : 'ben',
+            choice,
+          });
       }),
     );
     await atOnce(each, 12);
@@ -180,13 +195,20 @@ describe.each(Object.entries(branches))('%s', (branch, script) => {
 });
 
 /** Approves until a step fails and asks; undefined when it ends before. */
-async function reached(incident: Staged, only: boolean, until: 'a step fails' | 'not even an approval' = 'a step fails') {
+async function reached(
+  incident: Staged,
+  only: boolean,
+  until: 'a step fails' | 'not even an approval' = 'a step fails',
+) {
   for (;;) {
     const question = await incident.question().catch((error: unknown) => {
       if (!(error instanceof GaveUp)) throw error;
     });
     if (!question || question.kind === 'decision' || until === 'not even an approval') return question;
     if (question.step === 'Choose the target') await incident.answer({ choice: 'restore', target: 'latest' });
-    else await incident.answer({ choice: only && question.choices.some(({ name }) => name === 'only') ? 'only' : 'approve' });
+    else
+      await incident.answer({
+        choice: only && question.choices.some(({ name }) => name === 'only') ? 'only' : 'approve',
+      });
   }
 }

@@ -74,7 +74,9 @@ describe('the end of an incident', { timeout: 900_000 }, () => {
     const metadata = await workflow
       .getHandle(recoveredWorkflowId(all.now.system, first))
       .query<{ currentDetails?: string }>('__temporal_workflow_metadata');
-    expect(metadata.currentDetails).toMatch(new RegExp(`^\\*\\*${first}\\*\\* · database-corruption of main · recovered`));
+    expect(metadata.currentDetails).toMatch(
+      new RegExp(`^\\*\\*${first}\\*\\* · database-corruption of main · recovered`),
+    );
   });
 
   test('a cancellation while the report of a recovery is written ends it as closed, and is not swallowed', async () => {
@@ -98,7 +100,10 @@ describe('the end of an incident', { timeout: 900_000 }, () => {
     goOn();
     await until('it has ended', async () => !(await incident.running()), 90, 100);
     expect((await handle.describe()).status.name).toBe('CANCELLED');
-    expect(await incident.state()).toMatchObject({ phase: 'closed', ending: expect.stringMatching(/^Closed by a cancellation/) });
+    expect(await incident.state()).toMatchObject({
+      phase: 'closed',
+      ending: expect.stringMatching(/^Closed by a cancellation/),
+    });
     await listed(declared.id);
     expect(await named(declared.id).running(), 'it did not go on beside').toBe(false);
   });

@@ -45,7 +45,9 @@ describe('a start', { timeout: 900_000 }, () => {
     expect(said.stderr).toMatch(
       new RegExp(`${declared.id} was open already, declared by asha, and was refused at its check: there is no backup`),
     );
-    expect(said.stderr).toMatch(/yours was not begun, and nothing was changed[^]*→ .*lifeboat backup list.*say it again/i);
+    expect(said.stderr).toMatch(
+      /yours was not begun, and nothing was changed[^]*→ .*lifeboat backup list.*say it again/i,
+    );
   });
 
   test('is compared with the target that the open incident has now, and not with the one that it was declared with', async () => {
@@ -73,12 +75,18 @@ describe('a start', { timeout: 900_000 }, () => {
       const refused = await start();
       expect(refused, refused.stdout + refused.stderr).toMatchObject({ code: 3 });
       expect(refused.stderr).toMatch(
-        new RegExp(`Refused, and nothing was changed: the agent of db1 runs an? ${which} Lifeboat than the control worker`),
+        new RegExp(
+          `Refused, and nothing was changed: the agent of db1 runs an? ${which} Lifeboat than the control worker`,
+        ),
       );
       expect(refused.stderr).toMatch(
-        which === 'older' ? /→ Install .* on db1.*lifeboat agent --host db1/ : /→ Install .*control worker.*lifeboat worker/,
+        which === 'older'
+          ? /→ Install .* on db1.*lifeboat agent --host db1/
+          : /→ Install .*control worker.*lifeboat worker/,
       );
-      expect(all.now.began.slice(began).filter((name) => !['readPlan', 'checkRequest', 'writeReport'].includes(name))).toEqual([]);
+      expect(
+        all.now.began.slice(began).filter((name) => !['readPlan', 'checkRequest', 'writeReport'].includes(name)),
+      ).toEqual([]);
       await until('it is over', async () => !(await all.now.lifeboat.locked()), 90, 100);
     }
   });

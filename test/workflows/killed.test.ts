@@ -10,9 +10,10 @@ import { type Scripted, scripted } from '../helpers/scripted.js';
 import { ownTemporal } from '../helpers/temporal.js';
 
 /**
- * A control worker that dies while an activity ends, with people who ask and say things in that very moment: the one that comes after it has to
- * take up what is in the history, the question and what was said, in an order that every replay repeats. The SDK has open faults there
- * (temporalio/sdk-rust#1146, #1597; sdk-python#1591): an empty workflow task followed by an update.
+ * A control worker that dies while an activity ends, with people who ask and say things in that very moment: the one
+ * that comes after it has to take up what is in the history, the question and what was said, in an order that every
+ * replay repeats. The SDK has open faults there (temporalio/sdk-rust#1146, #1597; sdk-python#1591): an empty workflow
+ * task followed by an update.
  */
 
 const incidents = 10;
@@ -24,7 +25,12 @@ let health: HttpSink;
 let world: Scripted;
 beforeAll(async () => {
   health = await startHttpSink();
-  world = await scripted({ directory: server.directory, temporal: server.temporal, service: health.url, realControl: true });
+  world = await scripted({
+    directory: server.directory,
+    temporal: server.temporal,
+    service: health.url,
+    realControl: true,
+  });
 });
 afterAll(async () => {
   await world.stop();
@@ -45,7 +51,13 @@ test(
           taskQueue: controlQueue(world.system),
           args: [
             {
-              ...{ system: world.system, scenario: 'database-corruption', database: 'main', declaredBy: 'ben', mode: 'real' },
+              ...{
+                system: world.system,
+                scenario: 'database-corruption',
+                database: 'main',
+                declaredBy: 'ben',
+                mode: 'real',
+              },
               planDigest: world.lifeboat.plan.digest,
             } satisfies IncidentInput,
           ],
@@ -58,14 +70,20 @@ test(
       await until(`each incident is in ${moment}`, () => gate.held() === incidents);
       await world.killControl();
       gate.release(moments[at + 1]);
-      await until(`${moment} has ended everywhere`, async () => (await Promise.all(handles.map(nothingRuns))).every(Boolean));
+      await until(`${moment} has ended everywhere`, async () =>
+        (await Promise.all(handles.map(nothingRuns))).every(Boolean),
+      );
       // Half of them while nobody is there, half as the next one comes.
       said.push(...handles.filter((_, n) => n % 2 === 0).flatMap((handle, n) => talk(handle, n)));
       const starting = world.startControl();
       said.push(...handles.filter((_, n) => n % 2 === 1).flatMap((handle, n) => talk(handle, n)));
       await starting;
     }
-    await Promise.all(handles.map((handle) => until('it is recovered', async () => (await handle.describe()).status.name !== 'RUNNING')));
+    await Promise.all(
+      handles.map((handle) =>
+        until('it is recovered', async () => (await handle.describe()).status.name !== 'RUNNING'),
+      ),
+    );
     await Promise.all(said);
     for (const handle of handles) await expectReplays(handle);
   },
@@ -97,9 +115,16 @@ function holdAt(first: string) {
   };
 }
 
-/** A look and a note, in one order or the other. A note that Temporal does not take while nobody is there is said again. */
+/**
+ * A look and a note, in one order or the other. A note that Temporal does not take while nobody is there is said again.
+ */
 function talk(handle: WorkflowHandle, n: number): Promise<unknown>[] {
-  const note = () => until('the note is taken', () => handle.executeUpdate('note', { args: [{ by: 'ben', text: 'how far is it?' }] }), 300);
+  const note = () =>
+    until(
+      'the note is taken',
+      () => handle.executeUpdate('note', { args: [{ by: 'ben', text: 'how far is it?' }] }),
+      300,
+    );
   // Nobody may be there to answer yet, or the incident may be over: what counts is what it does to the history.
   const look = () => handle.query('state').catch(() => undefined);
   if (n % 3 === 0) return [look(), note()];

@@ -34,7 +34,8 @@ describe('the incident that is meant', { timeout: 900_000 }, () => {
     await until(
       'it is not listed',
       async () => {
-        for await (const one of workflow.list({ query: `WorkflowId = '${workflowId}'` })) if (one.runId === runId) return false;
+        for await (const one of workflow.list({ query: `WorkflowId = '${workflowId}'` }))
+          if (one.runId === runId) return false;
         return true;
       },
       90,
@@ -114,7 +115,9 @@ describe('the incident that is meant', { timeout: 900_000 }, () => {
     expect((JSON.parse(await ran('report', '--json')) as { incident: { id: string } }).incident.id).toBe(first);
     await ran('note', 'of the first', '--as', 'asha');
     expect((await named(first).state()).notes.at(-1)!.text).toBe('of the first');
-    expect((JSON.parse(await ran('report', second, '--json')) as { incident: { id: string } }).incident.id).toBe(second);
+    expect((JSON.parse(await ran('report', second, '--json')) as { incident: { id: string } }).incident.id).toBe(
+      second,
+    );
     await ran('abort', '--as', 'asha', '--reason', 'enough', '--resume');
     await until('it is over', async () => !(await all.now.lifeboat.locked()), 90, 100);
   });

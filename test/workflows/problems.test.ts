@@ -5,9 +5,12 @@ import { problemOf, refuses } from '../../workflows/problems.js';
 
 /** As the workflow sees it: the failure of an activity on db1. */
 const failed = (cause: Error): ActivityFailure =>
-  Object.assign(new ActivityFailure('activity failed', 'stopWrites', '7', RetryState.NON_RETRYABLE_FAILURE, 'agent', cause), {
-    host: 'db1',
-  });
+  Object.assign(
+    new ActivityFailure('activity failed', 'stopWrites', '7', RetryState.NON_RETRYABLE_FAILURE, 'agent', cause),
+    {
+      host: 'db1',
+    },
+  );
 
 test('an agent that did not take the work is offline, and the command that starts it is said', () => {
   const problem = problemOf(failed(new TimeoutFailure('timed out', undefined, TimeoutType.SCHEDULE_TO_START)));

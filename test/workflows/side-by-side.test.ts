@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { Client, Connection, type WorkflowHandle, WithStartWorkflowOperation } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Worker,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from 'vitest';
 import { renderView } from '../../client/view.js';
 import { until } from '../../lab/wait.js';
@@ -11,7 +17,10 @@ import type { Decision, Question } from '../../vocabulary/question.js';
 import { factsOf, going } from '../helpers/scripted.js';
 import { ownTemporal } from '../helpers/temporal.js';
 
-/** What a scenario of several components needs of an incident: branches side by side, several open questions, and to go over into another scenario. */
+/**
+ * What a scenario of several components needs of an incident: branches side by side, several open questions, and to go
+ * over into another scenario.
+ */
 describe('an incident of several parts', { timeout: 900_000 }, () => {
   const server = ownTemporal('ERROR', { 'limit.historyCount.suggestContinueAsNew': 60 });
   const services = ['web', 'mail'].map((name) => ({ name, hosts: ['db1'] }));
@@ -22,7 +31,10 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
     bundle = await bundleWorkflowCode({
       workflowsPath: new URL('./side-by-side/workflows.ts', import.meta.url).pathname,
       logger: new DefaultLogger('ERROR'),
-      webpackConfigHook: (config) => ({ ...config, resolve: { ...config.resolve, extensionAlias: { '.js': ['.ts', '.js'] } } }),
+      webpackConfigHook: (config) => ({
+        ...config,
+        resolve: { ...config.resolve, extensionAlias: { '.js': ['.ts', '.js'] } },
+      }),
     });
     const { temporal: address } = server;
     [connection, native] = await Promise.all([Connection.connect({ address }), NativeConnection.connect({ address })]);
@@ -42,7 +54,8 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
       Object.entries({
         ...going,
         readPlan: () => factsOf({ services }),
-        startService: async ({ service }: { service: string }) => (await starts[service]?.()) ?? { summary: `${service} runs` },
+        startService: async ({ service }: { service: string }) =>
+          (await starts[service]?.()) ?? { summary: `${service} runs` },
       }).map(([name, work]) => [name, async (input: never) => work(input)]),
     );
     const common = { connection: native, namespace: 'default', shutdownGraceTime: 0, activities: doing };
@@ -78,7 +91,11 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
   const declare = async (workflow: string, scenario: string) => {
     const input = { system, scenario, database: 'main', declaredBy: 'ben', mode: 'real', planDigest: 'as-declared' };
     incident = new Client({ connection }).workflow.getHandle(system);
-    await new Client({ connection }).workflow.start(workflow, { workflowId: system, taskQueue: controlQueue(system), args: [input] });
+    await new Client({ connection }).workflow.start(workflow, {
+      workflowId: system,
+      taskQueue: controlQueue(system),
+      args: [input],
+    });
   };
 
   test('a part that fails asks, and the others go on beside; each question is answered by its number', async () => {
@@ -88,19 +105,31 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
     await declare('severalParts', 'several-parts');
     const both = await untilState('both ask', ({ questions }) => questions.length === 2);
     expect(both.phase).toBe('waiting');
-    expect(about(both, 'mail')).toMatchObject({ kind: 'decision', step: 'Restore a part', problem: { message: 'the mail is gone' } });
+    expect(about(both, 'mail')).toMatchObject({
+      kind: 'decision',
+      step: 'Restore a part',
+      problem: { message: 'the mail is gone' },
+    });
     expect(about(both, 'web')).toMatchObject({ kind: 'approval', step: 'Go on', text: 'Go on with web?' });
     expect(both.question, 'the oldest one').toEqual(both.questions[0]);
-    const drawn = renderView({ state: both, progress: [], now: new Date(), width: 120, color: false, commandPrefix: 'lifeboat' }).join(
-      '\n',
-    );
+    const drawn = renderView({
+      state: both,
+      progress: [],
+      now: new Date(),
+      width: 120,
+      color: false,
+      commandPrefix: 'lifeboat',
+    }).join('\n');
     for (const { id } of both.questions) expect(drawn).toMatch(new RegExp(`--question ${id}`));
     expect(drawn).toMatch(/Restore a part mail .*waits for a person/);
 
     await expect(decide({ choice: 'take-it' }), 'without a number').rejects.toMatchObject({
       cause: { message: expect.stringMatching(/Several questions are open.*\(mail\).*/) },
     });
-    await expect(decide({ choice: 'take-it', question: about(both, 'mail').id }), 'what the other one offers').rejects.toThrow();
+    await expect(
+      decide({ choice: 'take-it', question: about(both, 'mail').id }),
+      'what the other one offers',
+    ).rejects.toThrow();
     await decide({ choice: 'take-it', question: about(both, 'web').id });
     const one = await state();
     expect(one, 'the other one is still open').toMatchObject({ phase: 'waiting', questions: [{ lane: 'mail' }] });
@@ -139,7 +168,10 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
     expect(await declared).toMatchObject({ answer: 'accepted', id: over.id });
     const { startTime, memo } = await incident.describe();
     expect(over).toMatchObject({ scenario: 'several-parts', title: 'Several parts at once' });
-    expect(over.steps.map(({ name }) => name).slice(0, 2), 'what was done before').toEqual(['Look around', 'Look around']);
+    expect(over.steps.map(({ name }) => name).slice(0, 2), 'what was done before').toEqual([
+      'Look around',
+      'Look around',
+    ]);
     expect(Date.parse(over.declaredAt), 'the clock runs from the declaration').toBeLessThan(startTime.getTime());
     expect(memo, 'by which it is listed').toMatchObject({ incident: over.id, declaredAt: over.declaredAt });
     expect(over.warnings).toEqual(['it went over from first-look into several-parts']);
@@ -164,14 +196,24 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
   });
 
   test('an abort that is heard before it has begun ends it, and no step is taken', async () => {
-    const input = { system, scenario: 'several-parts', database: 'main', declaredBy: 'ben', mode: 'real', planDigest: 'as-declared' };
+    const input = {
+      system,
+      scenario: 'several-parts',
+      database: 'main',
+      declaredBy: 'ben',
+      mode: 'real',
+      planDigest: 'as-declared',
+    };
     const { workflow } = new Client({ connection });
     incident = workflow.getHandle(system);
     const startWorkflowOperation = new WithStartWorkflowOperation('severalParts', {
       ...{ workflowId: system, taskQueue: controlQueue(system), args: [input] },
       workflowIdConflictPolicy: 'FAIL',
     });
-    await workflow.executeUpdateWithStart('abort', { args: [{ by: 'asha', reason: 'a slip', resume: false }], startWorkflowOperation });
+    await workflow.executeUpdateWithStart('abort', {
+      args: [{ by: 'asha', reason: 'a slip', resume: false }],
+      startWorkflowOperation,
+    });
     expect(await untilState('it is aborted', ({ phase }) => phase === 'aborted')).toMatchObject({
       steps: [],
       ending: 'Nothing was changed',
@@ -188,7 +230,9 @@ describe('an incident of several parts', { timeout: 900_000 }, () => {
     const { runId } = await until('it waits for its tasks', () => waits.describe().catch(() => undefined));
     const texts = Array.from({ length: 30 }, (_, n) => `note ${n}`);
     for (const text of texts)
-      await until(`${text} is taken`, () => waits.executeUpdate('note', { args: [{ by: 'asha', text }] }).catch(() => ''));
+      await until(`${text} is taken`, () =>
+        waits.executeUpdate('note', { args: [{ by: 'asha', text }] }).catch(() => ''),
+      );
     const now = await waits.describe();
     expect(now.runId).not.toBe(runId);
     const { notes, phase, tasks } = await waits.query<IncidentState>('state');

@@ -6,7 +6,9 @@ import { until } from '../../lab/wait.js';
 import { incidentWorkflowId } from '../../vocabulary/names.js';
 import { people } from '../helpers/people.js';
 
-/** Somebody who knows Temporal uses its own CLI on an incident that runs: it says what holds it, and goes on well after. */
+/**
+ * Somebody who knows Temporal uses its own CLI on an incident that runs: it says what holds it, and goes on well after.
+ */
 describe("Temporal's own CLI on an incident", { timeout: 600_000 }, () => {
   const all = people();
   const temporal = (...args: string[]) =>
@@ -23,16 +25,20 @@ describe("Temporal's own CLI on an incident", { timeout: 600_000 }, () => {
       // As our agents: it heartbeats, and ends when it is told to.
       for (;;) {
         Context.current().heartbeat();
-        await Promise.race([Context.current().cancelled, new Promise((resolve) => setTimeout(resolve, 200))]).catch((error: unknown) => {
-          paused = true;
-          throw error;
-        });
+        await Promise.race([Context.current().cancelled, new Promise((resolve) => setTimeout(resolve, 200))]).catch(
+          (error: unknown) => {
+            paused = true;
+            throw error;
+          },
+        );
       }
     };
     await all.declare();
     const pending = await until('the restore runs', async () => {
       const { raw } = await all.now.lifeboat.temporal.workflow.getHandle(workflow()).describe();
-      return raw.pendingActivities?.find(({ activityType, state }) => activityType?.name === 'restoreBeside' && Number(state) === 2);
+      return raw.pendingActivities?.find(
+        ({ activityType, state }) => activityType?.name === 'restoreBeside' && Number(state) === 2,
+      );
     });
     temporal('activity', 'pause', '--workflow-id', workflow(), '--activity-id', pending.activityId!);
     const said = await until('watch says that it is paused', async () => {
@@ -41,7 +47,9 @@ describe("Temporal's own CLI on an incident", { timeout: 600_000 }, () => {
     });
     expect(said).toMatch(/restoreBeside is paused in Temporal, by temporal-cli:\S+\. To go on:/);
     await until('the attempt that ran has ended', () => Promise.resolve(paused), 90);
-    expect(await seen()).toContain(`temporal activity unpause --workflow-id ${workflow()} --activity-id ${pending.activityId!}`);
+    expect(await seen()).toContain(
+      `temporal activity unpause --workflow-id ${workflow()} --activity-id ${pending.activityId!}`,
+    );
     temporal('activity', 'unpause', '--workflow-id', workflow(), '--activity-id', pending.activityId!);
     const { question } = await all.now.untilState('the approval', (state) => state.question !== undefined);
     expect(question).toMatchObject({ kind: 'approval' });

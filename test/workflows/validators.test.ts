@@ -54,7 +54,9 @@ describe('a decision', () => {
   });
 
   test('is refused when it answers another question, and says which one is open', () => {
-    expect(says(incident(), { question: 2 })).toThrow(/Question 2 was answered already; question 3 is open now: Put the restored/);
+    expect(says(incident(), { question: 2 })).toThrow(
+      /Question 2 was answered already; question 3 is open now: Put the restored/,
+    );
     expect(says(incident(), { question: 4 })).toThrow(/Question 4 was not asked yet; question 3 is open now/);
   });
 
@@ -62,7 +64,9 @@ describe('a decision', () => {
     const unnumbered = (decision: Partial<Decision>) => () => {
       validateDecision(incident({ canRollBack: true }), { by: 'ben', choice: 'approve', ...decision });
     };
-    expect(unnumbered({})).toThrow(/Say which question you answer, when you have read it: --question 3\. It is: Put the restored copy/);
+    expect(unnumbered({})).toThrow(
+      /Say which question you answer, when you have read it: --question 3\. It is: Put the restored copy/,
+    );
     expect(unnumbered({ choice: 'restore', target: 'latest' })).toThrow('Say which question you answer');
     expect(unnumbered({ choice: 'abort', reason: 'x' })).not.toThrow();
     expect(unnumbered({ choice: 'roll-back', reason: 'x' })).not.toThrow();
@@ -72,14 +76,18 @@ describe('a decision', () => {
     const leaving = incident({ leaving: { what: 'abort', by: 'dee' }, canRollBack: true });
     expect(says(leaving, {})).toThrow(/is being ended already, by dee/);
     expect(says(leaving, { choice: 'roll-back', reason: 'x' })).toThrow(/is being ended already, by dee/);
-    expect(() => validateAbort(leaving, { by: 'ben', reason: 'x', resume: true })).toThrow(/is being ended already, by dee/);
+    expect(() => validateAbort(leaving, { by: 'ben', reason: 'x', resume: true })).toThrow(
+      /is being ended already, by dee/,
+    );
     const closing = incident({ phase: 'recovered', leaving: { what: 'close', by: 'dee' }, canRollBack: true });
     expect(() => validateClose(closing, { by: 'ben' })).toThrow(/is being closed already, by dee/);
     expect(says(closing, { choice: 'roll-back', reason: 'x' })).toThrow(/is being closed already, by dee/);
   });
 
   test('is refused when it is not offered, and says what is', () => {
-    expect(says(incident(), { choice: 'skip', reason: 'no time' })).toThrow('"skip" is not offered here; choose approve, restore, abort.');
+    expect(says(incident(), { choice: 'skip', reason: 'no time' })).toThrow(
+      '"skip" is not offered here; choose approve, restore, abort.',
+    );
   });
 
   test('needs its reason and its target', () => {
@@ -91,20 +99,28 @@ describe('a decision', () => {
 
   test('roll-back needs something to roll back to', () => {
     expect(says(incident(), { choice: 'roll-back', reason: 'worse' })).toThrow('nothing to roll back to');
-    expect(says(incident({ canRollBack: true, phase: 'recovered' }), { choice: 'roll-back' })).toThrow('needs a reason');
-    expect(says(incident({ canRollBack: true, phase: 'recovered' }), { choice: 'roll-back', reason: 'worse' })).not.toThrow();
+    expect(says(incident({ canRollBack: true, phase: 'recovered' }), { choice: 'roll-back' })).toThrow(
+      'needs a reason',
+    );
+    expect(
+      says(incident({ canRollBack: true, phase: 'recovered' }), { choice: 'roll-back', reason: 'worse' }),
+    ).not.toThrow();
   });
 });
 
 describe('field note 18: self-approval, and approvals without identity', () => {
   const two = incident({ approvals: 2 });
   test.each(['asha', 'Asha', ' ASHA '])('who declared it may not approve, also as %j', (by) => {
-    expect(() => validateDecision(two, { by, choice: 'approve' })).toThrow('The plan asks for two people: asha declared this incident');
+    expect(() => validateDecision(two, { by, choice: 'approve' })).toThrow(
+      'The plan asks for two people: asha declared this incident',
+    );
   });
   test('nor choose what a scenario offers and does not say to be harmless', () => {
     const choices = [...approval.choices, { name: 'promote', meaning: 'promote it, and lose that much', needs: [] }];
     const asked = incident({ approvals: 2, questions: [{ ...approval, choices }] });
-    expect(() => validateDecision(asked, { by: 'asha', choice: 'promote', question: 3 })).toThrow('somebody else must approve');
+    expect(() => validateDecision(asked, { by: 'asha', choice: 'promote', question: 3 })).toThrow(
+      'somebody else must approve',
+    );
   });
   test('somebody else may', () => {
     expect(() => validateDecision(two, { by: 'ben', choice: 'approve', question: 3 })).not.toThrow();
@@ -119,7 +135,9 @@ describe('field note 18: self-approval, and approvals without identity', () => {
 
 describe('abort, note and close', () => {
   test('a recovered incident is not aborted, and how to go back is said', () => {
-    expect(() => validateAbort(incident({ phase: 'recovered' }), { by: 'ben', reason: 'x', resume: false })).toThrow(/decide roll-back/);
+    expect(() => validateAbort(incident({ phase: 'recovered' }), { by: 'ben', reason: 'x', resume: false })).toThrow(
+      /decide roll-back/,
+    );
     expect(() => validateAbort(incident(), { by: 'ben', reason: '', resume: false })).toThrow('Say why');
     expect(() => validateAbort(incident(), { by: '', reason: 'x', resume: false })).toThrow('Say who you are');
   });
@@ -128,9 +146,13 @@ describe('abort, note and close', () => {
     const state = incident({ tasks: [{ name: 'debrief', text: 'Hold the debrief' }] });
     expect(() => validateNote(state, { by: 'ben', text: ' ' })).toThrow('needs a text');
     expect(() => validateNote(state, { by: ' ', text: 'x' })).toThrow('Say who you are');
-    expect(() => validateNote(state, { by: 'ben', text: 'x', task: 'party' })).toThrow('no task "party"; there are debrief');
+    expect(() => validateNote(state, { by: 'ben', text: 'x', task: 'party' })).toThrow(
+      'no task "party"; there are debrief',
+    );
     expect(() => validateNote(state, { by: 'ben', text: 'x', task: 'debrief' })).not.toThrow();
-    expect(() => validateNote({ ...state, phase: 'closed' }, { by: 'ben', text: 'x' })).toThrow(/is closed, and its report is written/);
+    expect(() => validateNote({ ...state, phase: 'closed' }, { by: 'ben', text: 'x' })).toThrow(
+      /is closed, and its report is written/,
+    );
   });
 
   test('an incident is closed when it is recovered and its tasks are done, or left open with a reason', () => {

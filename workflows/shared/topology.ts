@@ -5,7 +5,10 @@ import { type Observation, type Topology, topologyOf } from '../../vocabulary/to
 import { onControl, onHost } from '../activities.js';
 import { problemOf } from '../problems.js';
 
-/** Asks all hosts of a database at once what it is there. A host that does not answer says nothing, and is not waited for. */
+/**
+ * Asks all hosts of a database at once what it is there. A host that does not answer says nothing, and is not waited
+ * for.
+ */
 export async function observeHosts(
   system: string,
   database: string,
@@ -25,7 +28,10 @@ export async function observeHosts(
 }
 
 /** What happened, and what to do, when several hosts serve one database. */
-export function severalPrimaries(database: string, { primaries, seen }: { primaries: string[]; seen: Record<string, Observation> }) {
+export function severalPrimaries(
+  database: string,
+  { primaries, seen }: { primaries: string[]; seen: Record<string, Observation> },
+) {
   const each = primaries.map((host) => {
     const { server, timeline, lsn } = seen[host]!;
     return `${host} (timeline ${timeline}, ${server === 'up' ? `at ${lsn}` : 'its server does not answer'})`;
@@ -37,10 +43,15 @@ export function severalPrimaries(database: string, { primaries, seen }: { primar
 }
 
 /**
- * What a workflow needs to know of a component, with the host that its backups are made on now: where the database is a primary, which after a promotion is
- * not where the plan means it to be. Throws WrongTarget when several are.
+ * What a workflow needs to know of a component, with the host that its backups are made on now: where the database is a
+ * primary, which after a promotion is not where the plan means it to be. Throws WrongTarget when several are.
  */
-export async function readComponent(system: string, kind: BackupKind, component: string, what: string): Promise<ComponentFacts> {
+export async function readComponent(
+  system: string,
+  kind: BackupKind,
+  component: string,
+  what: string,
+): Promise<ComponentFacts> {
   const facts = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
   const { host, standbys = [] } = facts;
   if (standbys.length === 0 || !patched('observed')) return facts;

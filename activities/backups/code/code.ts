@@ -27,13 +27,20 @@ export const code: BackupProvider = {
   kind: 'code',
   take: takeCode,
   list: (context, component) => listEverywhere(context, 'code', component, codeOf(context, component).locations),
-  verify: (context) => ({ rehearse: (request) => verifyCode(context, request), execute: (request) => verifyCode(context, request) }),
+  verify: (context) => ({
+    rehearse: (request) => verifyCode(context, request),
+    execute: (request) => verifyCode(context, request),
+  }),
   testRestore: (context) => ({
     rehearse: (request) => couldTestRestore(context, 'code', request),
     execute: (request) =>
       testRestoreOf(context, 'code', request, async (record, directory) => {
         const doubts = await cloneAll(context, record, directory);
-        return { bytes: await treeBytes(directory), doubts, says: `${record.files.length} repositories cloned and checked by git fsck` };
+        return {
+          bytes: await treeBytes(directory),
+          doubts,
+          says: `${record.files.length} repositories cloned and checked by git fsck`,
+        };
       }),
   }),
   restore: restoreCode,
@@ -51,7 +58,11 @@ export const code: BackupProvider = {
 };
 
 function takeCode(context: HostContext): Capability<TakeRequest, BackupResult> {
-  const asked = (request: TakeRequest) => ({ ...request, kind: 'code' as const, locations: codeOf(context, request.component).locations });
+  const asked = (request: TakeRequest) => ({
+    ...request,
+    kind: 'code' as const,
+    locations: codeOf(context, request.component).locations,
+  });
   return {
     async rehearse(request) {
       const doubts: string[] = [];
@@ -73,7 +84,11 @@ function takeCode(context: HostContext): Capability<TakeRequest, BackupResult> {
           (bundled ??= (async () => {
             const made: Bundle[] = [];
             for (const name of names)
-              made.push(...[await bundleOf(context, request.component, name, repositories[name]!)].filter((one) => one !== undefined));
+              made.push(
+                ...[await bundleOf(context, request.component, name, repositories[name]!)].filter(
+                  (one) => one !== undefined,
+                ),
+              );
             empty = names.filter((name) => !made.some(({ repository }) => repository === name));
             return made;
           })());
@@ -86,7 +101,8 @@ function takeCode(context: HostContext): Capability<TakeRequest, BackupResult> {
             () => (empty.length > 0 ? `; empty, so without a bundle: ${empty.join(', ')}` : ''),
           );
         } finally {
-          for (const name of names) await rm(join(context.state, 'code', request.component, `${name}.bundle`), { force: true });
+          for (const name of names)
+            await rm(join(context.state, 'code', request.component, `${name}.bundle`), { force: true });
         }
       }),
   };

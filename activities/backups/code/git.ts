@@ -43,7 +43,10 @@ export async function git(
   );
 }
 
-/** The digest of what branches and tags a repository has and where they point to: lines `object name`, as for-each-ref and list-heads give them. */
+/**
+ * The digest of what branches and tags a repository has and where they point to: lines `object name`, as for-each-ref
+ * and list-heads give them.
+ */
 export function refsDigest(lines: string[]): { refs: number; sha256: string } {
   const refs = lines.filter((line) => / refs\//.test(line)).sort();
   return { refs: refs.length, sha256: createHash('sha256').update(refs.join('\n')).digest('hex') };

@@ -17,11 +17,17 @@ export interface Bundle {
 const home = (context: HostContext, component: string) => join(context.state, 'code', component);
 
 /**
- * Brings a mirror of a repository up to date and writes a bundle of everything in it: all branches, tags and notes, with their history. Undefined when
- * the repository is empty, which git cannot bundle. Large files of LFS and submodules are repositories of their own, and not in it.
+ * Brings a mirror of a repository up to date and writes a bundle of everything in it: all branches, tags and notes,
+ * with their history. Undefined when the repository is empty, which git cannot bundle. Large files of LFS and
+ * submodules are repositories of their own, and not in it.
  * Source: git-scm.com, git-clone --mirror, git-bundle.
  */
-export async function bundleOf(context: HostContext, component: string, repository: string, url: string): Promise<Bundle | undefined> {
+export async function bundleOf(
+  context: HostContext,
+  component: string,
+  repository: string,
+  url: string,
+): Promise<Bundle | undefined> {
   progress({ what: `fetching ${repository}` });
   const mirror = await mirrorOf(context, component, repository, url);
   const { stdout } = await git(context, ['-C', mirror, 'for-each-ref', '--count=1']);
@@ -29,12 +35,21 @@ export async function bundleOf(context: HostContext, component: string, reposito
   const path = join(home(context, component), `${repository}.bundle`);
   await rm(path, { force: true });
   progress({ what: `bundling ${repository}` });
-  await git(context, ['-C', mirror, 'bundle', 'create', '--quiet', path, '--all'], { ledger: `bundle-${component}-${repository}` });
+  await git(context, ['-C', mirror, 'bundle', 'create', '--quiet', path, '--all'], {
+    ledger: `bundle-${component}-${repository}`,
+  });
   return { repository, path, ...(await checkBundle(context, mirror, path)) };
 }
 
-/** Whether a bundle is whole and needs nothing beside it, and what is in it. `within`: any repository; git wants to stand in one. */
-export async function checkBundle(context: HostContext, within: string, path: string): Promise<{ refs: number; sha256: string }> {
+/**
+ * Whether a bundle is whole and needs nothing beside it, and what is in it. `within`: any repository; git wants to
+ * stand in one.
+ */
+export async function checkBundle(
+  context: HostContext,
+  within: string,
+  path: string,
+): Promise<{ refs: number; sha256: string }> {
   await git(context, ['-C', within, 'bundle', 'verify', '--quiet', path]);
   const { stdout } = await git(context, ['-C', within, 'bundle', 'list-heads', path]);
   return refsDigest(stdout.split('\n'));

@@ -6,5 +6,9 @@ import { failure } from '../../errors.js';
 export function codeOf({ plan, host }: HostContext, component: string): Plan['code'][string] {
   const found = Object.hasOwn(plan.code, component) ? plan.code[component] : undefined;
   if (found) return found;
-  throw failure('BadRequest', `the plan of ${host} has no code ${component}`, `It has: ${Object.keys(plan.code).join(', ') || 'none'}`);
+  throw failure(
+    'BadRequest',
+    `the plan of ${host} has no code ${component}`,
+    `It has: ${Object.keys(plan.code).join(', ') || 'none'}`,
+  );
 }

@@ -14,7 +14,10 @@ import { intoDirectory, refuseUsed } from '../restore-into.js';
 import { git, refsOf } from './git.js';
 import { codeOf } from './plan.js';
 
-/** Clones every repository of a backup into a directory, one folder for each, all branches and tags as they were. Returns what differs. */
+/**
+ * Clones every repository of a backup into a directory, one folder for each, all branches and tags as they were.
+ * Returns what differs.
+ */
 export async function cloneAll(context: HostContext, record: BackupRecord, directory: string): Promise<string[]> {
   const doubts: string[] = [];
   const { repositories } = codeOf(context, record.component);
@@ -27,13 +30,16 @@ export async function cloneAll(context: HostContext, record: BackupRecord, direc
     await withLocation(context, record.location, (location) => fetchFile(context, location, file, bundle));
     const ledger = `clone-${record.component}-${repository}`;
     await git(context, ['clone', '--quiet', '--', bundle, clone], { ledger });
-    await git(context, ['-C', clone, 'fetch', '--quiet', '--force', '--update-head-ok', bundle, '+refs/*:refs/*'], { ledger });
+    await git(context, ['-C', clone, 'fetch', '--quiet', '--force', '--update-head-ok', bundle, '+refs/*:refs/*'], {
+      ledger,
+    });
     // What a clone makes up of the branches of its origin.
     await git(context, ['-C', clone, 'remote', 'remove', 'origin']);
     await rm(bundle);
     await git(context, ['-C', clone, 'fsck', '--full', '--no-dangling', '--no-progress'], { ledger });
     const found = await refsOf(context, clone);
-    if (found.sha256 !== record.refs?.[repository]) doubts.push(`${repository} has other branches and tags than when it was taken`);
+    if (found.sha256 !== record.refs?.[repository])
+      doubts.push(`${repository} has other branches and tags than when it was taken`);
     const url = repositories[repository];
     if (url) await git(context, ['-C', clone, 'remote', 'add', '--', 'origin', url]);
   }
@@ -41,7 +47,8 @@ export async function cloneAll(context: HostContext, record: BackupRecord, direc
 }
 
 /** `.../20261121T020000Z/app.bundle.age`: app. */
-export const repositoryIn = (file: string): string => file.slice(file.lastIndexOf('/') + 1).replace(/\.bundle(\.age)?$/, '');
+export const repositoryIn = (file: string): string =>
+  file.slice(file.lastIndexOf('/') + 1).replace(/\.bundle(\.age)?$/, '');
 
 export function restoreCode(context: HostContext): Capability<RestoreRequest, RestoreResult> {
   return {
@@ -57,7 +64,8 @@ export function restoreCode(context: HostContext): Capability<RestoreRequest, Re
         const { record, told } = await fromFirstSound(await recordsFor(context, request), (record) =>
           intoDirectory(context, into, request.run, async (target) => {
             const doubts = await cloneAll(context, record, target);
-            if (doubts.length > 0) throw failure('BackupDamaged', doubts.join('; '), 'Take another backup: lifeboat backup list');
+            if (doubts.length > 0)
+              throw failure('BackupDamaged', doubts.join('; '), 'Take another backup: lifeboat backup list');
           }),
         );
         const names = record.files.map(({ name }) => repositoryIn(name)).join(', ');
@@ -77,7 +85,11 @@ async function recordsFor(
 ): Promise<[BackupRecord, ...BackupRecord[]]> {
   const { locations } = codeOf(context, component);
   if (!into?.startsWith('/')) {
-    throw failure('BadRequest', 'code is restored into a new directory, and none is given', 'Say --into DIRECTORY, an absolute path.');
+    throw failure(
+      'BadRequest',
+      'code is restored into a new directory, and none is given',
+      'Say --into DIRECTORY, an absolute path.',
+    );
   }
   if (!id) throw failure('BadRequest', 'no ID is given', 'See which there are: lifeboat backup list');
   return picks(await listEverywhere(context, 'code', component, locations), id, location, locations);

@@ -16,28 +16,52 @@ import { checkBundle } from './mirror.js';
 import { codeOf } from './plan.js';
 import { repositoryIn } from './restore.js';
 
-/** Reads every bundle whole, compares its digest, opens it, and has git verify it; and that it is of the backup whose record names it. */
+/**
+ * Reads every bundle whole, compares its digest, opens it, and has git verify it; and that it is of the backup whose
+ * record names it.
+ */
 export function verifyCode(context: HostContext, request: VerifyRequest): Promise<VerifyResult> {
-  return verifyEverywhere(context, 'code', request, codeOf(context, request.component).locations, async (location, records, result) => {
-    for (const record of records) await verifyOne(context, location, record, result);
-  });
+  return verifyEverywhere(
+    context,
+    'code',
+    request,
+    codeOf(context, request.component).locations,
+    async (location, records, result) => {
+      for (const record of records) await verifyOne(context, location, record, result);
+    },
+  );
 }
 
-async function verifyOne(context: HostContext, location: Location, record: BackupRecord, result: VerifyResult): Promise<void> {
+async function verifyOne(
+  context: HostContext,
+  location: Location,
+  record: BackupRecord,
+  result: VerifyResult,
+): Promise<void> {
   const at = new Date().toISOString();
   // A record that cannot be believed stays as it is: it is the evidence.
   const unknown = record.type === 'unknown';
-  const flaw = unknown ? { file: recordName(record), why: record.damaged!.why } : await flawIn(context, location, record);
+  const flaw = unknown
+    ? { file: recordName(record), why: record.damaged!.why }
+    : await flawIn(context, location, record);
   const { damaged: _, verified: __, ...rest } = record;
   if (flaw) result.damaged.push({ id: record.id, location: location.name, ...flaw });
   else result.sound += 1;
   if (!unknown)
-    await writeRecord(location, flaw ? { ...rest, damaged: { at, why: `${flaw.file}: ${flaw.why}` } } : { ...rest, verified: { at } });
+    await writeRecord(
+      location,
+      flaw ? { ...rest, damaged: { at, why: `${flaw.file}: ${flaw.why}` } } : { ...rest, verified: { at } },
+    );
 }
 
-async function flawIn(context: HostContext, location: Location, record: BackupRecord): Promise<{ file: string; why: string } | undefined> {
+async function flawIn(
+  context: HostContext,
+  location: Location,
+  record: BackupRecord,
+): Promise<{ file: string; why: string } | undefined> {
   for (const file of record.files) {
-    if (!file.name.startsWith(backupPrefix(record))) return { file: file.name, why: 'it is not of this backup: the record was changed' };
+    if (!file.name.startsWith(backupPrefix(record)))
+      return { file: file.name, why: 'it is not of this backup: the record was changed' };
     const why = (await flawOf(location, file)) ?? (await flawOfBundle(context, location, record, file));
     if (why) return { file: file.name, why };
   }
@@ -60,7 +84,9 @@ async function flawOfBundle(
       const within = join(scratch, 'empty.git');
       await git(context, ['init', '--quiet', '--bare', within]);
       const { sha256 } = await checkBundle(context, within, bundle);
-      return sha256 === record.refs?.[repositoryIn(file.name)] ? undefined : 'it has other branches and tags than the record says';
+      return sha256 === record.refs?.[repositoryIn(file.name)]
+        ? undefined
+        : 'it has other branches and tags than the record says';
     } catch (error) {
       if (!isFailure(error, 'BackupDamaged') && !isFailure(error, 'CommandFailed')) throw error;
       return error.message;

@@ -6,9 +6,11 @@ import { pgbackrest } from './pgbackrest-config.js';
 type Damaged = EngineVerification['damaged'];
 
 /**
- * Damage as a location names it. `pgbackrest verify` names files of the database; in an object store they lie in bundles, many in one, and each
- * backup's manifest says in which (`bni`). Of a bundle that is gone every file has a line: one remains, with how many others there are.
- * Source: pgbackrest.org/user-guide.html, "File Bundling"; src/info/manifest.c of pgBackRest 2.45, MANIFEST_KEY_BUNDLE_ID.
+ * Damage as a location names it. `pgbackrest verify` names files of the database; in an object store they lie in
+ * bundles, many in one, and each backup's manifest says in which (`bni`). Of a bundle that is gone every file has a
+ * line: one remains, with how many others there are.
+ * Source: pgbackrest.org/user-guide.html, "File Bundling"; src/info/manifest.c of pgBackRest 2.45,
+ * MANIFEST_KEY_BUNDLE_ID.
  */
 export async function namedByBundle(cluster: Cluster, repository: string, damaged: Damaged): Promise<Damaged> {
   const bundles = new Map<string, Map<string, string>>();
@@ -24,7 +26,13 @@ export async function namedByBundle(cluster: Cluster, repository: string, damage
     const key = `${one.label} ${bundle === undefined ? `${one.file} ${one.why}` : file}`;
     const before = found.get(key);
     if (before) before.others += 1;
-    else found.set(key, { ...one, file, why: bundle === undefined ? one.why : `${one.why}: ${withoutSuffix(path)} in it`, others: 0 });
+    else
+      found.set(key, {
+        ...one,
+        file,
+        why: bundle === undefined ? one.why : `${one.why}: ${withoutSuffix(path)} in it`,
+        others: 0,
+      });
   }
   return [...found.values()].map(({ others, why, ...one }) => ({
     ...one,
@@ -35,13 +43,22 @@ export async function namedByBundle(cluster: Cluster, repository: string, damage
 /** How pgBackRest names what it compressed. */
 const withoutSuffix = (path: string): string => path.replace(/\.(gz|zst|lz4|bz2)$/, '');
 
-/** The files of a backup that are in a bundle of its own, and in which. Empty when its manifest cannot be read: that is found elsewhere. */
+/**
+ * The files of a backup that are in a bundle of its own, and in which. Empty when its manifest cannot be read: that is
+ * found elsewhere.
+ */
 async function bundlesOf(cluster: Cluster, repository: string, label: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   progress({ what: `looking up what lies where in ${label}` });
   await pgbackrest(
     cluster,
-    [repository, '--log-level-console=off', '--log-level-stderr=error', 'repo-get', `backup/${cluster.stanza}/${label}/backup.manifest`],
+    [
+      repository,
+      '--log-level-console=off',
+      '--log-level-stderr=error',
+      'repo-get',
+      `backup/${cluster.stanza}/${label}/backup.manifest`,
+    ],
     {
       accept: [29, 39, 42, 55, 95],
       discard: true,

@@ -11,19 +11,24 @@ import { run, type RunOptions, type RunResult } from '../../run.js';
 import { programOptionsFor } from '../../postgres/session.js';
 import { noSftp, repositoryOf, takesSftp } from './pgbackrest-repositories.js';
 
-/** Driving pgBackRest: its configuration is written from the plan, never by hand. Source: pgbackrest.org/configuration.html */
+/**
+ * Driving pgBackRest: its configuration is written from the plan, never by hand. Source:
+ * pgbackrest.org/configuration.html
+ */
 
 export const home = (cluster: Cluster) => join(cluster.context.state, 'pgbackrest');
 export const configFile = (cluster: Cluster): string =>
   join(home(cluster), `${cluster.database}${cluster.only ? `-only-${cluster.only}` : ''}.conf`);
 
 /** The place of a location in the plan is its number, whichever of them a configuration names: the first is repo1. */
-export const repoNumber = (cluster: Cluster, location: string): number => physicalOf(cluster.plan).locations.indexOf(location) + 1;
+export const repoNumber = (cluster: Cluster, location: string): number =>
+  physicalOf(cluster.plan).locations.indexOf(location) + 1;
 
 /** `--repo=N`. Throws BadRequest for a location that the installed pgBackRest has no words for. */
 export async function repo(cluster: Cluster, location: string): Promise<string> {
   const plan = cluster.context.plan.locations[location]!;
-  if (plan.sftp && !takesSftp(await version(cluster))) throw noSftp(location, plan, cluster.context.host, await version(cluster));
+  if (plan.sftp && !takesSftp(await version(cluster)))
+    throw noSftp(location, plan, cluster.context.host, await version(cluster));
   return `--repo=${repoNumber(cluster, location)}`;
 }
 
@@ -32,7 +37,9 @@ export async function version(cluster: Cluster): Promise<string> {
   return stdout.replace(/^pgBackRest\s*/, '').trim();
 }
 
-/** Writes the configuration, readable by the owner of the data alone since it holds the passphrases. Returns its path. */
+/**
+ * Writes the configuration, readable by the owner of the data alone since it holds the passphrases. Returns its path.
+ */
 export function writeConfig(
   cluster: Cluster,
   { file = configFile(cluster), locations = allOf(cluster) }: { file?: string; locations?: string[] } = {},
@@ -60,7 +67,8 @@ async function write(cluster: Cluster, file: string, locations: string[]): Promi
     // Which backups go is decided by the plan (retention.ts), and WAL by the newest full ones that it keeps.
     options['retention-full'] = '9999999';
     options['retention-archive'] = String(physicalOf(plan).keep.full);
-    for (const [option, value] of Object.entries(options)) repos.push(`repo${repoNumber(cluster, name)}-${option}=${value}`);
+    for (const [option, value] of Object.entries(options))
+      repos.push(`repo${repoNumber(cluster, name)}-${option}=${value}`);
   }
   const text = [
     '# Written by Lifeboat from the plan; changes made here are lost.',
@@ -88,42 +96,64 @@ async function write(cluster: Cluster, file: string, locations: string[]): Promi
   return file;
 }
 
-/** The data directory as its server says it: pgBackRest compares the two as text, and would refuse another name of the same directory. */
+/**
+ * The data directory as its server says it: pgBackRest compares the two as text, and would refuse another name of the
+ * same directory.
+ */
 async function servedAs(cluster: Cluster): Promise<string> {
   const known = await readKnown(cluster);
   return known?.real === cluster.dataDirectory ? known.dataDirectory : (cluster.named ?? cluster.dataDirectory);
 }
 
-export const allOf = (cluster: Cluster) => physicalOf(cluster.plan).locations.filter((name) => !cluster.only || name === cluster.only);
+export const allOf = (cluster: Cluster) =>
+  physicalOf(cluster.plan).locations.filter((name) => !cluster.only || name === cluster.only);
 
 /**
- * When one of several locations is away, archive-push still pushes a segment to the others, then fails, and PostgreSQL tries that segment again
- * until it is everywhere: a success would be a hole at the location that comes back. One after the other, all later segments would wait
- * for that, and nothing would be archived anywhere. Asynchronously, pgBackRest goes through all the segments that are ready each time, so the others
- * have them all; PostgreSQL keeps them in pg_wal meanwhile, and the alert is that archiving fails.
+ * When one of several locations is away, archive-push still pushes a segment to the others, then fails, and PostgreSQL
+ * tries that segment again until it is everywhere: a success would be a hole at the location that comes back. One after
+ * the other, all later segments would wait for that, and nothing would be archived anywhere. Asynchronously, pgBackRest
+ * goes through all the segments that are ready each time, so the others have them all; PostgreSQL keeps them in pg_wal
+ * meanwhile, and the alert is that archiving fails.
  * Source: pgbackrest.org/user-guide.html, "Multiple Repositories" and "Asynchronous Archiving".
  */
 const manyLocations = [
-  // One that is away is waited for eight times this many seconds with each attempt (tried), and the others wait with it.
+  // One that is away is waited for eight times this many seconds with each attempt (tried), and the others wait with
+  // it.
   ...['[global:archive-get]', 'io-timeout=4'],
   ...['[global:archive-push]', 'io-timeout=4', 'archive-async=y'],
 ];
 
 /**
- * What only asks a location waits for one that is away four times this many seconds (tried: two addresses, two files); the default of 60 s would be
- * four minutes. What moves backups keeps the default: a slow store is not one that is away.
+ * What only asks a location waits for one that is away four times this many seconds (tried: two addresses, two files);
+ * the default of 60 s would be four minutes. What moves backups keeps the default: a slow store is not one that is
+ * away.
  */
-const questions = ['info', 'repo-ls', 'repo-get', 'stanza-create'].flatMap((command) => [`[global:${command}]`, 'io-timeout=4']);
+const questions = ['info', 'repo-ls', 'repo-get', 'stanza-create'].flatMap((command) => [
+  `[global:${command}]`,
+  'io-timeout=4',
+]);
 
-/** Runs pgBackRest for a database as the owner of its data. Throws ToolMissing, CommandFailed, and Busy when another one holds its lock. */
-export async function pgbackrest(cluster: Cluster, args: string[], options: RunOptions = {}, config?: string): Promise<RunResult> {
+/**
+ * Runs pgBackRest for a database as the owner of its data. Throws ToolMissing, CommandFailed, and Busy when another one
+ * holds its lock.
+ */
+export async function pgbackrest(
+  cluster: Cluster,
+  args: string[],
+  options: RunOptions = {},
+  config?: string,
+): Promise<RunResult> {
   const file = config ?? (await writeConfig(cluster));
   const password = await passwordOf(cluster);
   const command = [`--config=${file}`, `--stanza=${cluster.stanza}`, ...args];
   const more = {
     owner: await dataOwner(cluster),
     ...options,
-    env: { PGOPTIONS: await programOptionsFor(cluster.dataDirectory), ...(password ? { PGPASSWORD: password } : {}), ...options.env },
+    env: {
+      PGOPTIONS: await programOptionsFor(cluster.dataDirectory),
+      ...(password ? { PGPASSWORD: password } : {}),
+      ...options.env,
+    },
   };
   for (const end = Date.now() + lockMilliseconds; ;) {
     try {
@@ -136,7 +166,10 @@ export async function pgbackrest(cluster: Cluster, args: string[], options: RunO
   }
 }
 
-/** The exit code of pgBackRest that could not get its lock. Source: pgBackRest's src/build/error/error.yaml, lock-acquire. */
+/**
+ * The exit code of pgBackRest that could not get its lock. Source: pgBackRest's src/build/error/error.yaml,
+ * lock-acquire.
+ */
 const lockHeld = 50;
 /** The lock lies with our state, so it is one of ours that holds it, and one that comes to its end. */
 const lockMilliseconds = 120_000;

@@ -23,14 +23,19 @@ interface InfoJson {
 export async function info(cluster: Cluster, locations: string[]): Promise<RepositoryInfo> {
   const answers = await Promise.all(
     locations.map((location) =>
-      infoAt(cluster, location).catch((error: unknown): Answer => ({ backups: [], unreadable: (error as Error).message })),
+      infoAt(cluster, location).catch((error: unknown): Answer => ({
+        backups: [],
+        unreadable: (error as Error).message,
+      })),
     ),
   );
   return {
     backups: answers.flatMap(({ backups }) => backups),
     systemIdentifier: answers.map(({ systemIdentifier }) => systemIdentifier).find(Boolean),
     unreadable: Object.fromEntries(
-      locations.flatMap((location, at) => (answers[at]!.unreadable === undefined ? [] : [[location, answers[at]!.unreadable]])),
+      locations.flatMap((location, at) =>
+        answers[at]!.unreadable === undefined ? [] : [[location, answers[at]!.unreadable]],
+      ),
     ),
   };
 }

@@ -6,14 +6,18 @@ import type { Cluster } from '../../postgres/cluster.js';
 import { allOf, home, pgbackrest, writeConfig } from './pgbackrest-config.js';
 
 /**
- * Does `work` while WAL that is ready is pushed to the locations that answer, one segment after the other as they come. A backup waits for its WAL
- * at its own location, and PostgreSQL's archiver, which must wait for the ones that are away as well, would bring it minutes late. Pushing twice
- * changes nothing: pgBackRest finds the same segment there, and the archiver goes on until it is everywhere.
+ * Does `work` while WAL that is ready is pushed to the locations that answer, one segment after the other as they come.
+ * A backup waits for its WAL at its own location, and PostgreSQL's archiver, which must wait for the ones that are away
+ * as well, would bring it minutes late. Pushing twice changes nothing: pgBackRest finds the same segment there, and the
+ * archiver goes on until it is everywhere.
  */
 export async function pushingMeanwhile<T>(cluster: Cluster, away: string[], work: () => Promise<T>): Promise<T> {
   if (away.length === 0) return work();
   const locations = allOf(cluster).filter((location) => !away.includes(location));
-  const config = await writeConfig(cluster, { locations, file: join(home(cluster), `${cluster.database}-answering.conf`) });
+  const config = await writeConfig(cluster, {
+    locations,
+    file: join(home(cluster), `${cluster.database}-answering.conf`),
+  });
   const over = new AbortController();
   const pushing = push(cluster, config, over.signal);
   try {
@@ -36,7 +40,12 @@ async function push(cluster: Cluster, config: string, over: AbortSignal): Promis
     for (const name of ready) {
       if (isOver() || pushed.has(name) || !(await exists(join(wal, name)))) continue;
       // What fails here the archiver will bring.
-      const done = await pgbackrest(cluster, ['--no-archive-async', 'archive-push', join(wal, name)], { timeout: 300_000 }, config).then(
+      const done = await pgbackrest(
+        cluster,
+        ['--no-archive-async', 'archive-push', join(wal, name)],
+        { timeout: 300_000 },
+        config,
+      ).then(
         () => true,
         () => false,
       );

@@ -4,7 +4,10 @@ import { placeOf } from '../../../plan/access.js';
 import type { LocationPlan } from '../../../plan/schema.js';
 import { failure } from '../../errors.js';
 
-/** A location of the plan as pgBackRest's options name it. Source: pgbackrest.org/configuration.html, section "Repository". */
+/**
+ * A location of the plan as pgBackRest's options name it. Source: pgbackrest.org/configuration.html, section
+ * "Repository".
+ */
 export interface Repository {
   /** Options without their `repoN-`. */
   options: Record<string, string>;
@@ -28,7 +31,8 @@ export async function repositoryOf(name: string, location: LocationPlan, secret:
           : { options: { path: directory! }, files: {} };
   // A database has thousands of small files, and each would be a request of its own. In a directory they stay files.
   if (!directory) repository.options['bundle'] = 'y';
-  if (encryption) Object.assign(repository.options, { 'cipher-type': 'aes-256-cbc', 'cipher-pass': await secret(encryption) });
+  if (encryption)
+    Object.assign(repository.options, { 'cipher-type': 'aes-256-cbc', 'cipher-pass': await secret(encryption) });
   return repository;
 }
 
@@ -54,7 +58,11 @@ async function s3Repository(name: string, s3: NonNullable<LocationPlan['s3']>, s
   };
 }
 
-async function azureRepository(name: string, azure: NonNullable<LocationPlan['azure']>, secret: Secret): Promise<Repository> {
+async function azureRepository(
+  name: string,
+  azure: NonNullable<LocationPlan['azure']>,
+  secret: Secret,
+): Promise<Repository> {
   const endpoint = endpointOf(name, azure.endpoint ?? `https://${azure.account}.blob.core.windows.net`);
   const own = `${azure.account}.`;
   return {
@@ -84,7 +92,10 @@ async function gcsRepository(name: string, gcs: NonNullable<LocationPlan['gcs']>
       ...(endpoint ? { 'gcs-endpoint': endpoint.host } : {}),
       ...portOf(endpoint),
     },
-    files: { ...(gcs.credentials ? { 'gcs-key': await secret(gcs.credentials) } : {}), ...(await authority(name, gcs.caFile)) },
+    files: {
+      ...(gcs.credentials ? { 'gcs-key': await secret(gcs.credentials) } : {}),
+      ...(await authority(name, gcs.caFile)),
+    },
   };
 }
 

@@ -17,8 +17,9 @@ const inParallel = ['--process-max=4'];
 type Damaged = EngineVerification['damaged'];
 
 /**
- * Everything that a location has, by pgBackRest's own `verify`, which names each file that is wrong in its log, and each backup in its report; what
- * it leaves open is looked at here: whether each manifest is that of the backup it lies with, and can be read.
+ * Everything that a location has, by pgBackRest's own `verify`, which names each file that is wrong in its log, and
+ * each backup in its report; what it leaves open is looked at here: whether each manifest is that of the backup it lies
+ * with, and can be read.
  */
 export async function verify(cluster: Cluster, location: string): Promise<EngineVerification> {
   const { backups, unreadable } = await info(cluster, [location]);
@@ -77,7 +78,8 @@ function fewOfEach(damaged: Damaged, most = 10): Damaged {
 function readReport(stanza: string, lines: string[]): { damaged: Damaged; complete: boolean } {
   const damaged: Damaged = [];
   for (const line of lines) {
-    const [, why, quoted, bare] = /: (invalid checksum|file missing|invalid size|invalid result) (?:'([^']+)'|(\S+):)/.exec(line) ?? [];
+    const [, why, quoted, bare] =
+      /: (invalid checksum|file missing|invalid size|invalid result) (?:'([^']+)'|(\S+):)/.exec(line) ?? [];
     const file = quoted ?? bare;
     if (!why || !file) continue;
     const label = labelOf(file);
@@ -101,7 +103,10 @@ function readReport(stanza: string, lines: string[]): { damaged: Damaged; comple
   return { damaged, complete: lines.some((line) => /^\s*status: (ok|error)/.test(line)) };
 }
 
-/** `20261121-120510F_20261121-120516I/pg_data/...`: files of a backup lie below its label, WAL below the version and system. */
+/**
+ * `20261121-120510F_20261121-120516I/pg_data/...`: files of a backup lie below its label, WAL below the version and
+ * system.
+ */
 const labelOf = (file: string): string => /^(\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?)\//.exec(file)?.[1] ?? '';
 
 /** Why the manifest of a backup is not its own or cannot be read; undefined when it is well. */
@@ -113,9 +118,13 @@ async function manifestProblem(cluster: Cluster, repository: string, label: stri
   const copy = await readManifest(cluster, repository, `${label}/backup.manifest.copy`);
   if (copy.code === 0 && copy.digest !== read.digest) return 'it differs from its copy';
   // Loads it, and compares it with its own checksum.
-  const detail = await pgbackrest(cluster, [repository, '--log-level-console=off', '--log-level-stderr=error', `--set=${label}`, 'info'], {
-    accept: anyCode,
-  });
+  const detail = await pgbackrest(
+    cluster,
+    [repository, '--log-level-console=off', '--log-level-stderr=error', `--set=${label}`, 'info'],
+    {
+      accept: anyCode,
+    },
+  );
   return detail.code === 0 ? undefined : `its manifest is damaged: ${detail.lines.slice(-2).join(' ')}`;
 }
 
@@ -151,13 +160,26 @@ async function verifiesOne(cluster: Cluster): Promise<boolean> {
 export async function readBack(cluster: Cluster, location: string, label: string): Promise<boolean> {
   const repository = await repo(cluster, location);
   const unsound = (why: string) =>
-    failure('BackupDamaged', `${label} does not read back at ${location}: ${why}`, 'Take another one; look at the location.');
+    failure(
+      'BackupDamaged',
+      `${label} does not read back at ${location}: ${why}`,
+      'Take another one; look at the location.',
+    );
   const why = await manifestProblem(cluster, repository, label);
   if (why) throw unsound(why);
   if (!(await verifiesOne(cluster))) return false;
   const { lines } = await pgbackrest(
     cluster,
-    [repository, '--output=text', '--verbose', '--job-retry=1', ...inParallel, '--log-level-console=info', `--set=${label}`, 'verify'],
+    [
+      repository,
+      '--output=text',
+      '--verbose',
+      '--job-retry=1',
+      ...inParallel,
+      '--log-level-console=info',
+      `--set=${label}`,
+      'verify',
+    ],
     {
       accept: anyCode,
     },

@@ -4,7 +4,17 @@ import { progress } from '../../capability.js';
 import type { Cluster } from '../../postgres/cluster.js';
 import { ledger } from '../../postgres/server.js';
 import type { Engine, EngineRestore, EngineTake, FetchFrom } from '../engine.js';
-import { allOf, archiveCommand, home, pgbackrest, repo, repoNumber, restoreCommand, version, writeConfig } from './pgbackrest-config.js';
+import {
+  allOf,
+  archiveCommand,
+  home,
+  pgbackrest,
+  repo,
+  repoNumber,
+  restoreCommand,
+  version,
+  writeConfig,
+} from './pgbackrest-config.js';
 import { info } from './pgbackrest-info.js';
 import { pushingMeanwhile } from './pgbackrest-push.js';
 import { prepare } from './pgbackrest-stanza.js';
@@ -49,7 +59,12 @@ async function check(cluster: Cluster): Promise<Record<string, string>> {
     );
   const file = locations.length < all.length ? { file: join(home(cluster), `${cluster.database}-check.conf`) } : {};
   const config = await writeConfig(cluster, { locations, ...file });
-  await pgbackrest(cluster, ['--archive-timeout=120', 'check'], { ledger: ledger(cluster, 'pgbackrest-check') }, config);
+  await pgbackrest(
+    cluster,
+    ['--archive-timeout=120', 'check'],
+    { ledger: ledger(cluster, 'pgbackrest-check') },
+    config,
+  );
   return unreadable;
 }
 
@@ -96,15 +111,23 @@ export async function restoreArguments(
       `--target=${(target as { iso: string }).iso.replace('T', ' ').replace('Z', '+00')}`,
       '--target-action=pause',
     ],
-    lsn: () => ['--type=lsn', `--target=${(target as { lsn: string }).lsn}`, '--target-exclusive', '--target-action=pause'],
+    lsn: () => [
+      '--type=lsn',
+      `--target=${(target as { lsn: string }).lsn}`,
+      '--target-exclusive',
+      '--target-action=pause',
+    ],
   }[target.kind]();
   return [
     `--pg1-path=${directory}`,
     await repo(cluster, location),
     `--set=${label}`,
     ...kind,
-    // pgBackRest takes --target-timeline for no type "immediate"; PostgreSQL would follow the newest timeline there is, which may be a stray one.
-    target.kind === 'backup' ? `--recovery-option=recovery_target_timeline=${timeline}` : `--target-timeline=${timeline}`,
+    // pgBackRest takes --target-timeline for no type "immediate"; PostgreSQL would follow the newest timeline there is,
+    // which may be a stray one.
+    target.kind === 'backup'
+      ? `--recovery-option=recovery_target_timeline=${timeline}`
+      : `--target-timeline=${timeline}`,
     '--archive-mode=off',
     // Once more at once, and not again after 15 s: a file that is damaged stays so, and the next backup waits.
     '--job-retry=1',
@@ -115,13 +138,16 @@ export async function restoreArguments(
 }
 
 async function restore(cluster: Cluster, request: EngineRestore): Promise<void> {
-  // Recovery asks for WAL by the same configuration. A location that is away would be waited for with each segment, so it is left out of it.
+  // Recovery asks for WAL by the same configuration. A location that is away would be waited for with each segment, so
+  // it is left out of it.
   const all = allOf(cluster);
   const { unreadable } = await info(cluster, all);
   const locations = all.filter((location) => !(location in unreadable) || location === request.location);
   const config = await writeConfig(cluster, {
     locations,
-    ...(locations.length < all.length ? { file: join(home(cluster), `${cluster.database}-restore-${request.incident}.conf`) } : {}),
+    ...(locations.length < all.length
+      ? { file: join(home(cluster), `${cluster.database}-restore-${request.incident}.conf`) }
+      : {}),
   });
   await pgbackrest(
     cluster,
@@ -139,11 +165,14 @@ async function restore(cluster: Cluster, request: EngineRestore): Promise<void> 
 }
 
 /**
- * Only what pgBackRest itself calls damaged: a checksum (26), a format (29), a read (42), a missing file (55), a decryption (95). A full disk, a
- * network that is away or a process that was ended say nothing about the backup.
+ * Only what pgBackRest itself calls damaged: a checksum (26), a format (29), a read (42), a missing file (55), a
+ * decryption (95). A full disk, a network that is away or a process that was ended say nothing about the backup.
  */
 function isDamage({ code, message }: { code?: number | undefined; message: string }): boolean {
-  return [26, 29, 42, 55, 95].includes(code ?? 0) || /checksum|does not match|decompress|corrupt|unexpected eof/i.test(message);
+  return (
+    [26, 29, 42, 55, 95].includes(code ?? 0) ||
+    /checksum|does not match|decompress|corrupt|unexpected eof/i.test(message)
+  );
 }
 
 async function archived(cluster: Cluster, location: string): ReturnType<Engine['archived']> {
@@ -159,7 +188,9 @@ async function archived(cluster: Cluster, location: string): ReturnType<Engine['
   const paths = Object.keys(found);
   return {
     bytes: Object.values(found).reduce((sum, { size = 0 }) => sum + size, 0),
-    segments: paths.map((path) => /\/([0-9A-F]{24})-[0-9a-f]{40}/.exec(path)?.[1]).filter((segment) => segment !== undefined),
+    segments: paths
+      .map((path) => /\/([0-9A-F]{24})-[0-9a-f]{40}/.exec(path)?.[1])
+      .filter((segment) => segment !== undefined),
     histories: paths
       .map((path) => /([0-9A-F]{8})\.history/.exec(path)?.[1])
       .filter((history) => history !== undefined)
@@ -167,22 +198,35 @@ async function archived(cluster: Cluster, location: string): ReturnType<Engine['
   };
 }
 
-async function fetch(cluster: Cluster, name: string, path: string, { location, directory }: FetchFrom = {}): Promise<boolean> {
-  const from = [...(location ? [await repo(cluster, location)] : []), ...(directory ? [`--pg1-path=${directory}`] : [])];
-  const got = await pgbackrest(cluster, [...from, '--log-level-console=off', 'archive-get', name, path], { accept: [1] }).catch(
-    () => undefined,
-  );
+async function fetch(
+  cluster: Cluster,
+  name: string,
+  path: string,
+  { location, directory }: FetchFrom = {},
+): Promise<boolean> {
+  const from = [
+    ...(location ? [await repo(cluster, location)] : []),
+    ...(directory ? [`--pg1-path=${directory}`] : []),
+  ];
+  const got = await pgbackrest(cluster, [...from, '--log-level-console=off', 'archive-get', name, path], {
+    accept: [1],
+  }).catch(() => undefined);
   return got?.code === 0;
 }
 
 async function remove(cluster: Cluster, location: string, labels: string[]): Promise<void> {
   const { backups, unreadable } = await info(cluster, [location]);
   if (unreadable[location] !== undefined)
-    throw failure('LocationUnreachable', `${location} cannot be read: ${unreadable[location]}`, 'Try again when it answers.');
+    throw failure(
+      'LocationUnreachable',
+      `${location} cannot be read: ${unreadable[location]}`,
+      'Try again when it answers.',
+    );
   const there = backups
     .filter(({ label }) => labels.includes(label))
     .sort((a, b) => b.stoppedAt - a.stoppedAt || b.label.localeCompare(a.label));
-  // Of WAL nothing goes with it: pgBackRest would do that by the names of segments, which are in no order after a roll-back.
+  // Of WAL nothing goes with it: pgBackRest would do that by the names of segments, which are in no order after a
+  // roll-back.
   const option = `repo${repoNumber(cluster, location)}-retention`;
   const keepWal = [`--${option}-full-type=time`, `--reset-${option}-archive`];
   // The newest first: an older one would take those that are based on it along.
@@ -193,5 +237,7 @@ async function remove(cluster: Cluster, location: string, labels: string[]): Pro
 }
 
 async function expireWal(cluster: Cluster, location: string): Promise<void> {
-  await pgbackrest(cluster, [await repo(cluster, location), 'expire'], { ledger: ledger(cluster, 'pgbackrest-expire') });
+  await pgbackrest(cluster, [await repo(cluster, location), 'expire'], {
+    ledger: ledger(cluster, 'pgbackrest-expire'),
+  });
 }

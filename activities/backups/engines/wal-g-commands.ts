@@ -4,8 +4,8 @@ import { allOf, configFile, configPrefix, pushedFolder } from './wal-g-config.js
 /** The commands that PostgreSQL runs itself. No secret is in them. */
 
 /**
- * One location after the other, whichever fails: a segment is archived when it is everywhere, since a success would be a hole at the one that
- * is away. Behind it, wal-push brings later segments to those that answer.
+ * One location after the other, whichever fails: a segment is archived when it is everywhere, since a success would be
+ * a hole at the one that is away. Behind it, wal-push brings later segments to those that answer.
  */
 export function archiveCommand(cluster: Cluster): string {
   const push = (location: string) =>
@@ -20,8 +20,8 @@ export const isOurs = (cluster: Cluster, command: string): boolean =>
   /\bwal-g --config .* wal-push "%p"/.test(command) && command.includes(`/wal-g/${configPrefix(cluster)}`);
 
 /**
- * From whichever location has it. A copy that is recovered waits where it gets nothing more, so it is of no matter why one does not give it.
- * Without prefetch: that leaves processes behind which write into the directory.
+ * From whichever location has it. A copy that is recovered waits where it gets nothing more, so it is of no matter why
+ * one does not give it. Without prefetch: that leaves processes behind which write into the directory.
  */
 export function restoreCommand(cluster: Cluster, { locations = allOf(cluster) } = {}): string {
   const fetch = (location: string) =>

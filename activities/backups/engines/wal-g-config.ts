@@ -19,18 +19,21 @@ import { programOptionsFor } from '../../postgres/session.js';
 export const home = (cluster: Cluster) => join(cluster.context.state, 'wal-g');
 /** How the names of our files of settings begin; by that an archive_command is known as ours. */
 export const configPrefix = (cluster: Cluster): string => `${cluster.stanza}--`;
-export const configFile = (cluster: Cluster, location: string): string => join(home(cluster), `${configPrefix(cluster)}${location}.json`);
+export const configFile = (cluster: Cluster, location: string): string =>
+  join(home(cluster), `${configPrefix(cluster)}${location}.json`);
 
 /**
- * wal-push also pushes segments that are ready behind the one it was asked for, and notes them below $PGDATA/pg_wal, to skip them when they are asked
- * for; where there is no such folder, below /tmp. That note must never be shared, by two locations or two databases: what one has would be taken for
- * pushed to the other, and be missing there (tried: it is). So each location has a folder of its own, which goes with its settings, and the command
- * names it: pg_ctl puts PGDATA into the environment of the server, which beats the file of settings.
+ * wal-push also pushes segments that are ready behind the one it was asked for, and notes them below $PGDATA/pg_wal, to
+ * skip them when they are asked for; where there is no such folder, below /tmp. That note must never be shared, by two
+ * locations or two databases: what one has would be taken for pushed to the other, and be missing there (tried: it is).
+ * So each location has a folder of its own, which goes with its settings, and the command names it: pg_ctl puts PGDATA
+ * into the environment of the server, which beats the file of settings.
  */
 export const pushedFolder = (cluster: Cluster, location: string): string =>
   join(home(cluster), `pushed-${configPrefix(cluster)}${location}`);
 
-export const allOf = (cluster: Cluster) => physicalOf(cluster.plan).locations.filter((name) => !cluster.only || name === cluster.only);
+export const allOf = (cluster: Cluster) =>
+  physicalOf(cluster.plan).locations.filter((name) => !cluster.only || name === cluster.only);
 
 /** Where WAL-G keeps a database, below the location. */
 export const folderOf = (cluster: Cluster): string => `wal-g/${cluster.stanza}`;
@@ -50,16 +53,23 @@ export function writeConfig(cluster: Cluster, locations = allOf(cluster)): Promi
     await ownFor(home(cluster), owner);
     for (const name of locations) {
       const location = cluster.context.plan.locations[name]!;
-      for (const folder of [pushedFolder(cluster, name), join(pushedFolder(cluster, name), 'pg_wal')]) await makeDirectory(folder, owner);
+      for (const folder of [pushedFolder(cluster, name), join(pushedFolder(cluster, name), 'pg_wal')])
+        await makeDirectory(folder, owner);
       const settings = { ...(await commonSettings(cluster)), ...(await storageOf(cluster, name, location)) };
-      if (location.encryption) Object.assign(settings, encryptionOf(await secretOf(cluster.context, location.encryption)));
-      await writeWhole(configFile(cluster, name), `${JSON.stringify(settings, undefined, 2)}\n`, { owner, mode: 0o600 });
+      if (location.encryption)
+        Object.assign(settings, encryptionOf(await secretOf(cluster.context, location.encryption)));
+      await writeWhole(configFile(cluster, name), `${JSON.stringify(settings, undefined, 2)}\n`, {
+        owner,
+        mode: 0o600,
+      });
     }
   });
 }
 
 async function commonSettings(cluster: Cluster): Promise<Record<string, string>> {
-  const control = cluster.scratchOnly ? undefined : await controlData(cluster, cluster.dataDirectory).catch(() => undefined);
+  const control = cluster.scratchOnly
+    ? undefined
+    : await controlData(cluster, cluster.dataDirectory).catch(() => undefined);
   const segmentBytes = control?.segmentBytes ?? defaultSegmentBytes;
   return {
     WALG_COMPRESSION_METHOD: 'zstd',
@@ -72,7 +82,11 @@ async function commonSettings(cluster: Cluster): Promise<Record<string, string>>
   };
 }
 
-async function storageOf(cluster: Cluster, name: string, { s3, gcs, directory }: LocationPlan): Promise<Record<string, string>> {
+async function storageOf(
+  cluster: Cluster,
+  name: string,
+  { s3, gcs, directory }: LocationPlan,
+): Promise<Record<string, string>> {
   const folder = folderOf(cluster);
   const secret = (reference: string) => secretOf(cluster.context, reference);
   if (s3)
@@ -90,7 +104,8 @@ async function storageOf(cluster: Cluster, name: string, { s3, gcs, directory }:
       ...keepWal,
     };
   if (gcs) {
-    // Tried with STORAGE_EMULATOR_HOST: Google's client in WAL-G 3.0.7 sends some requests there, and the others to Google.
+    // Tried with STORAGE_EMULATOR_HOST: Google's client in WAL-G 3.0.7 sends some requests there, and the others to
+    // Google.
     if (gcs.endpoint)
       throw failure(
         'BadRequest',
@@ -99,22 +114,31 @@ async function storageOf(cluster: Cluster, name: string, { s3, gcs, directory }:
       );
     return {
       WALG_GS_PREFIX: `gs://${gcs.bucket}/${below(gcs.prefix, folder)}`,
-      ...(gcs.credentials ? { GOOGLE_APPLICATION_CREDENTIALS: await keyFile(cluster, name, await secret(gcs.credentials)) } : {}),
+      ...(gcs.credentials
+        ? { GOOGLE_APPLICATION_CREDENTIALS: await keyFile(cluster, name, await secret(gcs.credentials)) }
+        : {}),
       GCS_MAX_RETRIES: '4',
       ...keepWal,
     };
   }
   if (directory) return { WALG_FILE_PREFIX: join(directory, folder) };
-  throw failure('BadRequest', `wal-g keeps no backups at location ${name}`, 'It takes s3, gcs and directory; or use engine: pgbackrest.');
+  throw failure(
+    'BadRequest',
+    `wal-g keeps no backups at location ${name}`,
+    'It takes s3, gcs and directory; or use engine: pgbackrest.',
+  );
 }
 
 /**
- * A segment with other contents is never replaced: two servers that archive to one place would destroy each other's. Not for directories: there
- * a killed push leaves a part under the segment's own name, which the next one must replace.
+ * A segment with other contents is never replaced: two servers that archive to one place would destroy each other's.
+ * Not for directories: there a killed push leaves a part under the segment's own name, which the next one must replace.
  */
 const keepWal = { WALG_PREVENT_WAL_OVERWRITE: 'true' };
 
-/** WAL-G takes a key of 32 bytes: the SHA-256 of the passphrase, whatever that is. A build without libsodium ends with an error when it is set. */
+/**
+ * WAL-G takes a key of 32 bytes: the SHA-256 of the passphrase, whatever that is. A build without libsodium ends with
+ * an error when it is set.
+ */
 const encryptionOf = (passphrase: string): Record<string, string> => ({
   WALG_LIBSODIUM_KEY: createHash('sha256').update(passphrase).digest('hex'),
   WALG_LIBSODIUM_KEY_TRANSFORM: 'hex',
@@ -141,7 +165,12 @@ async function authority(cluster: Cluster, name: string, caFile: string): Promis
 }
 
 /** Runs WAL-G for one location of a database as the owner of its data. Throws ToolMissing, CommandFailed. */
-export async function walg(cluster: Cluster, location: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
+export async function walg(
+  cluster: Cluster,
+  location: string,
+  args: string[],
+  options: RunOptions = {},
+): Promise<RunResult> {
   await writeConfig(cluster, [location]);
   return run('wal-g', ['--config', configFile(cluster, location), ...args], {
     owner: await dataOwner(cluster),

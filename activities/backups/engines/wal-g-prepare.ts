@@ -8,15 +8,21 @@ import { type Cluster, controlData, dataOwner } from '../../postgres/cluster.js'
 import { configPrefix, folderOf, home, walg, writeConfig } from './wal-g-config.js';
 import { markOf, readMark } from './wal-g-store.js';
 
-/** Written once a location was made ready: what is missing there later is a disk that is not mounted, and never to be filled. */
-const seenFile = (cluster: Cluster, location: string) => join(home(cluster), `${configPrefix(cluster)}${location}.seen`);
+/**
+ * Written once a location was made ready: what is missing there later is a disk that is not mounted, and never to be
+ * filled.
+ */
+const seenFile = (cluster: Cluster, location: string) =>
+  join(home(cluster), `${configPrefix(cluster)}${location}.seen`);
 
 /** Makes locations ready that are not yet. Returns, for each that cannot be used, why; the others go on without it. */
 export async function prepare(cluster: Cluster, locations: string[]): Promise<Record<string, string>> {
   const reasons = await Promise.all(
     locations.map((location) => makeReady(cluster, location).catch((error: unknown) => (error as Error).message)),
   );
-  return Object.fromEntries(locations.flatMap((location, at) => (reasons[at] === undefined ? [] : [[location, reasons[at]]])));
+  return Object.fromEntries(
+    locations.flatMap((location, at) => (reasons[at] === undefined ? [] : [[location, reasons[at]]])),
+  );
 }
 
 /** Returns why it cannot be used. */
@@ -44,7 +50,8 @@ async function makeReady(cluster: Cluster, name: string): Promise<string | undef
     if (location.directory)
       for (const folder of ['wal-g', folderOf(cluster)])
         await makeDirectory(join(location.directory, folder), await dataOwner(cluster), 0o750);
-    if (!mark) await open.put(markOf(cluster), Readable.from([Buffer.from(`${JSON.stringify({ systemIdentifier })}\n`)]));
+    if (!mark)
+      await open.put(markOf(cluster), Readable.from([Buffer.from(`${JSON.stringify({ systemIdentifier })}\n`)]));
     // Read by WAL-G below.
     if (location.directory) await ownFor(join(location.directory, markOf(cluster)), await dataOwner(cluster));
     if (location.encryption) await demandEncryption(cluster, name);
@@ -53,9 +60,15 @@ async function makeReady(cluster: Cluster, name: string): Promise<string | undef
   });
 }
 
-/** A build without libsodium says so as soon as it is to decrypt something. What it is asked for is not encrypted: only its words count. */
+/**
+ * A build without libsodium says so as soon as it is to decrypt something. What it is asked for is not encrypted: only
+ * its words count.
+ */
 async function demandEncryption(cluster: Cluster, location: string): Promise<void> {
-  const { lines } = await walg(cluster, location, ['st', 'cat', '--decrypt', basename(markOf(cluster))], { accept: [1], timeout: 60_000 });
+  const { lines } = await walg(cluster, location, ['st', 'cat', '--decrypt', basename(markOf(cluster))], {
+    accept: [1],
+    timeout: 60_000,
+  });
   if (lines.some((line) => /configure crypter|compiled with/i.test(line))) throw noLibsodium(cluster, location);
 }
 

@@ -15,8 +15,9 @@ import { info, parseSentinel, readText, sentinelOf } from './wal-g-store.js';
 import { tablespaces } from './wal-g-take.js';
 
 /**
- * Fetches a backup and writes how it is to be recovered, as pgBackRest would. WAL-G fetches into an empty directory only, so an attempt that was
- * killed begins again. Source: wal-g.readthedocs.io/PostgreSQL, backup-fetch; PostgreSQL manual, "Recovering Using a Continuous Archive Backup".
+ * Fetches a backup and writes how it is to be recovered, as pgBackRest would. WAL-G fetches into an empty directory
+ * only, so an attempt that was killed begins again. Source: wal-g.readthedocs.io/PostgreSQL, backup-fetch; PostgreSQL
+ * manual, "Recovering Using a Continuous Archive Backup".
  */
 export async function restore(cluster: Cluster, request: EngineRestore): Promise<void> {
   const { label, location, directory } = request;
@@ -51,13 +52,24 @@ export async function restore(cluster: Cluster, request: EngineRestore): Promise
   await writeRecovery(cluster, request, restoreCommand(cluster, { locations }));
 }
 
-async function writeRecovery(cluster: Cluster, { directory, target, timeline }: EngineRestore, command: string): Promise<void> {
+async function writeRecovery(
+  cluster: Cluster,
+  { directory, target, timeline }: EngineRestore,
+  command: string,
+): Promise<void> {
   const owner = await dataOwner(cluster);
   const file = join(directory, 'postgresql.auto.conf');
   const before = await readFile(file, 'utf8').catch(() => '');
   // What an earlier recovery left there would be a second target.
-  const kept = before.split('\n').filter((line) => !/^\s*(restore_command|recovery_target\w*|archive_mode)\s*=/.test(line));
-  const settings = { restore_command: command, recovery_target_timeline: String(timeline), archive_mode: 'off', ...targetSettings(target) };
+  const kept = before
+    .split('\n')
+    .filter((line) => !/^\s*(restore_command|recovery_target\w*|archive_mode)\s*=/.test(line));
+  const settings = {
+    restore_command: command,
+    recovery_target_timeline: String(timeline),
+    archive_mode: 'off',
+    ...targetSettings(target),
+  };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'`);
   await writeWhole(file, `${[kept.join('\n').trimEnd(), ...lines].join('\n')}\n`, {
     owner,
@@ -77,7 +89,10 @@ function targetSettings(target: Target): Record<string, string> {
     case 'backup':
       return { recovery_target: 'immediate', recovery_target_action: 'pause' };
     case 'time':
-      return { recovery_target_time: target.iso.replace('T', ' ').replace('Z', '+00'), recovery_target_action: 'pause' };
+      return {
+        recovery_target_time: target.iso.replace('T', ' ').replace('Z', '+00'),
+        recovery_target_action: 'pause',
+      };
     case 'lsn':
       return { recovery_target_lsn: target.lsn, recovery_target_inclusive: 'off', recovery_target_action: 'pause' };
     default:

@@ -9,9 +9,10 @@ import type { BackupSet, RepositoryInfo } from '../engine.js';
 import { folderOf } from './wal-g-config.js';
 
 /**
- * What WAL-G keeps, as it lies at a location: `basebackups_005/LABEL_backup_stop_sentinel.json` is written last, when all below
- * `basebackups_005/LABEL/` is there, and says all of a backup; WAL is below `wal_005/`. WAL-G's own list fails as a whole when one file of it cannot be
- * read, so they are read here. Source: internal/databases/postgres/backup_sentinel_dto.go of WAL-G 3.0.7.
+ * What WAL-G keeps, as it lies at a location: `basebackups_005/LABEL_backup_stop_sentinel.json` is written last, when
+ * all below `basebackups_005/LABEL/` is there, and says all of a backup; WAL is below `wal_005/`. WAL-G's own list
+ * fails as a whole when one file of it cannot be read, so they are read here. Source:
+ * internal/databases/postgres/backup_sentinel_dto.go of WAL-G 3.0.7.
  */
 
 export const backupsOf = (cluster: Cluster): string => `${folderOf(cluster)}/basebackups_005/`;
@@ -22,7 +23,8 @@ export const markOf = (cluster: Cluster): string => `${folderOf(cluster)}/lifebo
 const sentinelEnd = '_backup_stop_sentinel.json';
 export const sentinelOf = (cluster: Cluster, label: string): string => `${backupsOf(cluster)}${label}${sentinelEnd}`;
 /** Lies in the folder of a backup in which damaged pages were found while it was taken. It goes with the folder. */
-export const pageErrorsOf = (cluster: Cluster, label: string): string => `${backupsOf(cluster)}${label}/lifeboat-page-errors.json`;
+export const pageErrorsOf = (cluster: Cluster, label: string): string =>
+  `${backupsOf(cluster)}${label}/lifeboat-page-errors.json`;
 
 export interface Sentinel {
   LSN: number;
@@ -136,7 +138,8 @@ function setOf(label: string, location: string, sentinel: Sentinel, pageErrors: 
     ownBytes: sentinel.CompressedSize,
     walStart: segmentAt(timeline, sentinel.LSN, segmentBytes),
     walStop: segmentAt(timeline, sentinel.FinishLSN - 1, segmentBytes),
-    lsnStop: `${Math.floor(sentinel.FinishLSN / 2 ** 32).toString(16)}/${(sentinel.FinishLSN % 2 ** 32).toString(16)}`.toUpperCase(),
+    lsnStop:
+      `${Math.floor(sentinel.FinishLSN / 2 ** 32).toString(16)}/${(sentinel.FinishLSN % 2 ** 32).toString(16)}`.toUpperCase(),
     pageErrors,
     ...(prior === undefined ? {} : { prior }),
     annotations: {
@@ -155,7 +158,10 @@ function segmentAt(timeline: string, lsn: number, segmentBytes: number): string 
 }
 
 /** Names of archived segments and timelines with a history file, and the bytes of both. */
-export function archived(cluster: Cluster, location: string): Promise<{ segments: string[]; histories: number[]; bytes: number }> {
+export function archived(
+  cluster: Cluster,
+  location: string,
+): Promise<{ segments: string[]; histories: number[]; bytes: number }> {
   return withLocation(cluster.context, location, async (open) => {
     const kept = await open.list(walOf(cluster));
     const names = kept.map(({ name }) => name.slice(walOf(cluster).length));

@@ -12,8 +12,9 @@ import { pushedFolder, walg } from './wal-g-config.js';
 import { archived, info } from './wal-g-store.js';
 
 /**
- * Takes one backup: `wal-g backup-push`. What is based on another one is a delta of pages by their LSN: that is right only for a base on the same
- * timeline, since after a recovery a page can be older than the base and differ from it all the same. Without such a base it is a full one.
+ * Takes one backup: `wal-g backup-push`. What is based on another one is a delta of pages by their LSN: that is right
+ * only for a base on the same timeline, since after a recovery a page can be older than the base and differ from it all
+ * the same. Without such a base it is a full one.
  * Source: wal-g.readthedocs.io/PostgreSQL, backup-push.
  */
 export async function take(cluster: Cluster, { type, run, location, rows }: EngineTake): Promise<void> {
@@ -55,15 +56,23 @@ async function baseOf(cluster: Cluster, location: string, full: boolean): Promis
     one<string>(client, 'select pg_walfile_name(pg_current_wal_lsn())'),
   );
   return backups
-    .filter((backup) => backup.walStart.slice(0, 8) === writes?.slice(0, 8) && !backup.pageErrors && (!full || backup.type === 'full'))
+    .filter(
+      (backup) =>
+        backup.walStart.slice(0, 8) === writes?.slice(0, 8) && !backup.pageErrors && (!full || backup.type === 'full'),
+    )
     .sort((a, b) => b.stoppedAt - a.stoppedAt || b.label.localeCompare(a.label))[0];
 }
 
 /**
- * Waits until the WAL without which a backup is nothing is at its location. Since PostgreSQL 15, `backup-push` does not wait for it. While another location
- * is away, the archiver holds on to a segment that this one has not got yet: then it is pushed from here. Twice changes nothing. Throws CommandFailed.
+ * Waits until the WAL without which a backup is nothing is at its location. Since PostgreSQL 15, `backup-push` does not
+ * wait for it. While another location is away, the archiver holds on to a segment that this one has not got yet: then
+ * it is pushed from here. Twice changes nothing. Throws CommandFailed.
  */
-export async function demandWal(cluster: Cluster, location: string, { label, walStart, walStop }: BackupSet): Promise<void> {
+export async function demandWal(
+  cluster: Cluster,
+  location: string,
+  { label, walStart, walStop }: BackupSet,
+): Promise<void> {
   const until = Date.now() + 300_000;
   for (let tries = 0; ; tries += 1) {
     const { segments } = await archived(cluster, location);

@@ -13,10 +13,11 @@ import { backupsOf, info, labelsIn, pageErrorsOf, parseSentinel, readText, senti
 import { demandWal } from './wal-g-take.js';
 
 /**
- * What is proven, and what is not: every object is read whole, decrypted (libsodium authenticates each piece) and decompressed (zstd has a
- * checksum of what was compressed) by WAL-G itself; every object that a backup's own list of its archives names is there; and what it is based on is
- * sound. WAL-G keeps no checksum of an object elsewhere: one that was replaced by another sound one is found by a restore alone (`backup test`).
- * Gaps in the WAL are looked for before each recovery (wal.ts), which `wal-g wal-verify` would only do with the server at hand.
+ * What is proven, and what is not: every object is read whole, decrypted (libsodium authenticates each piece) and
+ * decompressed (zstd has a checksum of what was compressed) by WAL-G itself; every object that a backup's own list of
+ * its archives names is there; and what it is based on is sound. WAL-G keeps no checksum of an object elsewhere: one
+ * that was replaced by another sound one is found by a restore alone (`backup test`). Gaps in the WAL are looked for
+ * before each recovery (wal.ts), which `wal-g wal-verify` would only do with the server at hand.
  */
 export async function verify(cluster: Cluster, location: string): Promise<EngineVerification> {
   const { backups, unreadable } = await info(cluster, [location]);
@@ -35,7 +36,12 @@ export async function verify(cluster: Cluster, location: string): Promise<Engine
         (json) => problemOf(() => parseSentinel(json)),
         (error: unknown) => (error as Error).message,
       );
-      if (why) damaged.push({ label: '', file: sentinelOf(cluster, label), why: `the description of ${label} is damaged: ${why}` });
+      if (why)
+        damaged.push({
+          label: '',
+          file: sentinelOf(cluster, label),
+          why: `the description of ${label} is damaged: ${why}`,
+        });
     }
     const oldestFirst = [...backups].sort((a, b) => a.stoppedAt - b.stoppedAt || a.label.localeCompare(b.label));
     for (const { label, prior } of oldestFirst) {
@@ -44,8 +50,10 @@ export async function verify(cluster: Cluster, location: string): Promise<Engine
       damaged.push(...found);
       if (found.length > 0 || prior === undefined) continue;
       // Older ones were looked at before.
-      if (damaged.some((one) => one.label === prior)) damaged.push({ label, file: '', why: `it needs ${prior}, which is damaged` });
-      else if (!backups.some((one) => one.label === prior)) damaged.push({ label, file: '', why: `it needs ${prior}, which is not there` });
+      if (damaged.some((one) => one.label === prior))
+        damaged.push({ label, file: '', why: `it needs ${prior}, which is damaged` });
+      else if (!backups.some((one) => one.label === prior))
+        damaged.push({ label, file: '', why: `it needs ${prior}, which is not there` });
     }
     const wal = kept.filter(({ name }) => name.startsWith(walOf(cluster)));
     for (const [at, object] of wal.entries()) {
@@ -72,7 +80,8 @@ export async function readBack(cluster: Cluster, location: string, label: string
         'Take another one; look at the location.',
       );
   });
-  if (!backup) throw failure('BackupDamaged', `${label} is not listed at ${location}`, 'Take another one; look at the location.');
+  if (!backup)
+    throw failure('BackupDamaged', `${label} is not listed at ${location}`, 'Take another one; look at the location.');
   await demandWal(cluster, location, backup);
   return true;
 }
@@ -124,10 +133,13 @@ const problemOf = (look: () => unknown): string | undefined => {
 };
 
 /**
- * It lists every file of a backup and can be larger than memory, so it is looked through as it comes: which archives there must be, whether page
- * checksums were wrong, and whether it has its end.
+ * It lists every file of a backup and can be larger than memory, so it is looked through as it comes: which archives
+ * there must be, whether page checksums were wrong, and whether it has its end.
  */
-async function readFilesMetadata(open: Location, name: string): Promise<{ tars: Set<string>; corrupt: boolean; whole: boolean }> {
+async function readFilesMetadata(
+  open: Location,
+  name: string,
+): Promise<{ tars: Set<string>; corrupt: boolean; whole: boolean }> {
   const tars = new Set<string>();
   let corrupt = false;
   let rest = '';
@@ -147,7 +159,12 @@ async function readFilesMetadata(open: Location, name: string): Promise<{ tars: 
 const zstd = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
 /** Reads an object whole, through WAL-G. Returns why that fails; throws when it is the location that fails. */
-async function unreadableBecause(cluster: Cluster, location: string, open: Location, { name, bytes }: Kept): Promise<string | undefined> {
+async function unreadableBecause(
+  cluster: Cluster,
+  location: string,
+  open: Location,
+  { name, bytes }: Kept,
+): Promise<string | undefined> {
   if (bytes === 0) return 'it is empty';
   if (cluster.context.plan.locations[location]!.encryption && (await beginning(open, name)).equals(zstd))
     throw noLibsodium(cluster, location);
@@ -169,7 +186,11 @@ async function unreadableBecause(cluster: Cluster, location: string, open: Locat
   const said = tail(lines, 1).replace(/^ERROR: \S+ \S+ /, '');
   // A location that fails is no damage.
   if (isDamage({ message: said })) return said;
-  throw failure('LocationUnreachable', `${name} cannot be read at ${location}: ${said}`, 'Look at the location, then try again.');
+  throw failure(
+    'LocationUnreachable',
+    `${name} cannot be read at ${location}: ${said}`,
+    'Look at the location, then try again.',
+  );
 }
 
 async function beginning(open: Location, name: string): Promise<Buffer> {
@@ -184,9 +205,16 @@ async function beginning(open: Location, name: string): Promise<Buffer> {
   return Buffer.alloc(0);
 }
 
-/** Only what says that the data itself is wrong: WAL-G has no codes for it. A full disk or a network that is away says nothing about a backup. */
+/**
+ * Only what says that the data itself is wrong: WAL-G has no codes for it. A full disk or a network that is away says
+ * nothing about a backup.
+ */
 export function isDamage({ message }: { message: string }): boolean {
-  if (/no space left|connection|timeout|timed out|refused|denied|no such host|status code: [45]|x509|certificate/i.test(message))
+  if (
+    /no space left|connection|timeout|timed out|refused|denied|no such host|status code: [45]|x509|certificate/i.test(
+      message,
+    )
+  )
     return false;
   return /unexpected EOF|maximum output size|window size|corrupt|checksum|\bcrc\b|magic|invalid|not found in storage|does not exist|Expect pg_control|decrypt|decompress|unmarshal|unexpected end of JSON/i.test(
     message,

@@ -42,7 +42,11 @@ async function fetch(cluster: Cluster, name: string, path: string, from: FetchFr
     // What an earlier location broke off in the middle; WAL-G writes no file that is there.
     await rm(path, { force: true });
     const env = { WALG_DOWNLOAD_CONCURRENCY: '1' };
-    const got = await walg(cluster, location, ['wal-fetch', name, path], { env, accept: [1, 74], timeout: 120_000 }).catch(() => undefined);
+    const got = await walg(cluster, location, ['wal-fetch', name, path], {
+      env,
+      accept: [1, 74],
+      timeout: 120_000,
+    }).catch(() => undefined);
     if (got?.code === 0) return true;
   }
   return false;
@@ -51,13 +55,19 @@ async function fetch(cluster: Cluster, name: string, path: string, from: FetchFr
 async function remove(cluster: Cluster, location: string, labels: string[]): Promise<void> {
   const { backups, unreadable } = await info(cluster, [location]);
   if (unreadable[location] !== undefined)
-    throw failure('LocationUnreachable', `${location} cannot be read: ${unreadable[location]}`, 'Try again when it answers.');
+    throw failure(
+      'LocationUnreachable',
+      `${location} cannot be read: ${unreadable[location]}`,
+      'Try again when it answers.',
+    );
   const there = backups
     .filter(({ label }) => labels.includes(label))
     .sort((a, b) => b.stoppedAt - a.stoppedAt || b.label.localeCompare(a.label));
   // The newest first: an older one would take those that are based on it along.
   for (const { label } of there)
-    await walg(cluster, location, ['delete', 'target', label, '--confirm'], { ledger: ledger(cluster, 'wal-g-delete') });
+    await walg(cluster, location, ['delete', 'target', label, '--confirm'], {
+      ledger: ledger(cluster, 'wal-g-delete'),
+    });
 }
 
 /** WAL older than the oldest backup, and what killed attempts before it have left: WAL-G keeps all WAL since then. */
@@ -83,7 +93,8 @@ async function check(cluster: Cluster): Promise<Record<string, string>> {
   const until = Date.now() + 120_000;
   for (let left = locations; ;) {
     const still: string[] = [];
-    for (const location of left) if (!(await archived(cluster, location)).segments.includes(segment ?? '')) still.push(location);
+    for (const location of left)
+      if (!(await archived(cluster, location)).segments.includes(segment ?? '')) still.push(location);
     left = still;
     if (left.length === 0) return away;
     if (Date.now() > until)

@@ -29,10 +29,20 @@ export const files: BackupProvider = {
     execute: (request) =>
       testRestoreOf(context, 'files', request, async (record, target) => {
         const repository = await repositoryOf(context, record.location);
-        const found = await restoreSnapshot(repository, { id: record.snapshot!, target, ledger: `test-${request.component}` });
+        const found = await restoreSnapshot(repository, {
+          id: record.snapshot!,
+          target,
+          ledger: `test-${request.component}`,
+        });
         const doubts =
-          record.dataBytes === undefined || record.dataBytes === found.bytes ? [] : [`${found.bytes} bytes, not ${record.dataBytes}`];
-        return { bytes: found.bytes, doubts, says: `${found.entries} files and directories of ${found.bytes} bytes, every file compared` };
+          record.dataBytes === undefined || record.dataBytes === found.bytes
+            ? []
+            : [`${found.bytes} bytes, not ${record.dataBytes}`];
+        return {
+          bytes: found.bytes,
+          doubts,
+          says: `${found.entries} files and directories of ${found.bytes} bytes, every file compared`,
+        };
       }),
   }),
   restore: restoreFiles,
@@ -63,24 +73,39 @@ function takeFiles(context: HostContext): Capability<TakeRequest, BackupResult> 
         );
       }
       return takeEverywhere(context, asked(request), (location, backup) =>
-        takeSnapshot(context, location, { ...backup, kind: 'files', component: request.component, run: request.run, paths, exclude }),
+        takeSnapshot(context, location, {
+          ...backup,
+          kind: 'files',
+          component: request.component,
+          run: request.run,
+          paths,
+          exclude,
+        }),
       );
     },
   };
 }
 
-/** A line for each path of the plan that has nothing to back up. A link is one: restic would keep the link and not what it leads to. */
+/**
+ * A line for each path of the plan that has nothing to back up. A link is one: restic would keep the link and not what
+ * it leads to.
+ */
 async function missingPaths(context: HostContext, component: string): Promise<string[]> {
   const { paths, host } = filesOf(context, component);
   if (host !== context.host) {
-    throw failure('BadRequest', `files ${component} are on ${host}, and this is ${context.host}`, 'Give every host the same plan file.');
+    throw failure(
+      'BadRequest',
+      `files ${component} are on ${host}, and this is ${context.host}`,
+      'Give every host the same plan file.',
+    );
   }
   const missing: string[] = [];
   for (const path of paths) {
     const found = await lstat(path).catch((error: unknown) => error as NodeJS.ErrnoException);
     if (found instanceof Error)
       missing.push(`${path} ${found.code === 'ENOENT' ? 'is not there' : `cannot be read (${found.code ?? ''})`}`);
-    else if (found.isSymbolicLink()) missing.push(`${path} is a link to ${await readlink(path)}: name that in the plan`);
+    else if (found.isSymbolicLink())
+      missing.push(`${path} is a link to ${await readlink(path)}: name that in the plan`);
   }
   return missing;
 }

@@ -7,9 +7,10 @@ import { beside } from '../restore-into.js';
 import { Journal } from '../restore-journal.js';
 
 /**
- * Puts restored paths in the place of what is there. First each is restored whole beside its place; then, one after the other, the old one is renamed
- * aside and the new one takes its name. Whenever it is killed, a path is the old one or the new one, or for the moment between two renames under the
- * old one's new name; the next attempt completes. Returns what the old ones are called now: `PATH.before-<stamp>`.
+ * Puts restored paths in the place of what is there. First each is restored whole beside its place; then, one after the
+ * other, the old one is renamed aside and the new one takes its name. Whenever it is killed, a path is the old one or
+ * the new one, or for the moment between two renames under the old one's new name; the next attempt completes. Returns
+ * what the old ones are called now: `PATH.before-<stamp>`.
  */
 export async function swapPaths(
   context: HostContext,
@@ -27,7 +28,11 @@ export async function swapPaths(
     await fill(path, stage);
     if (!(await isThere(staged))) {
       await removeTree(stage);
-      throw failure('NoBackup', `${path} is not in this backup; nothing was changed`, 'Restore what is in it beside: --into DIRECTORY');
+      throw failure(
+        'NoBackup',
+        `${path} is not in this backup; nothing was changed`,
+        'Restore what is in it beside: --into DIRECTORY',
+      );
     }
     await journal.staged(path, staged);
   }

@@ -6,5 +6,9 @@ import { failure } from '../../errors.js';
 export function filesOf({ plan, host }: HostContext, component: string): Plan['files'][string] {
   const found = Object.hasOwn(plan.files, component) ? plan.files[component] : undefined;
   if (found) return found;
-  throw failure('BadRequest', `the plan of ${host} has no files ${component}`, `It has: ${Object.keys(plan.files).join(', ') || 'none'}`);
+  throw failure(
+    'BadRequest',
+    `the plan of ${host} has no files ${component}`,
+    `It has: ${Object.keys(plan.files).join(', ') || 'none'}`,
+  );
 }

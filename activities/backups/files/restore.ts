@@ -11,13 +11,20 @@ import { intoDirectory, refuseUsed } from '../restore-into.js';
 import { filesOf } from './plan.js';
 import { swapPaths } from './path-swap.js';
 
-/** Restores files for a person: below a directory of their own, or in the place of what is there, which is renamed aside. */
+/**
+ * Restores files for a person: below a directory of their own, or in the place of what is there, which is renamed
+ * aside.
+ */
 export function restoreFiles(context: HostContext): Capability<RestoreRequest, RestoreResult> {
   return {
     async rehearse(request) {
       const [record] = await recordsFor(context, request);
       if (request.into) await refuseUsed(request.into);
-      return { summary: `${record.id} could be restored from ${record.location}`, into: request.into ?? '', seconds: 0 };
+      return {
+        summary: `${record.id} could be restored from ${record.location}`,
+        into: request.into ?? '',
+        seconds: 0,
+      };
     },
     execute: (request) => inTurn(`restore files ${request.run}`, () => restore(context, request)),
   };
@@ -30,7 +37,12 @@ async function restore(context: HostContext, request: RestoreRequest): Promise<R
   const from = async (record: BackupRecord, target: string, path?: string): Promise<void> => {
     const repository = await repositoryOf(context, record.location);
     const only = path === undefined ? {} : { path };
-    await restoreSnapshot(repository, { id: record.snapshot!, target, ledger: `restore-${request.component}`, ...only });
+    await restoreSnapshot(repository, {
+      id: record.snapshot!,
+      target,
+      ledger: `restore-${request.component}`,
+      ...only,
+    });
   };
   const { into } = request;
   if (into) {
@@ -58,13 +70,26 @@ async function restore(context: HostContext, request: RestoreRequest): Promise<R
 async function recordsFor(context: HostContext, request: RestoreRequest): Promise<[BackupRecord, ...BackupRecord[]]> {
   const { locations } = filesOf(context, request.component);
   if (!request.id || request.file) {
-    throw failure('BadRequest', 'files are restored from a backup, and no ID is given', 'See which there are: lifeboat backup list');
+    throw failure(
+      'BadRequest',
+      'files are restored from a backup, and no ID is given',
+      'See which there are: lifeboat backup list',
+    );
   }
   if (!request.into && !request.dropExisting) {
-    throw failure('BadRequest', 'it is not said where to', 'Say --into DIRECTORY, or --drop-existing to take the place of what is there');
+    throw failure(
+      'BadRequest',
+      'it is not said where to',
+      'Say --into DIRECTORY, or --drop-existing to take the place of what is there',
+    );
   }
   if (request.into && !request.into.startsWith('/')) {
     throw failure('BadRequest', `${request.into} is no absolute path`, 'Say the whole path: --into /srv/restored');
   }
-  return picks(await listEverywhere(context, 'files', request.component, locations), request.id, request.location, locations);
+  return picks(
+    await listEverywhere(context, 'files', request.component, locations),
+    request.id,
+    request.location,
+    locations,
+  );
 }

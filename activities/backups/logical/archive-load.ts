@@ -13,11 +13,13 @@ export interface Bringing extends Omit<Loading, 'archive' | 'programs'> {
 }
 
 /**
- * Loads a dump into a new database. `fetch` brings it here: a local file, or what `fetchArchive` finds at a location, which asks what it is to be
- * loaded by meanwhile. Returns it, with what people should know and what was left out. Throws ToolMissing where no program here reads its format.
+ * Loads a dump into a new database. `fetch` brings it here: a local file, or what `fetchArchive` finds at a location,
+ * which asks what it is to be loaded by meanwhile. Returns it, with what people should know and what was left out.
+ * Throws ToolMissing where no program here reads its format.
  *
- * Several connections load several tables at once, and need the whole file for it. Where one table has most of the rows they have nothing to share
- * out, and its rows are loaded while they are fetched: in the time of the slower of the two, and not of both.
+ * Several connections load several tables at once, and need the whole file for it. Where one table has most of the rows
+ * they have nothing to share out, and its rows are loaded while they are fetched: in the time of the slower of the two,
+ * and not of both.
  */
 export async function bring(
   bringing: Bringing,
@@ -45,7 +47,11 @@ export async function bring(
   });
   const beside = loaded === archive;
   const loading = await loadingOf(archive);
-  const { notes: says, leftOut } = await load(beside ? loading : await begin(loading), archive.record?.dataBytes ?? 0, beside);
+  const { notes: says, leftOut } = await load(
+    beside ? loading : await begin(loading),
+    archive.record?.dataBytes ?? 0,
+    beside,
+  );
   return { archive, notes: [...notes, ...says], leftOut };
 }
 

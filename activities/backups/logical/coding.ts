@@ -7,20 +7,28 @@ import { failure } from '../../errors.js';
 import { decrypt, encrypt } from '../../encryption/age.js';
 import type { Location, PutOptions } from '../../locations/location.js';
 
-/** How a file of a dump lies at a location: its name says it, so that a person can open it by hand: `age -d F.age | zstd -d`. */
+/**
+ * How a file of a dump lies at a location: its name says it, so that a person can open it by hand: `age -d F.age | zstd
+ * -d`.
+ */
 
 export const dumpFile = 'database.dump';
 export const globalsFile = 'globals.sql';
 
-export const encodedName = (file: string, { compressed, encrypted }: { compressed: boolean; encrypted: boolean }): string =>
-  `${file}${compressed ? '.zst' : ''}${encrypted ? '.age' : ''}`;
+export const encodedName = (
+  file: string,
+  { compressed, encrypted }: { compressed: boolean; encrypted: boolean },
+): string => `${file}${compressed ? '.zst' : ''}${encrypted ? '.age' : ''}`;
 
-/** Room enough that whoever writes goes on while a block is being compressed. Node's streams take it; its types of zstd do not know. */
+/**
+ * Room enough that whoever writes goes on while a block is being compressed. Node's streams take it; its types of zstd
+ * do not know.
+ */
 const room = { highWaterMark: 1024 * 1024 };
 
 /**
- * zstd at level 3, with a checksum of its own. In one frame and by one thread: Node's decoder ends at the end of the first frame, and its encoder
- * fails with workers.
+ * zstd at level 3, with a checksum of its own. In one frame and by one thread: Node's decoder ends at the end of the
+ * first frame, and its encoder fails with workers.
  */
 export const compressor = (): Transform =>
   createZstdCompress({
@@ -29,13 +37,18 @@ export const compressor = (): Transform =>
     params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 },
   });
 
-/** What a location's encryption puts between us and it; undefined where the plan asks for none. Throws SecretMissing. */
+/**
+ * What a location's encryption puts between us and it; undefined where the plan asks for none. Throws SecretMissing.
+ */
 export async function encrypterFor(context: HostContext, location: string): Promise<Transform | undefined> {
   const reference = context.plan.locations[location]?.encryption;
   return reference ? encrypt(await secretOf(context, reference)) : undefined;
 }
 
-/** Puts at a location what comes out of these coders; without any, the source as it is. Throws what they or the location throw. */
+/**
+ * Puts at a location what comes out of these coders; without any, the source as it is. Throws what they or the location
+ * throw.
+ */
 export async function putCoded(
   open: Location,
   name: string,

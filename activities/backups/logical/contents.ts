@@ -21,10 +21,16 @@ export interface Entry {
 }
 
 /**
- * What is in a dump, in its order; or one section of it, without what its entries need: `--verbose` lists all, whatever is asked for.
+ * What is in a dump, in its order; or one section of it, without what its entries need: `--verbose` lists all, whatever
+ * is asked for.
  * Source: PostgreSQL manual, pg_restore -l, --verbose; pg_backup_archiver.c, PrintTOCSummary.
  */
-export async function contentsOf(source: Source, { directory }: Programs, path: string, section?: string): Promise<Entry[]> {
+export async function contentsOf(
+  source: Source,
+  { directory }: Programs,
+  path: string,
+  section?: string,
+): Promise<Entry[]> {
   const asked = ['--list', section === undefined ? '--verbose' : `--section=${section}`, path];
   const as = asOwner(source.owner, join(directory, 'pg_restore'), asked);
   const options = { ...as.identity, cwd: '/', env: { PATH: process.env['PATH'], LC_ALL: 'C' }, maxBuffer: 2 ** 30 };
@@ -41,8 +47,8 @@ export async function contentsOf(source: Source, { directory }: Programs, path: 
 }
 
 /**
- * What is left out with these: entries by number, or all of one `schema.name`; and whatever needs one of them. Throws BadRequest for what is not in
- * the dump.
+ * What is left out with these: entries by number, or all of one `schema.name`; and whatever needs one of them. Throws
+ * BadRequest for what is not in the dump.
  */
 export function leftOutWith(entries: Entry[], names: string[]): Entry[] {
   const out = new Set<string>();
@@ -67,5 +73,7 @@ export function leftOutWith(entries: Entry[], names: string[]): Entry[] {
 function isNamed({ what }: Entry, name: string): boolean {
   const plain = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const dots = [...name.matchAll(/\./g)].map(({ index }) => index);
-  return dots.some((at) => new RegExp(`^[A-Z]+(?: [A-Z]+)* ${plain(name.slice(0, at))} ${plain(name.slice(at + 1))}(?: |$)`).test(what));
+  return dots.some((at) =>
+    new RegExp(`^[A-Z]+(?: [A-Z]+)* ${plain(name.slice(0, at))} ${plain(name.slice(at + 1))}(?: |$)`).test(what),
+  );
 }

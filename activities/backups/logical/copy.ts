@@ -13,8 +13,9 @@ import { fileName } from './dump-names.js';
 import { type KeptFile, readBack, readWhole } from './read-back.js';
 
 /**
- * Copies a backup that a killed attempt took to a location which lacks it: read whole where it is, encrypted anew for where it goes, read back there,
- * its record last. The first of `from` that is sound is copied. Throws what the last one threw.
+ * Copies a backup that a killed attempt took to a location which lacks it: read whole where it is, encrypted anew for
+ * where it goes, read back there, its record last. The first of `from` that is sound is copied. Throws what the last
+ * one threw.
  */
 export async function copyTo(
   context: HostContext,
@@ -34,10 +35,19 @@ export async function copyTo(
       last = error as Error;
     }
   }
-  throw last ?? failure('NoBackup', `there is nothing to copy to ${to.name}`, 'Take a new one: lifeboat backup create --logical');
+  throw (
+    last ??
+    failure('NoBackup', `there is nothing to copy to ${to.name}`, 'Take a new one: lifeboat backup create --logical')
+  );
 }
 
-async function copy(context: HostContext, source: Location, record: BackupRecord, to: Location, pgRestore: string): Promise<BackupRecord> {
+async function copy(
+  context: HostContext,
+  source: Location,
+  record: BackupRecord,
+  to: Location,
+  pgRestore: string,
+): Promise<BackupRecord> {
   const files: KeptFile[] = [];
   const tell = meter(`copying from ${source.name} to ${to.name}`, record.size);
   for (const file of record.files) files.push(await copyFile(context, source, record, file, to, tell));

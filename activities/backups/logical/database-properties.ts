@@ -45,8 +45,8 @@ export async function readMade(client: pg.Client): Promise<Omit<DatabaseMade, 'd
 }
 
 /**
- * The share of the largest table, with its large values, in the bytes of all: it tells how a restore should load them. Undefined where a table is
- * locked for longer than a moment, or where there is none.
+ * The share of the largest table, with its large values, in the bytes of all: it tells how a restore should load them.
+ * Undefined where a table is locked for longer than a moment, or where there is none.
  */
 export async function largestShare(client: pg.Client): Promise<number | undefined> {
   await client.query(`set lock_timeout = '3s'`);
@@ -65,7 +65,11 @@ const identifier = pgModule.escapeIdentifier;
 const literal = pgModule.escapeLiteral;
 
 /** `CREATE DATABASE`, from template0, which alone takes any locale. */
-export function createStatement(name: string, made: Omit<DatabaseMade, 'dumpBytes'> | undefined, owner: string | undefined): string {
+export function createStatement(
+  name: string,
+  made: Omit<DatabaseMade, 'dumpBytes'> | undefined,
+  owner: string | undefined,
+): string {
   const options = [
     'TEMPLATE template0',
     ...(owner === undefined ? [] : [`OWNER ${identifier(owner)}`]),
@@ -82,10 +86,15 @@ export function createStatement(name: string, made: Omit<DatabaseMade, 'dumpByte
   return `CREATE DATABASE ${identifier(name)} ${options.join(' ')}`;
 }
 
-/** What was set and granted on the database, for the one that takes its place. Those of roles that are not there are left out. */
+/**
+ * What was set and granted on the database, for the one that takes its place. Those of roles that are not there are
+ * left out.
+ */
 export function dressStatements(name: string, made: Omit<DatabaseMade, 'dumpBytes'>, roles: Set<string>): string[] {
   const database = identifier(name);
-  const limit = Number.isInteger(made.connectionLimit) ? [`ALTER DATABASE ${database} CONNECTION LIMIT ${made.connectionLimit!}`] : [];
+  const limit = Number.isInteger(made.connectionLimit)
+    ? [`ALTER DATABASE ${database} CONNECTION LIMIT ${made.connectionLimit!}`]
+    : [];
   const settings = made.settings
     .filter(({ role }) => role === undefined || roles.has(role))
     .map(({ role, setting }) => {
@@ -93,10 +102,13 @@ export function dressStatements(name: string, made: Omit<DatabaseMade, 'dumpByte
       const parameter = setting.slice(0, at).split('.').map(identifier).join('.');
       const text = setting.slice(at + 1);
       const value = listParameters.has(setting.slice(0, at).toLowerCase()) ? listed(text) : literal(text);
-      const what = role === undefined ? `ALTER DATABASE ${database}` : `ALTER ROLE ${identifier(role)} IN DATABASE ${database}`;
+      const what =
+        role === undefined ? `ALTER DATABASE ${database}` : `ALTER ROLE ${identifier(role)} IN DATABASE ${database}`;
       return `${what} SET ${parameter} TO ${value === '' ? "''" : value}`;
     });
-  const grants = made.grants?.filter(({ grantee, privilege }) => privileges.has(privilege) && (grantee === '' || roles.has(grantee)));
+  const grants = made.grants?.filter(
+    ({ grantee, privilege }) => privileges.has(privilege) && (grantee === '' || roles.has(grantee)),
+  );
   if (!grants) return [...limit, ...settings];
   return [
     ...limit,
@@ -109,7 +121,10 @@ export function dressStatements(name: string, made: Omit<DatabaseMade, 'dumpByte
   ];
 }
 
-/** Their values are lists of quoted names already, and a quoted list would be one name. Source: pg_dump, variable_is_guc_list_quote. */
+/**
+ * Their values are lists of quoted names already, and a quoted list would be one name. Source: pg_dump,
+ * variable_is_guc_list_quote.
+ */
 const listParameters = new Set([
   'local_preload_libraries',
   'search_path',
@@ -127,7 +142,10 @@ const listed = (text: string): string =>
 
 const privileges = new Set(['CONNECT', 'CREATE', 'TEMPORARY']);
 
-/** Exact counts of tables, in one transaction: one that is missing or cannot be read is null, and the transaction lives on. */
+/**
+ * Exact counts of tables, in one transaction: one that is missing or cannot be read is null, and the transaction lives
+ * on.
+ */
 export async function countInTransaction(client: pg.Client, tables: string[]): Promise<Record<string, number | null>> {
   const counts: Record<string, number | null> = {};
   for (const table of tables) {

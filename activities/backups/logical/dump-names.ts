@@ -20,10 +20,16 @@ export function logicalOf({ plan, host }: HostContext, component: string): Logic
 }
 
 /** The locations of the plan, opened; those that cannot be are named in `failed`. Close them. */
-export async function openAll(context: HostContext, names: string[], failed: Record<string, string>): Promise<Location[]> {
+export async function openAll(
+  context: HostContext,
+  names: string[],
+  failed: Record<string, string>,
+): Promise<Location[]> {
   const opened: Location[] = [];
   for (const name of names) {
-    const location = await openLocation(context, name).catch((error: unknown) => void (failed[name] = (error as Error).message));
+    const location = await openLocation(context, name).catch(
+      (error: unknown) => void (failed[name] = (error as Error).message),
+    );
     if (location) opened.push(location);
   }
   return opened;

@@ -32,11 +32,16 @@ export interface Sending {
 }
 
 /**
- * Streams the output of a program to every location at once: program -> zstd -> (age ->) location. It is published nowhere when the program does
- * not end with 0: every upload is ended with its error first. Returns where it is now; a location that failed is in `failed`.
- * Throws what the program threw, or LocationUnreachable when no location took it.
+ * Streams the output of a program to every location at once: program -> zstd -> (age ->) location. It is published
+ * nowhere when the program does not end with 0: every upload is ended with its error first. Returns where it is now; a
+ * location that failed is in `failed`. Throws what the program threw, or LocationUnreachable when no location took it.
  */
-export async function send(sending: Sending, file: string, program: Streaming, onBytes: (bytes: number) => void): Promise<Sent[]> {
+export async function send(
+  sending: Sending,
+  file: string,
+  program: Streaming,
+  onBytes: (bytes: number) => void,
+): Promise<Sent[]> {
   const { context, of, locations, compressed, failed } = sending;
   const signal = cancelled();
   const branches: Branch[] = [];
@@ -71,7 +76,11 @@ export async function send(sending: Sending, file: string, program: Streaming, o
   const sent = (await Promise.all(puts)).filter((one) => one !== undefined);
   signal?.throwIfAborted();
   if (sent.length > 0) return sent;
-  throw failure('LocationUnreachable', `no location took the backup: ${told(failed)}`, 'Check the locations: lifeboat doctor');
+  throw failure(
+    'LocationUnreachable',
+    `no location took the backup: ${told(failed)}`,
+    'Check the locations: lifeboat doctor',
+  );
 }
 
 export const told = (failed: Record<string, string>): string =>
@@ -82,7 +91,10 @@ export const told = (failed: Record<string, string>): string =>
 /** A pipe gives 64 KB at a time: in blocks of this size, zstd is asked less often, and is done sooner. */
 const blockBytes = 512 * 1024;
 
-/** The end of the program's output is only the end of the stream when it ended well: so an upload cannot be completed before that is known. */
+/**
+ * The end of the program's output is only the end of the stream when it ended well: so an upload cannot be completed
+ * before that is known.
+ */
 async function* whole(program: Streaming, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
   let waiting: Buffer[] = [];
   let held = 0;
@@ -112,7 +124,10 @@ async function feed(
   await tee(zstd as AsyncIterable<Buffer>, branches, stall);
 }
 
-/** pg_dump in custom format, uncompressed: zstd is ten times as fast as what it has of its own. Source: PostgreSQL manual, pg_dump. */
+/**
+ * pg_dump in custom format, uncompressed: zstd is ten times as fast as what it has of its own. Source: PostgreSQL
+ * manual, pg_dump.
+ */
 export function pgDump(source: Source, { directory }: Programs, snapshot: string): Streaming {
   const args = [
     '--format=custom',
@@ -128,12 +143,19 @@ export function pgDump(source: Source, { directory }: Programs, snapshot: string
 
 /** Roles and tablespaces. Without the passwords of roles where we may not read them (a managed database). */
 export function pgDumpGlobals(source: Source, { directory }: Programs, passwords: boolean): Streaming {
-  const args = ['--globals-only', '--no-password', ...(passwords ? [] : ['--no-role-passwords']), `--dbname=${conninfo(source.name)}`];
+  const args = [
+    '--globals-only',
+    '--no-password',
+    ...(passwords ? [] : ['--no-role-passwords']),
+    `--dbname=${conninfo(source.name)}`,
+  ];
   return stream(join(directory, 'pg_dumpall'), args, source);
 }
 
 export async function mayReadPasswords(client: pg.Client): Promise<boolean> {
-  const { rows } = await client.query<{ may: boolean }>(`select has_table_privilege('pg_catalog.pg_authid', 'select') as may`);
+  const { rows } = await client.query<{ may: boolean }>(
+    `select has_table_privilege('pg_catalog.pg_authid', 'select') as may`,
+  );
   return rows[0]!.may;
 }
 

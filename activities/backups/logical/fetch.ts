@@ -50,7 +50,12 @@ export const fileIn = async (path: string): Promise<Writable> =>
   (await open(path, 'w', 0o600)).createWriteStream({ highWaterMark: 1024 * 1024 });
 
 /** The records of a dump in the order in which they are tried. Throws NoBackup when there is none. */
-export async function placesOf(context: HostContext, component: string, id: string, location: string | undefined): Promise<BackupRecord[]> {
+export async function placesOf(
+  context: HostContext,
+  component: string,
+  id: string,
+  location: string | undefined,
+): Promise<BackupRecord[]> {
   const { backups, unreadable } = await listLogical(context, component);
   const found = backups.filter((record) => record.id === id && (!location || record.location === location));
   if (found.length > 0) return [...found.filter(({ damaged }) => !damaged), ...found.filter(({ damaged }) => damaged)];
@@ -73,8 +78,9 @@ export interface Beside {
 }
 
 /**
- * Brings a dump here: the first place at which it is sound. Its digest was compared before this returns. Throws NotEnoughSpace before it begins,
- * BackupDamaged when it is sound nowhere. `beside`: asked for each place anew, when the roles are here and before the dump is.
+ * Brings a dump here: the first place at which it is sound. Its digest was compared before this returns. Throws
+ * NotEnoughSpace before it begins, BackupDamaged when it is sound nowhere. `beside`: asked for each place anew, when
+ * the roles are here and before the dump is.
  */
 export async function fetchArchive(
   context: HostContext,
@@ -92,7 +98,8 @@ export async function fetchArchive(
       cancelled()?.throwIfAborted();
       const { type = '', message } = error as { type?: string; message: string };
       // BadRequest: it was encrypted with another passphrase than the plan has now; another location may have its own.
-      if (!['BackupDamaged', 'BadRequest', 'LocationUnreachable', 'LocationRefused', 'SecretMissing'].includes(type)) throw error;
+      if (!['BackupDamaged', 'BadRequest', 'LocationUnreachable', 'LocationRefused', 'SecretMissing'].includes(type))
+        throw error;
       if (type === 'BackupDamaged' && record.type !== 'unknown') await noteDamage(context, record, message);
       passedOver.push(`${record.location}: ${message}`);
       last = error;
@@ -117,9 +124,14 @@ async function fetchFrom(
 ): Promise<Archive> {
   const dump = record.files.find(isDump);
   if (record.type === 'unknown' || !dump)
-    throw failure('BackupDamaged', record.damaged?.why ?? `${recordName(record)} names no dump`, 'Take another one: lifeboat backup list', {
-      file: recordName(record),
-    });
+    throw failure(
+      'BackupDamaged',
+      record.damaged?.why ?? `${recordName(record)} names no dump`,
+      'Take another one: lifeboat backup list',
+      {
+        file: recordName(record),
+      },
+    );
   demandSealed(context, record);
   await demandSpace(folder, (record.made?.dumpBytes ?? record.dataBytes ?? record.size) + 1024 * 1024);
   const path = join(folder, 'database.dump');
@@ -135,7 +147,14 @@ async function fetchFrom(
     });
     if (globals) await readWhole(context, location, globals, gather);
     const what = `${record.id} at ${record.location}`;
-    const archive: Archive = { path, format: 'custom', globals: Buffer.concat(text).toString('utf8'), record, what, passedOver };
+    const archive: Archive = {
+      path,
+      format: 'custom',
+      globals: Buffer.concat(text).toString('utf8'),
+      record,
+      what,
+      passedOver,
+    };
     const loader = await beside?.(archive);
     const how = loader ? 'restoring what is fetched:' : 'fetching';
     const tell = meter(`${how} ${record.id} from ${record.location}`, dump.bytes);
@@ -162,8 +181,8 @@ async function fetchFrom(
 }
 
 /**
- * Only who has the passphrase can have made what it opens; a dump without could be anybody's who can write there, and its SQL would be run. Throws
- * BadRequest for one where the plan encrypts.
+ * Only who has the passphrase can have made what it opens; a dump without could be anybody's who can write there, and
+ * its SQL would be run. Throws BadRequest for one where the plan encrypts.
  */
 function demandSealed({ plan }: HostContext, { id, location, files }: BackupRecord): void {
   const bare = plan.locations[location]?.encryption && files.find(({ name }) => !name.endsWith('.age'));
@@ -197,4 +216,5 @@ export async function demandSpace(folder: string, bytes: number): Promise<void> 
   );
 }
 
-export const sameFileSystem = async (a: string, b: string): Promise<boolean> => (await stat(a)).dev === (await stat(b)).dev;
+export const sameFileSystem = async (a: string, b: string): Promise<boolean> =>
+  (await stat(a)).dev === (await stat(b)).dev;

@@ -81,13 +81,19 @@ async function withoutMissing<Made extends { tablespace?: string }>(admin: pg.Cl
 }
 
 /**
- * Loads it from its file: pg_restore with several connections, or psql in one transaction for plain SQL. Throws CommandFailed, which names the object
- * that cannot be loaded, unless those are to be left out. `rest`: its rows are there already, by `loadBeside`.
+ * Loads it from its file: pg_restore with several connections, or psql in one transaction for plain SQL. Throws
+ * CommandFailed, which names the object that cannot be loaded, unless those are to be left out. `rest`: its rows are
+ * there already, by `loadBeside`.
  * Source: PostgreSQL manual, pg_restore -j, --exit-on-error; field-notes, "Logical".
  */
 export async function load(loading: Loading, expected: number, rest = false): Promise<Loaded> {
   const { admin, archive, database } = loading;
-  const watching = watch(admin, database, expected, `${rest ? 'building the indexes of' : 'restoring'} ${archive.what}`);
+  const watching = watch(
+    admin,
+    database,
+    expected,
+    `${rest ? 'building the indexes of' : 'restoring'} ${archive.what}`,
+  );
   try {
     return await (archive.format === 'custom' ? loadCustom(loading, rest) : loadPlain(loading));
   } catch (error) {
@@ -101,7 +107,8 @@ async function loadCustom(loading: Loading, rest: boolean): Promise<Loaded> {
   const { source, admin, archive, programs, ledger, without = [], skipFailed } = loading;
   const out = without.length > 0 ? leftOutWith(await contentsOf(source, programs, archive.path), without) : [];
   const listed = rest || out.length > 0 ? [`--use-list=${await listOf(loading, rest, out)}`] : [];
-  // One that is newer than the server sets what that does not know: this alone may fail. It does so once, before any object, over one connection;
+  // One that is newer than the server sets what that does not know: this alone may fail. It does so once, before any
+  // object, over one connection;
   // of several, each would, and name an object with it.
   const tolerant = skipFailed === true || programs.newer;
   const args = [
@@ -119,15 +126,28 @@ async function loadCustom(loading: Loading, rest: boolean): Promise<Loaded> {
   const unknown = await demandEnded(admin, code, lines, hear.said());
   return {
     notes: notesOf(loading, unknown),
-    leftOut: [...out.map(({ id, what }) => `${what} (number ${id} of the dump): as was asked`), ...failed.map(inOneLine)],
+    leftOut: [
+      ...out.map(({ id, what }) => `${what} (number ${id} of the dump): as was asked`),
+      ...failed.map(inOneLine),
+    ],
   };
 }
 
-/** All but the rows; of these nothing need be there but the beginning of the file. Returns what could not be loaded. Throws CommandFailed. */
+/**
+ * All but the rows; of these nothing need be there but the beginning of the file. Returns what could not be loaded.
+ * Throws CommandFailed.
+ */
 export async function loadSchema(loading: Loading): Promise<Failed[]> {
   const { source, admin, archive, programs, ledger } = loading;
   const hear = listen();
-  const options = { owner: source.owner, env: source.env, ledger, accept: [1], onLine: hear.line, timeout: 15 * 60_000 };
+  const options = {
+    owner: source.owner,
+    env: source.env,
+    ledger,
+    accept: [1],
+    onLine: hear.line,
+    timeout: 15 * 60_000,
+  };
   const args = ['--section=pre-data', '--section=post-data', ...(await common(loading)), archive.path];
   const { code, lines } = await run(join(programs.directory, 'pg_restore'), args, options);
   await demandEnded(admin, code, lines, hear.said());
@@ -135,12 +155,22 @@ export async function loadSchema(loading: Loading): Promise<Failed[]> {
 }
 
 /** Nothing but objects, and parameters that the server does not know, failed. Returns these. Throws CommandFailed. */
-async function demandEnded(admin: pg.Client, code: number, lines: string[], { ended, others, refused }: Said): Promise<string[]> {
+async function demandEnded(
+  admin: pg.Client,
+  code: number,
+  lines: string[],
+  { ended, others, refused }: Said,
+): Promise<string[]> {
   const unknown = await unknownTo(admin, refused);
   if (code === 0 || (ended && others === 0 && refused.every((name) => unknown.includes(name)))) return unknown;
-  throw failure('CommandFailed', `pg_restore ended with code ${code}: ${tail(lines)}`, 'Read what it said; then retry, or do it by hand.', {
-    code,
-  });
+  throw failure(
+    'CommandFailed',
+    `pg_restore ended with code ${code}: ${tail(lines)}`,
+    'Read what it said; then retry, or do it by hand.',
+    {
+      code,
+    },
+  );
 }
 
 /** In the words of the table of contents, which has the schema, too. */
@@ -177,7 +207,14 @@ async function loadPlain(loading: Loading): Promise<Loaded> {
     );
   const unknown = await silenceUnknown(admin, archive.path);
   const strict = skipFailed ? [] : ['--set=ON_ERROR_STOP=1', '--single-transaction'];
-  const args = ['--no-psqlrc', '--quiet', ...strict, `--file=${archive.path}`, '--no-password', `--dbname=${conninfo(database)}`];
+  const args = [
+    '--no-psqlrc',
+    '--quiet',
+    ...strict,
+    `--file=${archive.path}`,
+    '--no-password',
+    `--dbname=${conninfo(database)}`,
+  ];
   const leftOut: string[] = [];
   const onLine = (line: string) => {
     const at = line.startsWith(`psql:${archive.path}:`)
@@ -186,7 +223,13 @@ async function loadPlain(loading: Loading): Promise<Loaded> {
     if (at) leftOut.push(`what ends in line ${at[1]!} of the script: ${at[2]!.slice(0, 300)}`);
   };
   try {
-    await run(join(programs.directory, 'psql'), args, { owner: source.owner, env: source.env, ledger, quiet: true, onLine });
+    await run(join(programs.directory, 'psql'), args, {
+      owner: source.owner,
+      env: source.env,
+      ledger,
+      quiet: true,
+      onLine,
+    });
   } catch (error) {
     if (leftOut.length === 0) throw error;
     throw failure(
@@ -199,9 +242,9 @@ async function loadPlain(loading: Loading): Promise<Loaded> {
 }
 
 /**
- * Loads the tables and their rows while the dump comes, over one connection. What follows is for `load`: indexes and keys, which several connections
- * build; and privileges, since an owner may have taken them from itself, and could not check a foreign key then.
- * `discard`: removes what was loaded. Source: PostgreSQL manual, pg_restore --section.
+ * Loads the tables and their rows while the dump comes, over one connection. What follows is for `load`: indexes and
+ * keys, which several connections build; and privileges, since an owner may have taken them from itself, and could not
+ * check a foreign key then. `discard`: removes what was loaded. Source: PostgreSQL manual, pg_restore --section.
  */
 export async function loadBeside(loading: Loading, discard: () => Promise<void>): Promise<Beside> {
   const { source, programs } = loading;
@@ -220,7 +263,10 @@ export async function loadBeside(loading: Loading, discard: () => Promise<void>)
   return { into: feed(program), done, end: program.end, discard };
 }
 
-/** What lets the rows be loaded while they come: programs that the server understands, and nothing that is to be left out. */
+/**
+ * What lets the rows be loaded while they come: programs that the server understands, and nothing that is to be left
+ * out.
+ */
 export const mayLoadBeside = ({ programs, without = [], skipFailed }: Loading): boolean =>
   !programs.newer && !skipFailed && without.length === 0;
 
@@ -230,12 +276,15 @@ async function common({ admin, archive, database }: Loading): Promise<string[]> 
 }
 
 /**
- * A list of what is to be loaded, beside the dump: numbers alone, since names may hold anything. `rest`: what `loadBeside` leaves.
+ * A list of what is to be loaded, beside the dump: numbers alone, since names may hold anything. `rest`: what
+ * `loadBeside` leaves.
  * Source: PostgreSQL manual, pg_restore -L.
  */
 async function listOf({ source, archive, programs }: Loading, rest: boolean, out: Entry[]): Promise<string> {
   const all = await contentsOf(source, programs, archive.path);
-  const indexes = new Set(rest ? (await contentsOf(source, programs, archive.path, 'post-data')).map(({ id }) => id) : []);
+  const indexes = new Set(
+    rest ? (await contentsOf(source, programs, archive.path, 'post-data')).map(({ id }) => id) : [],
+  );
   const left = new Set(out.map(({ id }) => id));
   const wanted = all.filter(({ id, kind }) => (rest ? indexes.has(id) || kind === 'ACL' : !left.has(id)));
   const path = `${archive.path}.list`;
@@ -244,16 +293,24 @@ async function listOf({ source, archive, programs }: Loading, rest: boolean, out
   return path;
 }
 
-/** Of a dump that has a record, the digest has said already that it is sound. What the server says may hold any word. */
+/**
+ * Of a dump that has a record, the digest has said already that it is sound. What the server says may hold any word.
+ */
 function inWords(archive: Archive, error: unknown): unknown {
   const { message } = error as Error;
   if (
     archive.record ||
     /\b(ERROR|FATAL):/.test(message) ||
-    !/could not read from input file|unexpected end of file|corrupt|could not uncompress|unexpected block ID/.test(message)
+    !/could not read from input file|unexpected end of file|corrupt|could not uncompress|unexpected block ID/.test(
+      message,
+    )
   )
     return error;
-  return failure('BackupDamaged', `${archive.what} is cut off or damaged: ${message}`, 'Take another one: lifeboat backup list');
+  return failure(
+    'BackupDamaged',
+    `${archive.what} is cut off or damaged: ${message}`,
+    'Take another one: lifeboat backup list',
+  );
 }
 
 /** How much of it is there. */
@@ -261,7 +318,9 @@ function watch(admin: pg.Client, database: string, expected: number, what: strin
   const began = Date.now();
   let asking = false;
   const look = async () => {
-    const size = Number(await one<string>(admin, 'select pg_database_size(oid) from pg_database where datname = $1', [database]));
+    const size = Number(
+      await one<string>(admin, 'select pg_database_size(oid) from pg_database where datname = $1', [database]),
+    );
     const bytesTotal = Math.max(size, expected);
     const seconds = (Date.now() - began) / 1000;
     progress({
@@ -282,10 +341,15 @@ function watch(admin: pg.Client, database: string, expected: number, what: strin
 }
 
 /**
- * Compares the rows with those of the dump's own snapshot, exactly, and asks the plan's queries. Returns a sentence for each that is wrong; `leftOut`
- * was told already.
+ * Compares the rows with those of the dump's own snapshot, exactly, and asks the plan's queries. Returns a sentence for
+ * each that is wrong; `leftOut` was told already.
  */
-export async function judge(source: Source, database: string, archive: Archive, leftOut: string[] = []): Promise<string[]> {
+export async function judge(
+  source: Source,
+  database: string,
+  archive: Archive,
+  leftOut: string[] = [],
+): Promise<string[]> {
   return withSource(source, database, async (client) => {
     const known = Object.entries(archive.record?.rows ?? {});
     await client.query('begin isolation level repeatable read read only');
@@ -295,8 +359,14 @@ export async function judge(source: Source, database: string, archive: Archive, 
     );
     await client.query('rollback');
     const wrong = known
-      .filter(([table, expected]) => expected !== null && found[table] !== expected && !leftOut.some((one) => isOf(one, table)))
-      .map(([table, expected]) => `${table} has ${found[table] ?? 'no readable'} rows, and had ${expected} when the dump was taken`);
+      .filter(
+        ([table, expected]) =>
+          expected !== null && found[table] !== expected && !leftOut.some((one) => isOf(one, table)),
+      )
+      .map(
+        ([table, expected]) =>
+          `${table} has ${found[table] ?? 'no readable'} rows, and had ${expected} when the dump was taken`,
+      );
     return [...wrong, ...(await runQueries(source, client))];
   });
 }

@@ -23,8 +23,16 @@ const magic: { name: string; bytes: Buffer }[] = [
   { name: 'custom', bytes: Buffer.from('PGDMP') },
 ];
 
-/** Lays it down, unwrapped. Throws BadRequest when it is none that can be restored, BackupDamaged when it cannot be unwrapped. */
-export async function openLocalFile(context: HostContext, file: string, folder: string, owner: Owner | undefined): Promise<Archive> {
+/**
+ * Lays it down, unwrapped. Throws BadRequest when it is none that can be restored, BackupDamaged when it cannot be
+ * unwrapped.
+ */
+export async function openLocalFile(
+  context: HostContext,
+  file: string,
+  folder: string,
+  owner: Owner | undefined,
+): Promise<Archive> {
   const found = await stat(file).catch(() => undefined);
   if (!found?.isFile()) {
     throw failure(
@@ -54,7 +62,11 @@ export async function openLocalFile(context: HostContext, file: string, folder: 
       break;
     } catch (error) {
       cancelled()?.throwIfAborted();
-      if (/another passphrase/.test((error as Error).message) && passphrase !== (await passphrasesFor(context, file)).at(-1)) continue;
+      if (
+        /another passphrase/.test((error as Error).message) &&
+        passphrase !== (await passphrasesFor(context, file)).at(-1)
+      )
+        continue;
       if ((error as { type?: string }).type === 'BadRequest') throw error;
       if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw full(folder);
       throw failure(
@@ -76,7 +88,9 @@ interface Decoder {
   bytes: number;
 }
 
-/** Node's zstd decoder stops after the first frame without a word, and files of several (pzstd, cat) would come short. */
+/**
+ * Node's zstd decoder stops after the first frame without a word, and files of several (pzstd, cat) would come short.
+ */
 function demandWhole(file: string, decoders: Decoder[]): void {
   for (const { decoder, bytes } of decoders) {
     const { bytesWritten } = decoder as Duplex & { bytesWritten?: number };
@@ -113,7 +127,11 @@ async function firstBytes(file: string): Promise<Buffer> {
   }
 }
 
-async function unwrap(stream: Readable, decoders: Decoder[], passphrase: string): Promise<{ stream: Readable; format: string }> {
+async function unwrap(
+  stream: Readable,
+  decoders: Decoder[],
+  passphrase: string,
+): Promise<{ stream: Readable; format: string }> {
   const head = await peek(stream);
   const kind = magic.find(({ bytes }) => head.subarray(0, bytes.length).equals(bytes))?.name ?? plainOr(head);
   if (kind === 'custom' || kind === 'plain') return { stream, format: kind };
@@ -164,15 +182,20 @@ function peek(stream: Readable): Promise<Buffer> {
   });
 }
 
-/** What a line of psql may begin with: the end of COPY's data and its escapes, and what newer pg_dumps guard their own scripts with. */
+/**
+ * What a line of psql may begin with: the end of COPY's data and its escapes, and what newer pg_dumps guard their own
+ * scripts with.
+ */
 const harmless = /^\\([bfnrtvxN.\\0-7]|unrestrict\s)/;
 /** In the middle of a line a backslash is mostly of a text or a function; these are not. */
-const forbidden = /^\\(!|c(onnect)?(\s|$)|i(r|nclude|nclude_relative)?\s|o(ut)?\s|copy\s|cd\s|setenv\s|w(rite)?\s|g\w*(\s|$)|lo_\w+\s)/;
+const forbidden =
+  /^\\(!|c(onnect)?(\s|$)|i(r|nclude|nclude_relative)?\s|o(ut)?\s|copy\s|cd\s|setenv\s|w(rite)?\s|g\w*(\s|$)|lo_\w+\s)/;
 
 /**
- * Throws BadRequest for a script that would leave the database it is restored into (\connect, as pg_dump -C and pg_dumpall write it), or run
- * something on this host: what it does then would be done to production. Throws BackupDamaged for one of pg_dump that lacks its last line: psql
- * takes the end of a file for the end of a table's rows, and says nothing.
+ * Throws BadRequest for a script that would leave the database it is restored into (\connect, as pg_dump -C and
+ * pg_dumpall write it), or run something on this host: what it does then would be done to production. Throws
+ * BackupDamaged for one of pg_dump that lacks its last line: psql takes the end of a file for the end of a table's
+ * rows, and says nothing.
  */
 async function demandWholeScript(file: string, path: string): Promise<void> {
   let rest = '\n';

@@ -3,9 +3,13 @@ import pg from 'pg';
 import type { Source } from '../../postgres/source.js';
 import { checkpoint } from '../../checkpoint.js';
 
-/** What a restore has done is written on the databases themselves, as their comments: a rename and its mark are one transaction. */
+/**
+ * What a restore has done is written on the databases themselves, as their comments: a rename and its mark are one
+ * transaction.
+ */
 
-const begun = (component: string, run: string, stage: 'begun' | 'ready') => `Lifeboat restores ${component} (run ${run}): ${stage}`;
+const begun = (component: string, run: string, stage: 'begun' | 'ready') =>
+  `Lifeboat restores ${component} (run ${run}): ${stage}`;
 const restored = (what: string, run: string) => `Restored by Lifeboat from ${what} (run ${run})`;
 const setAside = (run: string) => `Set aside by Lifeboat (run ${run})`;
 
@@ -48,19 +52,32 @@ export interface Earlier {
 }
 
 export function earlierOf(found: Marked[], component: string, run: string): Earlier {
-  const placed = found.find(({ mark }) => mark?.startsWith('Restored by Lifeboat from ') && mark.endsWith(` (run ${run})`))?.name;
+  const placed = found.find(
+    ({ mark }) => mark?.startsWith('Restored by Lifeboat from ') && mark.endsWith(` (run ${run})`),
+  )?.name;
   const aside = found.find(({ mark }) => mark === setAside(run))?.name;
-  const ready = found.some(({ name, mark }) => name === temporaryName(component, run) && mark === begun(component, run, 'ready'));
+  const ready = found.some(
+    ({ name, mark }) => name === temporaryName(component, run) && mark === begun(component, run, 'ready'),
+  );
   return { ...(placed === undefined ? {} : { placed }), ...(aside === undefined ? {} : { aside }), ready };
 }
 
-/** Drops what dead or failed restores of this component left under temporary names: by name and mark ours, and never anything else. */
-export async function dropTemporary(client: pg.Client, source: Pick<Source, 'component'>, keep?: string): Promise<void> {
+/**
+ * Drops what dead or failed restores of this component left under temporary names: by name and mark ours, and never
+ * anything else.
+ */
+export async function dropTemporary(
+  client: pg.Client,
+  source: Pick<Source, 'component'>,
+  keep?: string,
+): Promise<void> {
   for (const { name, mark } of await databases(client)) {
     const own =
-      /^lifeboat_restore_[0-9a-f]{12}$/.test(name) && (mark === null || mark.startsWith(`Lifeboat restores ${source.component} (run `));
+      /^lifeboat_restore_[0-9a-f]{12}$/.test(name) &&
+      (mark === null || mark.startsWith(`Lifeboat restores ${source.component} (run `));
     if (!own || name === keep) continue;
-    // Without a mark it was killed between its making and its marking; another component's restore may be just there, unless it is empty of sessions.
+    // Without a mark it was killed between its making and its marking; another component's restore may be just there,
+    // unless it is empty of sessions.
     if (mark === null && (await inUse(client, name))) continue;
     await checkpoint('before dropping a temporary database');
     await client.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)} WITH (FORCE)`);

@@ -15,12 +15,21 @@ export async function keepNote(location: Location, record: BackupRecord): Promis
   await checkpoint('after noting in a record');
 }
 
-/** It was restored for real and verified, on this host: what `backup list` shows as its proof. `began`: in milliseconds since 1970. */
+/**
+ * It was restored for real and verified, on this host: what `backup list` shows as its proof. `began`: in milliseconds
+ * since 1970.
+ */
 export async function noteRestored(context: HostContext, record: BackupRecord, began: number): Promise<void> {
-  const restored = { at: new Date().toISOString(), seconds: Math.round((Date.now() - began) / 100) / 10, host: context.host };
+  const restored = {
+    at: new Date().toISOString(),
+    seconds: Math.round((Date.now() - began) / 100) / 10,
+    host: context.host,
+  };
   await withLocation(context, record.location, async (location) => {
     // As it is now: it may have been found damaged, or been removed, while it was restored.
-    const now = (await readRecords(location, record.system, record.kind, record.component)).find(({ id }) => id === record.id);
+    const now = (await readRecords(location, record.system, record.kind, record.component)).find(
+      ({ id }) => id === record.id,
+    );
     if (now && now.type !== 'unknown') await keepNote(location, { ...now, restored });
   });
 }

@@ -11,13 +11,19 @@ import { type Owner, tail } from '../../run.js';
 export interface Streaming {
   stdin: Writable;
   stdout: Readable;
-  /** Fulfilled when it ended with 0; rejected with CommandFailed, which says what it said, without secrets. Nobody has to wait for it. */
+  /**
+   * Fulfilled when it ended with 0; rejected with CommandFailed, which says what it said, without secrets. Nobody has
+   * to wait for it.
+   */
   done: Promise<void>;
   /** Ends it and all that it started; it may have ended. */
   end(): void;
 }
 
-/** Starts one, in a process group that ends with a cancelled activity, and with us: it finds its pipe closed. `onLine`: each line of stderr. */
+/**
+ * Starts one, in a process group that ends with a cancelled activity, and with us: it finds its pipe closed. `onLine`:
+ * each line of stderr.
+ */
 export function stream(
   command: string,
   args: string[],
@@ -52,13 +58,18 @@ export function stream(
     }
   };
   signal?.addEventListener('abort', end);
-  const missing = () => failure('ToolMissing', `${what} is not on this host`, `Install it, then retry. Looked for ${command}.`);
+  const missing = () =>
+    failure('ToolMissing', `${what} is not on this host`, `Install it, then retry. Looked for ${command}.`);
   const done = new Promise<void>((resolve, reject) => {
     child.on('error', (error: NodeJS.ErrnoException) =>
       reject(
         error.code === 'ENOENT'
           ? missing()
-          : failure('CommandFailed', `${what} could not be started: ${error.message}`, 'Look at the log of the agent on this host.'),
+          : failure(
+              'CommandFailed',
+              `${what} could not be started: ${error.message}`,
+              'Look at the log of the agent on this host.',
+            ),
       ),
     );
     child.on('close', (code, killedBy) => {
@@ -83,7 +94,10 @@ export function stream(
   return { stdin: child.stdin, stdout: child.stdout, done, end };
 }
 
-/** Into a program that may end before it has read all, as pg_restore does: what comes later is taken all the same, and goes nowhere. */
+/**
+ * Into a program that may end before it has read all, as pg_restore does: what comes later is taken all the same, and
+ * goes nowhere.
+ */
 export function feed({ stdin }: Streaming): Writable {
   let over = false;
   stdin.on('close', () => (over = true)).on('error', () => (over = true));
@@ -108,7 +122,10 @@ export function feed({ stdin }: Streaming): Writable {
   });
 }
 
-/** Into two places at once. Each has its own room, so that neither waits for the other with every piece; the slower one sets the pace. */
+/**
+ * Into two places at once. Each has its own room, so that neither waits for the other with every piece; the slower one
+ * sets the pace.
+ */
 export function both(a: Writable, b: Writable): Writable {
   const places = [a, b];
   const joined = new Writable({
@@ -127,7 +144,9 @@ export function both(a: Writable, b: Writable): Writable {
     },
     final(done) {
       const ended = (place: Writable) =>
-        new Promise<void>((resolve, reject) => place.end((error?: Error | null) => (error ? reject(error) : resolve())));
+        new Promise<void>((resolve, reject) =>
+          place.end((error?: Error | null) => (error ? reject(error) : resolve())),
+        );
       Promise.all(places.map(ended)).then(() => done(), done);
     },
     destroy(error, done) {

@@ -16,8 +16,9 @@ import { isDump, type KeptFile, readBack } from './read-back.js';
 import { removeScratch, scratchOwner, scratchServer, startScratch } from './scratch-server.js';
 
 /**
- * A dump that reads well may still hold what no server takes: made by a newer pg_dump, or with objects that find others by a `search_path`. Its schema
- * is loaded into an empty server of the version that it came from, which costs seconds whatever its size. That its rows load too, a test restore proves.
+ * A dump that reads well may still hold what no server takes: made by a newer pg_dump, or with objects that find others
+ * by a `search_path`. Its schema is loaded into an empty server of the version that it came from, which costs seconds
+ * whatever its size. That its rows load too, a test restore proves.
  */
 
 export interface Proof {
@@ -32,7 +33,10 @@ const needed = ['initdb', 'pg_ctl', 'postgres'];
 const ofTheHost = /^(EXTENSION|COLLATION|COMMENT - EXTENSION) /;
 
 /** What a reading back keeps for it: the beginning of the dump, and the roles. */
-const keptBeginning = (folder: string) => ({ dump: join(folder, 'database.dump'), globals: join(folder, 'globals.sql') });
+const keptBeginning = (folder: string) => ({
+  dump: join(folder, 'database.dump'),
+  globals: join(folder, 'globals.sql'),
+});
 
 /** Where it is kept meanwhile: whom the scratch server runs as must read it. */
 export async function keptFolder(context: HostContext, folder: string): Promise<string> {
@@ -56,7 +60,10 @@ export async function readBackAndKeep(
   await ownFor(keep, await scratchOwner(context).catch(() => undefined));
 }
 
-/** Never throws for what is wrong with the dump or the host; `folder`: with its {@link keptBeginning}, readable to whoever loads it. */
+/**
+ * Never throws for what is wrong with the dump or the host; `folder`: with its {@link keptBeginning}, readable to
+ * whoever loads it.
+ */
 export async function prove(
   context: HostContext,
   record: Pick<BackupRecord, 'component' | 'made' | 'tools'>,
@@ -74,7 +81,11 @@ export async function prove(
   });
 }
 
-async function loaded(context: HostContext, record: Pick<BackupRecord, 'component' | 'made' | 'tools'>, folder: string): Promise<Proof> {
+async function loaded(
+  context: HostContext,
+  record: Pick<BackupRecord, 'component' | 'made' | 'tools'>,
+  folder: string,
+): Promise<Proof> {
   const major = parseInt(record.tools['postgresql'] ?? '0');
   const programs = await programsFor(major, needed).catch(() => undefined);
   if (!programs || parseInt(programs.version) !== major)
@@ -112,9 +123,14 @@ async function loaded(context: HostContext, record: Pick<BackupRecord, 'componen
   }
 }
 
-/** Whether a dump may be called verified: it was loaded whole; or could not be loaded here, and its own server's programs wrote it. */
+/**
+ * Whether a dump may be called verified: it was loaded whole; or could not be loaded here, and its own server's
+ * programs wrote it.
+ */
 export const isProven = ({ failed }: Proof, { tools }: Pick<BackupRecord, 'tools'>): boolean =>
-  failed ? failed.length === 0 : parseInt(tools['pg_dump'] ?? '0') <= parseInt(tools['postgresql'] ?? tools['pg_dump'] ?? '0');
+  failed
+    ? failed.length === 0
+    : parseInt(tools['pg_dump'] ?? '0') <= parseInt(tools['postgresql'] ?? tools['pg_dump'] ?? '0');
 
 /** For a record. */
 export const proofOf = ({ failed, not }: Proof): NonNullable<BackupRecord['schema']> => ({

@@ -20,7 +20,10 @@ export const logical: BackupProvider = {
   keep: (context, component) => logicalOf(context, component).keep,
 };
 
-/** The record first: what has none is not listed, and a killed removal is finished by the next one, or cleared away before the next dump. */
+/**
+ * The record first: what has none is not listed, and a killed removal is finished by the next one, or cleared away
+ * before the next dump.
+ */
 async function removeLogical(context: HostContext, component: string, name: string, ids: string[]): Promise<void> {
   await withLocation(context, name, async (location) => {
     for (const id of ids) {

@@ -14,9 +14,9 @@ import { feed, stream } from './program.js';
 export type KeptFile = BackupRecord['files'][number];
 
 /**
- * Reads a file of a backup whole where it is kept, once: its size and digest are compared, and what it decrypts and decompresses to goes into
- * `into`. Throws BackupDamaged, which names the file, when it is not what was sent; nothing of what went into `into` is to be believed then.
- * LocationUnreachable and LocationRefused are no damage.
+ * Reads a file of a backup whole where it is kept, once: its size and digest are compared, and what it decrypts and
+ * decompresses to goes into `into`. Throws BackupDamaged, which names the file, when it is not what was sent; nothing
+ * of what went into `into` is to be believed then. LocationUnreachable and LocationRefused are no damage.
  */
 export async function readWhole(
   context: HostContext,
@@ -53,13 +53,16 @@ export async function readWhole(
     const { type, code = '', message } = error as { type?: string; code?: string; message: string };
     if (type === 'BackupDamaged')
       throw wrong(message.startsWith(file.name) ? message.slice(file.name.length).trim() : `is damaged: ${message}`);
-    if (/^(ERR_ZSTD|ZSTD_|Z_)/.test(code) || /zstd|decompress/i.test(message)) throw wrong(`cannot be decompressed: ${message}`);
+    if (/^(ERR_ZSTD|ZSTD_|Z_)/.test(code) || /zstd|decompress/i.test(message))
+      throw wrong(`cannot be decompressed: ${message}`);
     if (isFailure(error, 'BadRequest')) {
       // A header that was damaged looks like one of another passphrase; the digest of the whole tells them apart.
       const why = await flawOf(location, file);
       if (why) throw wrong(`is damaged: ${why}`);
       const { hint = '' } = (error.details?.[0] ?? {}) as { hint?: string };
-      throw failure('BadRequest', `${file.name} at ${location.name} cannot be read: ${message}`, hint, { file: file.name });
+      throw failure('BadRequest', `${file.name} at ${location.name} cannot be read: ${message}`, hint, {
+        file: file.name,
+      });
     }
     throw error;
   }
@@ -68,8 +71,8 @@ export async function readWhole(
 }
 
 /**
- * The same for a dump, which pg_restore must be able to read: its table of contents is there. Field note 13: dumps that fail in silence.
- * `keep`: a file for its beginning, up to the end of that table at least; of roles, for all of them.
+ * The same for a dump, which pg_restore must be able to read: its table of contents is there. Field note 13: dumps that
+ * fail in silence. `keep`: a file for its beginning, up to the end of that table at least; of roles, for all of them.
  * Source: PostgreSQL manual, pg_restore -l.
  */
 export async function readBack(
@@ -103,7 +106,9 @@ async function readAndKeep(
   // What pg_restore has read when it has listed all was in what came until then.
   const into = taking(async (chunk) => {
     if (!listed) await keep(chunk);
-    await new Promise<void>((resolve, reject) => contents.into.write(chunk, (error) => (error ? reject(error) : resolve())));
+    await new Promise<void>((resolve, reject) =>
+      contents.into.write(chunk, (error) => (error ? reject(error) : resolve())),
+    );
   }, contents.into);
   try {
     await readWhole(context, location, file, into, onBytes);

@@ -15,7 +15,10 @@ export const openStatement = (name: string): string => `ALTER DATABASE ${id(name
 /** The database to be connected to while another one is renamed. */
 export const maintenance = ({ name }: Source): string => (name === 'postgres' ? 'template1' : 'postgres');
 
-/** With a session of its own: that of a cancelled activity is ended, and what is undone then must be undone all the same. */
+/**
+ * With a session of its own: that of a cancelled activity is ended, and what is undone then must be undone all the
+ * same.
+ */
 export async function afresh<T>(source: Source, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = await source.connect(maintenance(source));
   try {
@@ -37,11 +40,15 @@ async function together(client: pg.Client, statements: string[]): Promise<void> 
 }
 
 /**
- * Throws BadRequest when the database cannot be renamed whatever is done, before hours are spent: a prepared transaction belongs to its application.
+ * Throws BadRequest when the database cannot be renamed whatever is done, before hours are spent: a prepared
+ * transaction belongs to its application.
  * Source: PostgreSQL manual, PREPARE TRANSACTION.
  */
 export async function demandRenamable(admin: pg.Client, name: string): Promise<void> {
-  const { rows } = await admin.query<{ gid: string }>('select gid from pg_prepared_xacts where database = $1 order by prepared', [name]);
+  const { rows } = await admin.query<{ gid: string }>(
+    'select gid from pg_prepared_xacts where database = $1 order by prepared',
+    [name],
+  );
   const [first] = rows;
   if (!first) return;
   throw failure(
@@ -53,13 +60,16 @@ export async function demandRenamable(admin: pg.Client, name: string): Promise<v
 
 /** What stays with the database that is renamed aside and goes on there, as sentences: people must know. */
 export async function staysBehind(admin: pg.Client, name: string): Promise<string[]> {
-  const namesOf = async (text: string) => (await admin.query<{ name: string }>(text, [name])).rows.map((row) => row.name);
+  const namesOf = async (text: string) =>
+    (await admin.query<{ name: string }>(text, [name])).rows.map((row) => row.name);
   const slots = await namesOf('select slot_name as name from pg_replication_slots where database = $1 order by 1');
   const subscriptions = await namesOf(
     'select subname as name from pg_subscription s join pg_database d on d.oid = subdbid where datname = $1 and subenabled order by 1',
   ).catch(() => []);
   return [
-    ...(slots.length > 0 ? [`replication slots stay with the old one, and hold its WAL until they are dropped: ${slots.join(', ')}`] : []),
+    ...(slots.length > 0
+      ? [`replication slots stay with the old one, and hold its WAL until they are dropped: ${slots.join(', ')}`]
+      : []),
     ...(subscriptions.length > 0
       ? [`subscriptions go on in the old one, and are disabled in the new one: ${subscriptions.join(', ')}`]
       : []),
@@ -76,18 +86,21 @@ export interface Placed {
 export async function givePlace(admin: pg.Client, temporary: string, into: string, mark: string): Promise<Placed> {
   await patiently(admin, [temporary], async () => {
     await checkpoint('before naming the restored database');
-    await together(admin, [`ALTER DATABASE ${id(temporary)} RENAME TO ${id(into)}`, markStatement(into, mark)]).catch((error: unknown) => {
-      if ((error as { code?: string }).code !== '42P04') throw error;
-      throw failure('BadRequest', `there is a database ${into} by now`, 'Name another one.');
-    });
+    await together(admin, [`ALTER DATABASE ${id(temporary)} RENAME TO ${id(into)}`, markStatement(into, mark)]).catch(
+      (error: unknown) => {
+        if ((error as { code?: string }).code !== '42P04') throw error;
+        throw failure('BadRequest', `there is a database ${into} by now`, 'Name another one.');
+      },
+    );
   });
   await checkpoint('after naming the restored database');
   return { into };
 }
 
 /**
- * Gives it the name of an existing database, which is renamed aside and kept: nobody may connect to it meanwhile, its sessions are ended, and both
- * are renamed at once. When that cannot be done, the existing one is opened again as it was.
+ * Gives it the name of an existing database, which is renamed aside and kept: nobody may connect to it meanwhile, its
+ * sessions are ended, and both are renamed at once. When that cannot be done, the existing one is opened again as it
+ * was.
  * Source: field-notes, "Cut over: Same cluster".
  */
 export async function takePlace(
@@ -128,9 +141,10 @@ export async function takePlace(
 async function patiently(admin: pg.Client, names: string[], rename: () => Promise<void>): Promise<void> {
   for (let left = 12; ; left -= 1) {
     cancelled()?.throwIfAborted();
-    await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = any($1) and pid <> pg_backend_pid()', [
-      names,
-    ]);
+    await admin.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = any($1) and pid <> pg_backend_pid()',
+      [names],
+    );
     try {
       await rename();
       return;

@@ -1,6 +1,7 @@
 /**
- * What `pg_restore --verbose` says of errors, in its own words, which are English (`LC_ALL=C`). Behind them stands what the server says, and that may be anything:
- * that an object failed is told by a line before it, which no object can keep pg_restore from writing.
+ * What `pg_restore --verbose` says of errors, in its own words, which are English (`LC_ALL=C`). Behind them stands what
+ * the server says, and that may be anything: that an object failed is told by a line before it, which no object can
+ * keep pg_restore from writing.
  * Source: PostgreSQL, pg_backup_archiver.c, warn_or_exit_horribly.
  */
 
@@ -52,14 +53,22 @@ export function listen(): { line: (text: string) => void; said: () => Said } {
   };
   return {
     line(text) {
-      // pg_restore writes a message in parts ("pg_restore:", " ", "error: ", the rest), and with several connections those of two come mixed.
+      // pg_restore writes a message in parts ("pg_restore:", " ", "error: ", the rest), and with several connections
+      // those of two come mixed.
       for (const part of text.split('pg_restore:')) hear(part);
       const setting = /^Command was: SET (\w+) = [^;]*;$/.exec(text);
       if (setting) refused.push(setting[1]!);
     },
-    // With an object among them, errors are told with it; without any, all that is not a refused parameter is something else.
-    said: () => ({ failed: [...failed.values()], others: failed.size > 0 ? 0 : errors - refused.length, refused, ended }),
+    // With an object among them, errors are told with it; without any, all that is not a refused parameter is something
+    // else.
+    said: () => ({
+      failed: [...failed.values()],
+      others: failed.size > 0 ? 0 : errors - refused.length,
+      refused,
+      ended,
+    }),
   };
 }
 
-export const inOneLine = ({ id, what, why }: Failed): string => `${what} (number ${id} of the dump): ${why || 'it was not said why'}`;
+export const inOneLine = ({ id, what, why }: Failed): string =>
+  `${what} (number ${id} of the dump): ${why || 'it was not said why'}`;

@@ -19,15 +19,25 @@ import { openLocalFile } from './local-file.js';
 import { judge, type Loading } from './load.js';
 import { dressStatements, readMade } from './database-properties.js';
 import { databases, dropTemporary, earlierOf, marks, markStatement, temporaryName } from './marks.js';
-import { afresh, demandRenamable, givePlace, maintenance, openStatement, type Placed, staysBehind, takePlace } from './replace.js';
+import {
+  afresh,
+  demandRenamable,
+  givePlace,
+  maintenance,
+  openStatement,
+  type Placed,
+  staysBehind,
+  takePlace,
+} from './replace.js';
 import { restorerForRecord } from './restorer.js';
 import { rolesOf } from './roles.js';
 import type { Failed } from './restore-errors.js';
 import { noteRestored } from './notes.js';
 
 /**
- * Restores a dump into a database of a temporary name, verifies it there, and gives it its name in one transaction: a new one (`into`), or that of
- * the database of the plan, which is renamed aside (`dropExisting`). A restore that fails leaves production as it was, and nothing of its own.
+ * Restores a dump into a database of a temporary name, verifies it there, and gives it its name in one transaction: a
+ * new one (`into`), or that of the database of the plan, which is renamed aside (`dropExisting`). A restore that fails
+ * leaves production as it was, and nothing of its own.
  */
 export const restoreLogical = (context: HostContext): Capability<RestoreRequest, RestoreResult> => ({
   async rehearse(request) {
@@ -40,7 +50,11 @@ export const restoreLogical = (context: HostContext): Capability<RestoreRequest,
       if (request.dropExisting) await demandRenamable(admin, source.name);
     });
     const what = records[0] ? `${records[0].id} from ${records[0].location}` : (request.file ?? '');
-    return { summary: `${what} could be restored into ${request.into ?? source.name}`, into: request.into ?? source.name, seconds: 0 };
+    return {
+      summary: `${what} could be restored into ${request.into ?? source.name}`,
+      into: request.into ?? source.name,
+      seconds: 0,
+    };
   },
 
   async execute(request) {
@@ -65,7 +79,11 @@ function demandSense({ id, file, into, dropExisting, skipFailed }: RestoreReques
             ? 'what takes the place of a database leaves out only what was named before, by --without'
             : undefined;
   if (wrong)
-    throw failure('BadRequest', wrong, 'lifeboat backup restore ID --into NAME [--skip-failed], or --drop-existing [--without NUMBER]');
+    throw failure(
+      'BadRequest',
+      wrong,
+      'lifeboat backup restore ID --into NAME [--skip-failed], or --drop-existing [--without NUMBER]',
+    );
 }
 
 async function demandFree(admin: pg.Client, { into }: RestoreRequest, own: string | undefined): Promise<void> {
@@ -77,7 +95,12 @@ async function demandFree(admin: pg.Client, { into }: RestoreRequest, own: strin
   );
 }
 
-async function restore(context: HostContext, source: Source, admin: pg.Client, request: RestoreRequest): Promise<RestoreResult> {
+async function restore(
+  context: HostContext,
+  source: Source,
+  admin: pg.Client,
+  request: RestoreRequest,
+): Promise<RestoreResult> {
   const began = Date.now();
   const { component, run } = request;
   const temporary = temporaryName(component, run);
@@ -88,7 +111,9 @@ async function restore(context: HostContext, source: Source, admin: pg.Client, r
   const found = await databases(admin);
   const earlier = earlierOf(found, component, run);
   // Another run was killed when it had closed the database to replace it, and nobody tried that again.
-  const left = found.some(({ mark }) => mark?.startsWith(`Lifeboat restores ${component} (run `) && mark.endsWith(': ready'));
+  const left = found.some(
+    ({ mark }) => mark?.startsWith(`Lifeboat restores ${component} (run `) && mark.endsWith(': ready'),
+  );
   if (left && !earlier.ready && found.some(({ name, open }) => name === source.name && !open))
     await admin.query(openStatement(source.name));
   if (earlier.placed === undefined) await demandFree(admin, request, undefined);
@@ -105,10 +130,16 @@ async function restore(context: HostContext, source: Source, admin: pg.Client, r
         ? { into: earlier.placed, ...(earlier.aside === undefined ? {} : { aside: earlier.aside }) }
         : request.into !== undefined
           ? await givePlace(admin, temporary, request.into, marks.restored(what, run))
-          : await takePlace(source, admin, temporary, source.name, { restored: marks.restored(what, run), aside: marks.setAside(run) });
+          : await takePlace(source, admin, temporary, source.name, {
+              restored: marks.restored(what, run),
+              aside: marks.setAside(run),
+            });
     await removeTree(folder);
     const seconds = Math.round((Date.now() - began) / 100) / 10;
-    const aside = placed.aside === undefined ? '' : `; the old one is now ${placed.aside}${behind.map((one) => `; ${one}`).join('')}`;
+    const aside =
+      placed.aside === undefined
+        ? ''
+        : `; the old one is now ${placed.aside}${behind.map((one) => `; ${one}`).join('')}`;
     const { said, leftOut } = filled;
     const lacks = leftOut.length > 0 ? `, NOT WHOLE: without ${leftOut.join('; ')}` : '';
     const summary = `${what} was restored into ${placed.into}${lacks}${aside}${said}`;
@@ -163,12 +194,15 @@ async function fill({ context, source, admin, request, temporary, ledger, folder
       begun: async () => void (await admin.query(markStatement(temporary, marks.begun(component, run, 'begun')))),
     },
     (beside) =>
-      id === undefined ? openLocalFile(context, file!, folder, source.owner) : fetchArchive(context, records, folder, source.owner, beside),
+      id === undefined
+        ? openLocalFile(context, file!, folder, source.owner)
+        : fetchArchive(context, records, folder, source.owner, beside),
   );
   const notes = [...archive.passedOver.map((one) => `NOT from ${one}`), ...says];
   progress({ what: 'verifying rows and queries' });
   const wrong = await judge(source, temporary, archive, leftOut);
-  // The rows are the dump's own; what the plan's queries ask, an old dump need not fulfil, and a new database beside the old does no harm.
+  // The rows are the dump's own; what the plan's queries ask, an old dump need not fulfil, and a new database beside
+  // the old does no harm.
   if (wrong.length > 0 && request.dropExisting)
     throw failure(
       'VerificationFailed',
@@ -179,7 +213,8 @@ async function fill({ context, source, admin, request, temporary, ledger, folder
   notes.push(...wrong);
   progress({ what: 'gathering statistics' });
   await withSource(source, temporary, (client) => client.query('analyze'));
-  if (made) for (const statement of dressStatements(temporary, made, await rolesOf(admin))) await admin.query(statement);
+  if (made)
+    for (const statement of dressStatements(temporary, made, await rolesOf(admin))) await admin.query(statement);
   // Whoever goes on after a crash finds it whole by its mark, and must still say what it lacks.
   await writeWhole(note, JSON.stringify({ run, leftOut }));
   await checkpoint('before marking the restored database');
@@ -187,7 +222,9 @@ async function fill({ context, source, admin, request, temporary, ledger, folder
   await checkpoint('after marking the restored database');
   // That it is proven is worth a note, and not worth waiting for.
   if (archive.record && wrong.length === 0 && leftOut.length === 0)
-    await within(10_000, noteRestored(context, archive.record, began), () => new Error('too late')).catch(() => undefined);
+    await within(10_000, noteRestored(context, archive.record, began), () => new Error('too late')).catch(
+      () => undefined,
+    );
   return { said: notes.length > 0 ? `; ${notes.join('; ')}` : '', leftOut };
 }
 

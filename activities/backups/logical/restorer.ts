@@ -6,14 +6,20 @@ import { one } from '../../postgres/connect.js';
 import { type Programs, programsFor } from '../../postgres/programs.js';
 import type { Archive } from './fetch.js';
 
-/** Which programs load a dump: they must read its format, and be as old as the server where they can, which knows nothing that came after it. */
+/**
+ * Which programs load a dump: they must read its format, and be as old as the server where they can, which knows
+ * nothing that came after it.
+ */
 
 export interface Restorer extends Programs {
   /** Newer than the server: it sets parameters that the server need not know. */
   newer: boolean;
 }
 
-/** The oldest pg_restore that reads what this pg_dump writes in custom format. Source: PostgreSQL, pg_backup_archiver.h, K_VERS. */
+/**
+ * The oldest pg_restore that reads what this pg_dump writes in custom format. Source: PostgreSQL, pg_backup_archiver.h,
+ * K_VERS.
+ */
 function oldestReader(pgDump: number): number {
   if (pgDump < 16) return 0;
   return pgDump === 18 ? 17 : pgDump;
@@ -37,18 +43,29 @@ async function readerOf({ path, format, record }: Archive): Promise<number> {
   }
 }
 
-export const readerOfRecord = (record: BackupRecord | undefined): number => oldestReader(parseInt(record?.tools['pg_dump'] ?? '0') || 0);
+export const readerOfRecord = (record: BackupRecord | undefined): number =>
+  oldestReader(parseInt(record?.tools['pg_dump'] ?? '0') || 0);
 
-/** For an archive that is here, or comes. `server`: its major version. Throws ToolMissing, which says what to install. */
+/**
+ * For an archive that is here, or comes. `server`: its major version. Throws ToolMissing, which says what to install.
+ */
 export async function restorerFor(server: number, archive: Archive, preferred: string | undefined): Promise<Restorer> {
   return restorerOf(server, await readerOf(archive), archive.what, preferred);
 }
 
 /** The same for a record, before hours are spent to fetch what it tells of. */
-export const restorerForRecord = (server: number, record: BackupRecord, preferred: string | undefined): Promise<Restorer> =>
-  restorerOf(server, readerOfRecord(record), `${record.id} at ${record.location}`, preferred);
+export const restorerForRecord = (
+  server: number,
+  record: BackupRecord,
+  preferred: string | undefined,
+): Promise<Restorer> => restorerOf(server, readerOfRecord(record), `${record.id} at ${record.location}`, preferred);
 
-async function restorerOf(server: number, reader: number, what: string, preferred: string | undefined): Promise<Restorer> {
+async function restorerOf(
+  server: number,
+  reader: number,
+  what: string,
+  preferred: string | undefined,
+): Promise<Restorer> {
   const needed = Math.max(server, reader);
   const programs = await programsFor(needed, ['pg_restore', 'psql'], preferred).catch((error: unknown) => {
     if (reader <= server) throw error;
@@ -74,8 +91,8 @@ export async function unknownTo(client: pg.Client, parameters: Iterable<string>)
 }
 
 /**
- * Takes out of a script of pg_dump, which is ours to change, what it sets at its beginning and the server does not know: each such SET becomes a
- * comment of the same length. Returns the names.
+ * Takes out of a script of pg_dump, which is ours to change, what it sets at its beginning and the server does not
+ * know: each such SET becomes a comment of the same length. Returns the names.
  */
 export async function silenceUnknown(client: pg.Client, path: string): Promise<string[]> {
   const file = await open(path, 'r+');

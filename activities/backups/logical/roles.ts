@@ -39,12 +39,16 @@ export function readGlobals(script: string): Globals {
   };
 }
 
-/** The statements that make the missing roles what they were. Nothing of a role that is there is altered, but that a missing one becomes its member. */
+/**
+ * The statements that make the missing roles what they were. Nothing of a role that is there is altered, but that a
+ * missing one becomes its member.
+ */
 export function missingRoleStatements({ statements }: Globals, missing: Set<string>): string[] {
   return statements.filter((statement) => {
     const role = named(`(?:CREATE|ALTER) ROLE ${name}`, statement) ?? named(`COMMENT ON ROLE ${name}`, statement);
     // Settings of a role in one database are that database's, which is dressed by its own record.
-    if (role) return missing.has(role[0]!) && !/ IN DATABASE /.test(statement.replace(/"(?:[^"]|"")*"|'(?:[^']|'')*'/g, ''));
+    if (role)
+      return missing.has(role[0]!) && !/ IN DATABASE /.test(statement.replace(/"(?:[^"]|"")*"|'(?:[^']|'')*'/g, ''));
     const grant = named(`GRANT ${name} TO ${name}`, statement);
     return grant !== undefined && grant.some((one) => missing.has(one));
   });
@@ -77,7 +81,10 @@ export async function makeMissingRoles(client: pg.Client, globals: Globals): Pro
 const withoutGrantor = (statement: string): string =>
   statement.startsWith('GRANT ') ? statement.replace(new RegExp(` GRANTED BY ${name}$`, 's'), '') : statement;
 
-/** Whether the server has every tablespace that the globals name: otherwise tables go where the server puts them by itself. */
+/**
+ * Whether the server has every tablespace that the globals name: otherwise tables go where the server puts them by
+ * itself.
+ */
 export async function hasTablespaces(client: pg.Client, { tablespaces }: Globals): Promise<boolean> {
   const { rows } = await client.query<{ spcname: string }>('select spcname from pg_tablespace');
   return tablespaces.every((one) => rows.some(({ spcname }) => spcname === one));

@@ -26,7 +26,10 @@ export interface ScratchServer {
   ledger: (name: string) => Ledger;
 }
 
-/** Whom it runs as: PostgreSQL refuses to run as root. Then it is the owner of the scratch directory, or the user `postgres`. */
+/**
+ * Whom it runs as: PostgreSQL refuses to run as root. Then it is the owner of the scratch directory, or the user
+ * `postgres`.
+ */
 export async function scratchOwner({ plan, host }: HostContext): Promise<Owner | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   const scratch = plan.hosts[host]?.scratch;
@@ -46,10 +49,14 @@ export async function scratchOwner({ plan, host }: HostContext): Promise<Owner |
 }
 
 /**
- * Where the scratch server of a component is. One at a time of each purpose: it is the same in every run. `test`: a whole restore; `schema`: one of
- * the schema alone, which must not wait for that.
+ * Where the scratch server of a component is. One at a time of each purpose: it is the same in every run. `test`: a
+ * whole restore; `schema`: one of the schema alone, which must not wait for that.
  */
-export async function scratchServer(context: HostContext, component: string, purpose: 'test' | 'schema' = 'test'): Promise<ScratchServer> {
+export async function scratchServer(
+  context: HostContext,
+  component: string,
+  purpose: 'test' | 'schema' = 'test',
+): Promise<ScratchServer> {
   const base = context.plan.hosts[context.host]?.scratch ?? context.state;
   const directory = join(base, `lifeboat-${purpose}-${component}`);
   const socketDirectory = socketDirectoryOf(context.state, `${purpose} ${directory}`);
@@ -65,7 +72,10 @@ export async function scratchServer(context: HostContext, component: string, pur
     owner,
     connect: (database = plan.name) => openSession(common, [session], undefined, database),
   };
-  const ledger = (name: string): Ledger => ({ directory: join(context.state, 'running'), name: `${component}-${purpose}-${name}` });
+  const ledger = (name: string): Ledger => ({
+    directory: join(context.state, 'running'),
+    name: `${component}-${purpose}-${name}`,
+  });
   return { directory, socketDirectory, source, ledger };
 }
 
@@ -138,7 +148,10 @@ export async function startScratch(server: ScratchServer, { directory: bin }: Pr
     log_destination: 'stderr',
     logging_collector: 'off',
   };
-  const flags = ['-p 5432', ...Object.entries(settings).map(([key, value]) => `-c ${key}='${value.replaceAll("'", "\\'")}'`)];
+  const flags = [
+    '-p 5432',
+    ...Object.entries(settings).map(([key, value]) => `-c ${key}='${value.replaceAll("'", "\\'")}'`),
+  ];
   await checkpoint('before starting the scratch server');
   await run(join(bin, 'pg_ctl'), ['-D', data, '-l', log, '-w', '-t', '120', '-o', flags.join(' '), 'start'], {
     owner,
@@ -155,8 +168,14 @@ export async function startScratch(server: ScratchServer, { directory: bin }: Pr
   await checkpoint('after starting the scratch server');
 }
 
-/** amcheck over the restored database: heap and indexes. `doubts`: a sentence for each relation that is damaged; `notes`: why it was not looked. */
-export async function amcheckScratch({ source }: ScratchServer, database: string): Promise<{ doubts: string[]; notes: string[] }> {
+/**
+ * amcheck over the restored database: heap and indexes. `doubts`: a sentence for each relation that is damaged;
+ * `notes`: why it was not looked.
+ */
+export async function amcheckScratch(
+  { source }: ScratchServer,
+  database: string,
+): Promise<{ doubts: string[]; notes: string[] }> {
   const session: CheckSession = (name, work) =>
     withSource(source, name, async (client) => {
       await prepareSession(client);

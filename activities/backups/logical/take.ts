@@ -24,8 +24,8 @@ import { isProven, keptFolder, type Proof, proofInWords, proofOf, prove, readBac
 import type { KeptFile } from './read-back.js';
 
 /**
- * Takes a dump and keeps it at every location of the plan, without a file in between. It is done at a location when it was read back there, and
- * only then is its record written. A location that fails is named, and the others go on.
+ * Takes a dump and keeps it at every location of the plan, without a file in between. It is done at a location when it
+ * was read back there, and only then is its record written. A location that fails is named, and the others go on.
  * Source: field-notes, "Logical" and note 13.
  */
 export const takeLogical = (context: HostContext, stall?: number): Capability<TakeRequest, BackupResult> => ({
@@ -105,12 +105,16 @@ async function take(taking: Taking): Promise<BackupResult> {
   }
   if (earlier) {
     for (const location of ready) {
-      const copied = await copyTo(context, taking.locations, [...done.values()], location, pgRestoreOf(taking.source)).catch(
-        (error: unknown) => {
-          cancelled()?.throwIfAborted();
-          failed[location.name] = (error as Error).message;
-        },
-      );
+      const copied = await copyTo(
+        context,
+        taking.locations,
+        [...done.values()],
+        location,
+        pgRestoreOf(taking.source),
+      ).catch((error: unknown) => {
+        cancelled()?.throwIfAborted();
+        failed[location.name] = (error as Error).message;
+      });
       if (copied) done.set(location.name, copied);
     }
   } else if (ready.length > 0) {
@@ -151,10 +155,15 @@ async function dumpTo(taking: Taking, ready: Location[], began: Date, id: string
     const snapshot = (await one<string>(client, 'select pg_export_snapshot()'))!;
     let dumpBytes = 0;
     const tell = meter(`dumping ${component}`, total);
-    const data = send(sending(globals.map(({ location }) => location)), dumpFile, pgDump(source, programs, snapshot), (bytes) => {
-      dumpBytes += bytes;
-      tell(bytes);
-    });
+    const data = send(
+      sending(globals.map(({ location }) => location)),
+      dumpFile,
+      pgDump(source, programs, snapshot),
+      (bytes) => {
+        dumpBytes += bytes;
+        tell(bytes);
+      },
+    );
     data.catch(() => undefined);
     const rows = await counted(client, Object.keys(source.plan.verify.rows), data);
     const sent = await data.catch(async (error: unknown) => {
@@ -197,14 +206,19 @@ async function dumpTo(taking: Taking, ready: Location[], began: Date, id: string
   });
   const folder = join(layDown(context), `${laidDownPrefix}taken-${component}`);
   try {
-    const [first, ...others] = kept.map(({ location, files }) => ({ location, files, record: record(location, files) }));
+    const [first, ...others] = kept.map(({ location, files }) => ({
+      location,
+      files,
+      record: record(location, files),
+    }));
     const sound = await Promise.all([
       readBackAt(taking, first!, programs, await keptFolder(context, folder)),
       ...others.map((each) => readBackAt(taking, each, programs)),
     ]);
     // What the first location did not give back, another one did.
     if (!sound[0])
-      for (const each of sound) if (each && (await readBackAt(taking, each, programs, await keptFolder(context, folder)))) break;
+      for (const each of sound)
+        if (each && (await readBackAt(taking, each, programs, await keptFolder(context, folder)))) break;
     if (!sound.some(Boolean)) return [];
     const proof = await prove(context, first!.record, folder);
     const published = await Promise.all(sound.map(async (each) => each && (await publish(taking, each, proof))));
@@ -221,14 +235,20 @@ interface Kept {
 }
 
 /** Reads it back, and keeps its beginning. Undefined when it is not what was sent, which is noted. */
-async function readBackAt({ context, failed }: Taking, kept: Kept, programs: Programs, folder?: string): Promise<Kept | undefined> {
+async function readBackAt(
+  { context, failed }: Taking,
+  kept: Kept,
+  programs: Programs,
+  folder?: string,
+): Promise<Kept | undefined> {
   const { location, files } = kept;
   try {
     const tell = meter(
       `reading back at ${location.name}`,
       files.reduce((sum, { bytes }) => sum + bytes, 0),
     );
-    for (const file of files) await readBackAndKeep(context, location, file, join(programs.directory, 'pg_restore'), tell, folder);
+    for (const file of files)
+      await readBackAndKeep(context, location, file, join(programs.directory, 'pg_restore'), tell, folder);
     return kept;
   } catch (error) {
     cancelled()?.throwIfAborted();
@@ -238,7 +258,11 @@ async function readBackAt({ context, failed }: Taking, kept: Kept, programs: Pro
 }
 
 /** Writes its record last. */
-async function publish({ failed }: Taking, { location, record }: Kept, proof: Proof): Promise<BackupRecord | undefined> {
+async function publish(
+  { failed }: Taking,
+  { location, record }: Kept,
+  proof: Proof,
+): Promise<BackupRecord | undefined> {
   try {
     const verified = isProven(proof, record) ? { verified: { at: new Date().toISOString() } } : {};
     const whole: BackupRecord = { ...record, ...verified, schema: proofOf(proof) };
@@ -253,8 +277,15 @@ async function publish({ failed }: Taking, { location, record }: Kept, proof: Pr
   }
 }
 
-/** Counts while the dump runs, and no longer than that: nothing is known when the dump fails, whose error is told by whoever waits for it. */
-async function counted(client: pg.Client, tables: string[], dump: Promise<unknown>): Promise<Record<string, number | null>> {
+/**
+ * Counts while the dump runs, and no longer than that: nothing is known when the dump fails, whose error is told by
+ * whoever waits for it.
+ */
+async function counted(
+  client: pg.Client,
+  tables: string[],
+  dump: Promise<unknown>,
+): Promise<Record<string, number | null>> {
   const failed = dump.then(
     () => new Promise<never>(() => undefined),
     () => ({}),
@@ -291,7 +322,9 @@ function result(component: string, done: BackupRecord[], failures: Record<string
     locations,
     bytes: first.size,
     seconds: Math.round((Date.now() - began.getTime()) / 100) / 10,
-    summary: [`dump ${first.id} of ${first.database} at ${locations.join(', ')}${missing}`, ...notesOn(first)].join('; '),
+    summary: [`dump ${first.id} of ${first.database} at ${locations.join(', ')}${missing}`, ...notesOn(first)].join(
+      '; ',
+    ),
     failed: [...failed, ...unrestorable.map((one) => `it is kept, and not all of it can be restored: ${one}`)],
     ...(unrestorable.length > 0 ? { unrestorable } : {}),
   };
@@ -301,7 +334,9 @@ function result(component: string, done: BackupRecord[], failures: Record<string
 function notesOn({ tools, schema }: BackupRecord): string[] {
   const { pg_dump: by = '0', postgresql: server = by } = tools;
   return [
-    ...(parseInt(by) > parseInt(server) ? [`by pg_dump ${by}, since this host has none of the server's version ${server}`] : []),
+    ...(parseInt(by) > parseInt(server)
+      ? [`by pg_dump ${by}, since this host has none of the server's version ${server}`]
+      : []),
     ...(schema ? [proofInWords(schema)] : []),
   ];
 }

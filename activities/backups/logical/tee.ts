@@ -3,7 +3,10 @@ import { failure } from '../../errors.js';
 
 /** One stream into several, each as fast as the slowest that still moves. */
 
-/** How long one of them may take nothing before it is dropped: longer than a location's own patience, so that its own words are heard. */
+/**
+ * How long one of them may take nothing before it is dropped: longer than a location's own patience, so that its own
+ * words are heard.
+ */
 export const stallMilliseconds = 120_000;
 
 export interface Branch {
@@ -19,8 +22,9 @@ export function branch(name: string): Branch {
 }
 
 /**
- * Writes all of the source into every branch, and ends them. A branch that fails or stalls is dropped, the others go on; when none is left, the
- * source is let go and this returns. When the source fails, every branch is destroyed with its error, so that nothing half-done is taken for whole.
+ * Writes all of the source into every branch, and ends them. A branch that fails or stalls is dropped, the others go
+ * on; when none is left, the source is let go and this returns. When the source fails, every branch is destroyed with
+ * its error, so that nothing half-done is taken for whole.
  */
 export async function tee(source: AsyncIterable<Buffer>, branches: Branch[], stall = stallMilliseconds): Promise<void> {
   const live = () => branches.filter(({ stream }) => !stream.destroyed);

@@ -19,8 +19,9 @@ import { noteRestored } from './notes.js';
 const needed = ['initdb', 'pg_ctl', 'postgres'];
 
 /**
- * Restores a dump to a server of its own on this host, from one location, verifies it there, and removes it. Writes into the record when that was and
- * how long it took. A killed one begins anew. Throws BackupDamaged, CommandFailed when it cannot be restored.
+ * Restores a dump to a server of its own on this host, from one location, verifies it there, and removes it. Writes
+ * into the record when that was and how long it took. A killed one begins anew. Throws BackupDamaged, CommandFailed
+ * when it cannot be restored.
  */
 export const testRestoreLogical = (context: HostContext): Capability<TestRestoreRequest, TestRestoreResult> => ({
   async rehearse({ component, id, location }) {
@@ -61,7 +62,12 @@ async function recordAt(context: HostContext, component: string, id: string, loc
   return (await placesOf(context, component, id, location))[0]!;
 }
 
-async function testOne(context: HostContext, record: BackupRecord, server: ScratchServer, folder: string): Promise<TestRestoreResult> {
+async function testOne(
+  context: HostContext,
+  record: BackupRecord,
+  server: ScratchServer,
+  folder: string,
+): Promise<TestRestoreResult> {
   const began = Date.now();
   const programs = await programsFor(majorOf(record), needed);
   const { source } = server;
@@ -74,11 +80,22 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
     const clear = async () => {
       if (['postgres', 'template1'].includes(database)) await admin.query(`drop database if exists postgres`);
     };
-    const into = { source, admin, server: parseInt(programs.version), database, made: record.made, ledger: server.ledger('load') };
-    const { archive, notes } = await bring({ ...into, clear }, (beside) => fetchArchive(context, [record], folder, source.owner, beside));
+    const into = {
+      source,
+      admin,
+      server: parseInt(programs.version),
+      database,
+      made: record.made,
+      ledger: server.ledger('load'),
+    };
+    const { archive, notes } = await bring({ ...into, clear }, (beside) =>
+      fetchArchive(context, [record], folder, source.owner, beside),
+    );
     progress({ what: 'verifying rows, queries and indexes' });
     const wrong = await judge(source, database, archive);
-    if (record.made) for (const statement of dressStatements(database, record.made, await rolesOf(admin))) await admin.query(statement);
+    if (record.made)
+      for (const statement of dressStatements(database, record.made, await rolesOf(admin)))
+        await admin.query(statement);
     const checked = await amcheckScratch(server, database);
     return { doubts: [...wrong, ...checked.doubts], notes: [...notes, ...checked.notes] };
   });
@@ -87,6 +104,8 @@ async function testOne(context: HostContext, record: BackupRecord, server: Scrat
   if (doubts.length === 0) await noteRestored(context, record, began);
   const { id, location } = record;
   const ended = doubts.length > 0 ? `; NOT as it should be: ${doubts.join('; ')}` : ' and verified';
-  const summary = [`${id} from ${location} was restored on ${context.host} in ${seconds} s${ended}`, ...notes].join('; ');
+  const summary = [`${id} from ${location} was restored on ${context.host} in ${seconds} s${ended}`, ...notes].join(
+    '; ',
+  );
   return { summary, id, location, bytes: record.dataBytes ?? record.size, seconds, doubts };
 }

@@ -18,7 +18,10 @@ import { formatTooNew, readerOfRecord } from './restorer.js';
 
 type Damage = VerifyResult['damaged'][number];
 
-/** Reads every byte of every dump (or of one) at every location (or at one), through pg_restore, and notes in its record how that went. */
+/**
+ * Reads every byte of every dump (or of one) at every location (or at one), through pg_restore, and notes in its record
+ * how that went.
+ */
 export const verifyLogical = (context: HostContext): Capability<VerifyRequest, VerifyResult> => {
   const look = async ({ component, id, location: only }: VerifyRequest, note: boolean): Promise<VerifyResult> => {
     const { backups, unreadable } = await listLogical(context, component);
@@ -38,11 +41,14 @@ export const verifyLogical = (context: HostContext): Capability<VerifyRequest, V
     const damaged: Damage[] = [];
     let sound = 0;
     const notes: string[] = [];
-    // The copies of a dump are of one stream: what was loaded of one was loaded of all, once their digests hold; at its taking, as a rule.
+    // The copies of a dump are of one stream: what was loaded of one was loaded of all, once their digests hold; at its
+    // taking, as a rule.
     const proofs = new Map<string, Proof>();
     for (const record of chosen) {
       try {
-        const found = await withLocation(context, record.location, (location) => verifyOne(context, location, record, note, proofs));
+        const found = await withLocation(context, record.location, (location) =>
+          verifyOne(context, location, record, note, proofs),
+        );
         if ('why' in found) damaged.push(found);
         else if (found.failed?.length !== undefined && found.failed.length > 0)
           failed.push(`${record.location}: ${record.id} was read whole, and ${proofInWords(found)}`);
@@ -59,7 +65,9 @@ export const verifyLogical = (context: HostContext): Capability<VerifyRequest, V
     const unloaded = [...new Set(notes)].join('; ');
     const read = `${sound} ${sound === 1 ? 'dump' : 'dumps'} of ${component} read whole`;
     const whole =
-      notes.length === 0 ? `${read} and sound` : `${read}, ${notes.length === sound ? '' : `${notes.length} of them `}${unloaded}`;
+      notes.length === 0
+        ? `${read} and sound`
+        : `${read}, ${notes.length === sound ? '' : `${notes.length} of them `}${unloaded}`;
     return {
       summary: first
         ? `${whole}; ${damaged.length} damaged, the first: ${first.id} at ${first.location}: ${first.file}: ${first.why}`
@@ -83,7 +91,12 @@ async function verifyOne(
 ): Promise<Damage | Proof> {
   // A record that cannot be believed says nothing of its files.
   if (record.type === 'unknown')
-    return { id: record.id, location: location.name, file: recordName(record), why: record.damaged?.why ?? 'its record cannot be read' };
+    return {
+      id: record.id,
+      location: location.name,
+      file: recordName(record),
+      why: record.damaged?.why ?? 'its record cannot be read',
+    };
   const reader = readerOfRecord(record);
   const { directory } = await programsFor(reader, ['pg_restore'], binOf(context, record)).catch((error: unknown) => {
     throw isFailure(error, 'ToolMissing') ? formatTooNew(recordName(record), reader) : error;
@@ -106,7 +119,11 @@ async function verifyOne(
     }
     const proof = known ?? (await prove(context, record, folder));
     proofs.set(record.id, proof);
-    const healed = { ...record, verified: { at: at() }, schema: record.schema?.failed ? record.schema : proofOf(proof) };
+    const healed = {
+      ...record,
+      verified: { at: at() },
+      schema: record.schema?.failed ? record.schema : proofOf(proof),
+    };
     delete healed.damaged;
     const { verified: _, ...unproven } = healed;
     if (note) await keepNote(location, isProven(proof, record) ? healed : unproven);

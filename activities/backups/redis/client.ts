@@ -6,7 +6,10 @@ import { redisOf } from './plan.js';
 /** Asks a Redis server, by `redis-cli` of the host. Its password goes by environment (REDISCLI_AUTH). */
 export type Ask = (...words: string[]) => Promise<string[]>;
 
-/** The server of the plan on this host. What it answers, line by line. Throws CommandFailed with its words when it refuses. */
+/**
+ * The server of the plan on this host. What it answers, line by line. Throws CommandFailed with its words when it
+ * refuses.
+ */
 export function redisClient(context: HostContext, component: string): Ask {
   const { port, password } = redisOf(context, component);
   return async (...words) =>
@@ -32,7 +35,9 @@ async function ask(who: string, where: string[], words: string[], password?: str
   });
   // An error is an answer like any other to redis-cli before 7.0: exit code 0.
   const error = lines.find((line) =>
-    /^(AUTH failed: |\(error\) )?(ERR|NOAUTH|NOPERM|WRONGPASS|LOADING|MISCONF|BUSY|Could not connect|Error:)/.test(line),
+    /^(AUTH failed: |\(error\) )?(ERR|NOAUTH|NOPERM|WRONGPASS|LOADING|MISCONF|BUSY|Could not connect|Error:)/.test(
+      line,
+    ),
   );
   if (code === 0 && !error) return lines;
   const said = error ?? lines.join(' | ').slice(0, 300);

@@ -16,13 +16,15 @@ export async function keepAofOn(ask: Ask): Promise<string> {
   await ask('CONFIG', 'SET', 'appendonly', 'yes');
   return ask('CONFIG', 'REWRITE').then(
     () => 'AOF was off and is on now, in its configuration file too',
-    (error: unknown) => `AOF was off and is on now; set appendonly yes in its configuration file (${(error as Error).message})`,
+    (error: unknown) =>
+      `AOF was off and is on now; set appendonly yes in its configuration file (${(error as Error).message})`,
   );
 }
 
 /**
- * Has the server write its RDB file anew, and returns where it is. A save that runs already began too early and is waited for. Source: redis.io,
- * "Redis persistence" and BGSAVE. Throws CommandFailed when the save fails: no memory to fork, no space.
+ * Has the server write its RDB file anew, and returns where it is. A save that runs already began too early and is
+ * waited for. Source: redis.io, "Redis persistence" and BGSAVE. Throws CommandFailed when the save fails: no memory to
+ * fork, no space.
  */
 export async function save(ask: Ask, what: string): Promise<string> {
   await ended(ask, what);

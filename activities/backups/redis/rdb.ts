@@ -30,7 +30,10 @@ export async function checkRdb(path: string): Promise<Counted> {
   );
 }
 
-/** Starts a server of its own on an RDB file, without network and without persistence, and returns how many keys it holds. */
+/**
+ * Starts a server of its own on an RDB file, without network and without persistence, and returns how many keys it
+ * holds.
+ */
 export async function loadRdb(context: HostContext, directory: string, file: string): Promise<number> {
   const name = `lifeboat-redis-${createHash('sha256').update(directory).digest('hex').slice(0, 12)}`;
   const own = socketDirectory(context.state, `redis ${directory}`, 'socket');
@@ -39,7 +42,15 @@ export async function loadRdb(context: HostContext, directory: string, file: str
   await mkdir(own, { mode: 0o700 });
   const socket = join(own, 'socket');
   await rm(socket, { force: true });
-  const settings = { port: '0', unixsocket: socket, unixsocketperm: '700', dir: directory, dbfilename: file, save: '', appendonly: 'no' };
+  const settings = {
+    port: '0',
+    unixsocket: socket,
+    unixsocketperm: '700',
+    dir: directory,
+    dbfilename: file,
+    save: '',
+    appendonly: 'no',
+  };
   const args = Object.entries({ ...settings, daemonize: 'no' }).flatMap(([key, value]) => [`--${key}`, value]);
   const ledger = { directory: join(context.state, 'running'), name, point: 'redis-scratch' };
   const state = { over: false };
@@ -47,7 +58,8 @@ export async function loadRdb(context: HostContext, directory: string, file: str
   const ask = socketClient(socket);
   try {
     // A big file takes a while; meanwhile it answers LOADING.
-    while (!state.over && !(await ask('PING').catch(() => undefined))) await pause(100, undefined, { signal: cancelled() });
+    while (!state.over && !(await ask('PING').catch(() => undefined)))
+      await pause(100, undefined, { signal: cancelled() });
     if (state.over) await server;
     const spaces = Object.values(await info(ask, 'keyspace'));
     return spaces.reduce((sum, one) => sum + Number(/keys=(\d+)/.exec(one)?.[1] ?? 0), 0);

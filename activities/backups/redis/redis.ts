@@ -23,8 +23,8 @@ import { checkRdb, loadRdb, onlyFile } from './rdb.js';
 import { keepAofOn, rdbFile, save } from './rdb-save.js';
 
 /**
- * A Redis server: its RDB file, written by BGSAVE, in restic; its AOF is kept on, so that a restart of the server itself loses a second at most.
- * Nothing else waits for it: the loss of a cache never blocks a recovery.
+ * A Redis server: its RDB file, written by BGSAVE, in restic; its AOF is kept on, so that a restart of the server
+ * itself loses a second at most. Nothing else waits for it: the loss of a cache never blocks a recovery.
  */
 export const redis: BackupProvider = {
   kind: 'redis',
@@ -40,15 +40,23 @@ export const redis: BackupProvider = {
     execute: (request) =>
       testRestoreOf(context, 'redis', request, async (record, target) => {
         const repository = await repositoryOf(context, record.location);
-        const { bytes } = await restoreSnapshot(repository, { id: record.snapshot!, target, ledger: `test-${request.component}` });
+        const { bytes } = await restoreSnapshot(repository, {
+          id: record.snapshot!,
+          target,
+          ledger: `test-${request.component}`,
+        });
         const { directory, file } = await onlyFile(target);
         const { keys, expires } = await checkRdb(`${directory}/${file}`);
         const loaded = await loadRdb(context, directory, file);
         const was = record.rows?.['keys'];
         const doubts = [
-          ...(typeof was === 'number' && was !== keys ? [`the file has ${keys} keys, and had ${was} when it was taken`] : []),
+          ...(typeof was === 'number' && was !== keys
+            ? [`the file has ${keys} keys, and had ${was} when it was taken`]
+            : []),
           // A server that loads it drops the keys whose time is over.
-          ...(loaded > keys || loaded < keys - expires ? [`a server that loaded it has ${loaded} keys, of ${keys} in the file`] : []),
+          ...(loaded > keys || loaded < keys - expires
+            ? [`a server that loaded it has ${loaded} keys, of ${keys} in the file`]
+            : []),
         ];
         return { bytes, doubts, says: `a server loaded ${loaded} keys of it` };
       }),
@@ -101,7 +109,11 @@ function takeRedis(context: HostContext): Capability<TakeRequest, BackupResult> 
 function askHere(context: HostContext, component: string): Ask {
   const { host } = redisOf(context, component);
   if (host === context.host) return redisClient(context, component);
-  throw failure('BadRequest', `Redis ${component} runs on ${host}, and this is ${context.host}`, 'Give every host the same plan file.');
+  throw failure(
+    'BadRequest',
+    `Redis ${component} runs on ${host}, and this is ${context.host}`,
+    'Give every host the same plan file.',
+  );
 }
 
 async function redisVersion(): Promise<string> {
@@ -109,7 +121,9 @@ async function redisVersion(): Promise<string> {
   return /redis-cli (\S+)/.exec(stdout)?.[1] ?? 'unknown';
 }
 
-/** The file is read back whole from the location, and checked as Redis checks it: that is also how many keys it holds. */
+/**
+ * The file is read back whole from the location, and checked as Redis checks it: that is also how many keys it holds.
+ */
 async function readBack(
   context: HostContext,
   repository: Repository,
@@ -121,7 +135,10 @@ async function readBack(
   try {
     await restoreSnapshot(repository, { id, target, ledger: `read-back-${component}` });
     const { directory, file } = await onlyFile(target);
-    return { rows: { keys: (await checkRdb(`${directory}/${file}`)).keys }, verified: { at: new Date().toISOString() } };
+    return {
+      rows: { keys: (await checkRdb(`${directory}/${file}`)).keys },
+      verified: { at: new Date().toISOString() },
+    };
   } finally {
     await removeTree(target);
   }
@@ -143,7 +160,11 @@ function restoreRedis(context: HostContext): Capability<RestoreRequest, RestoreR
             const repository = await repositoryOf(context, record.location);
             const whole = `${target}.whole`;
             await removeTree(whole);
-            await restoreSnapshot(repository, { id: record.snapshot!, target: whole, ledger: `restore-${request.component}` });
+            await restoreSnapshot(repository, {
+              id: record.snapshot!,
+              target: whole,
+              ledger: `restore-${request.component}`,
+            });
             const found = await onlyFile(whole);
             await checkRdb(`${found.directory}/${found.file}`);
             await mkdir(target, { mode: 0o700 });

@@ -20,9 +20,11 @@ export interface Flaw {
 }
 
 /**
- * Checks a repository and says which of these snapshots suffer: its structure (every pack and every tree that is needed is there, of the right
- * size), and with `readData` every byte. Without, `known` files that were found damaged before are looked at: a new snapshot may build on them. Without a lock, so that backups go on meanwhile; what it finds missing is believed only when it is found
- * again under the lock, since a prune on another host may just have moved it. Source: restic.readthedocs.io, "Checking integrity".
+ * Checks a repository and says which of these snapshots suffer: its structure (every pack and every tree that is needed
+ * is there, of the right size), and with `readData` every byte. Without, `known` files that were found damaged before
+ * are looked at: a new snapshot may build on them. Without a lock, so that backups go on meanwhile; what it finds
+ * missing is believed only when it is found again under the lock, since a prune on another host may just have moved it.
+ * Source: restic.readthedocs.io, "Checking integrity".
  */
 export async function flawsOf(
   repository: Repository,
@@ -40,11 +42,18 @@ export async function flawsOf(
   });
 }
 
-async function check(repository: Repository, { unlocked, cached }: { unlocked: boolean; cached: boolean }): Promise<RunResult> {
+async function check(
+  repository: Repository,
+  { unlocked, cached }: { unlocked: boolean; cached: boolean },
+): Promise<RunResult> {
   await removeTemporaryCaches(repository);
   progress({ what: `checking what is at ${repository.location}` });
   // 1: it found something, and its words say what. 137: it was ended, since something that it needs is lost.
-  return restic(repository, ['check', ...(cached ? ['--with-cache'] : [])], { ledger: 'check', unlocked, accept: [1, 137] });
+  return restic(repository, ['check', ...(cached ? ['--with-cache'] : [])], {
+    ledger: 'check',
+    unlocked,
+    accept: [1, 137],
+  });
 }
 
 /** A check that was killed leaves its own copy of the index and trees. */
@@ -54,13 +63,21 @@ async function removeTemporaryCaches({ home }: Repository): Promise<void> {
   }
 }
 
-/** What a damaged file of the repository takes with it: a snapshot itself, those that need a pack, or, of an index or a key, all. */
+/**
+ * What a damaged file of the repository takes with it: a snapshot itself, those that need a pack, or, of an index or a
+ * key, all.
+ */
 async function blameFiles(repository: Repository, files: string[], snapshots: Named[]): Promise<Flaw[]> {
   const why = 'its content is not what was written: the digest differs';
   const flaws: Flaw[] = [];
   for (const file of files) {
     const [, kind, id] = /^restic\/(\w+)\/(?:..\/)?([0-9a-f]+)$/.exec(file) ?? [];
-    const hit = kind === 'data' ? await needing(repository, id!, snapshots) : kind === 'snapshots' ? [id!] : snapshots.map((one) => one.id);
+    const hit =
+      kind === 'data'
+        ? await needing(repository, id!, snapshots)
+        : kind === 'snapshots'
+          ? [id!]
+          : snapshots.map((one) => one.id);
     flaws.push(...hit.map((snapshot) => ({ snapshot, file, why })));
   }
   return flaws;
@@ -104,18 +121,25 @@ async function needing(repository: Repository, pack: string, snapshots: Named[])
   const all = await find(repository, pack, snapshots);
   if (all) return all;
   const found: string[] = [];
-  for (const snapshot of snapshots) if ((await find(repository, pack, [snapshot]))?.length !== 0) found.push(snapshot.id);
+  for (const snapshot of snapshots)
+    if ((await find(repository, pack, [snapshot]))?.length !== 0) found.push(snapshot.id);
   return found;
 }
 
 async function find(repository: Repository, pack: string, snapshots: Named[]): Promise<string[] | undefined> {
   if (snapshots.length === 0) return [];
-  const { code, stdout } = await restic(repository, ['find', '--json', ...snapshots.map(({ id }) => `--snapshot=${id}`), '--pack', pack], {
-    ledger: 'find',
-    unlocked: true,
-    accept: [1],
-  });
+  const { code, stdout } = await restic(
+    repository,
+    ['find', '--json', ...snapshots.map(({ id }) => `--snapshot=${id}`), '--pack', pack],
+    {
+      ledger: 'find',
+      unlocked: true,
+      accept: [1],
+    },
+  );
   if (code !== 0) return undefined;
-  const hits = (JSON.parse(stdout.split('\n').find((line) => line.startsWith('[')) ?? '[]') ?? []) as { snapshot: string }[];
+  const hits = (JSON.parse(stdout.split('\n').find((line) => line.startsWith('[')) ?? '[]') ?? []) as {
+    snapshot: string;
+  }[];
   return [...new Set(hits.map(({ snapshot }) => snapshot))];
 }

@@ -8,13 +8,14 @@ import { inRepository } from './repository.js';
 const atOnce = 4;
 
 /**
- * Reads every file of a repository and returns those whose content is not what was written: each bears the SHA-256 of its content as its name
- * (restic's design document, "Repository layout"). `restic check --read-data` compares the same, but tries for a quarter of an hour to read each
- * pack that is lost, and does not say which snapshots suffer.
+ * Reads every file of a repository and returns those whose content is not what was written: each bears the SHA-256 of
+ * its content as its name (restic's design document, "Repository layout"). `restic check --read-data` compares the
+ * same, but tries for a quarter of an hour to read each pack that is lost, and does not say which snapshots suffer.
  */
 export async function damagedFiles(location: Location): Promise<string[]> {
   const files: Kept[] = [];
-  for (const kind of ['keys', 'snapshots', 'index', 'data']) files.push(...(await location.list(inRepository(`${kind}/`))));
+  for (const kind of ['keys', 'snapshots', 'index', 'data'])
+    files.push(...(await location.list(inRepository(`${kind}/`))));
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const damaged: string[] = [];
   let done = 0;

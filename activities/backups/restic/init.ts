@@ -12,14 +12,18 @@ import { restic } from './restic.js';
 
 const seenFile = ({ home }: Repository) => join(home, 'seen');
 
-/** Whether the location has the repository. One that this host has seen before and is gone is a disk that is not mounted: LocationUnreachable. */
+/**
+ * Whether the location has the repository. One that this host has seen before and is gone is a disk that is not
+ * mounted: LocationUnreachable.
+ */
 export async function hasRepository(repository: Repository, location: Location): Promise<boolean> {
   if (await location.find(inRepository('config'))) {
     if (!(await exists(seenFile(repository)))) await writeWhole(seenFile(repository), '');
     return true;
   }
   if (await exists(seenFile(repository))) throw gone(repository, 'it was there before');
-  if ((await location.list(inRepository('snapshots/'))).length > 0) throw gone(repository, 'snapshots are there, and restic/config is not');
+  if ((await location.list(inRepository('snapshots/'))).length > 0)
+    throw gone(repository, 'snapshots are there, and restic/config is not');
   return false;
 }
 
@@ -30,7 +34,9 @@ const gone = ({ location, context: { host } }: Repository, why: string) =>
     `Is the right disk mounted on ${host}, the right bucket named? When it is lost for good, remove restic/${location}/seen below the state directory of the agent.`,
   );
 
-/** Makes the repository unless it is there. Several hosts may come to a new location at once: only one of them makes it. */
+/**
+ * Makes the repository unless it is there. Several hosts may come to a new location at once: only one of them makes it.
+ */
 export async function ensureRepository(repository: Repository): Promise<void> {
   await inTurn(`restic init ${repository.home}`, () =>
     withLocation(repository.context, repository.location, async (location) => {
@@ -50,8 +56,9 @@ export async function ensureRepository(repository: Repository): Promise<void> {
 const claimFor = 5 * 60_000;
 
 /**
- * `restic init` is no single step: two hosts at it together would leave a repository with two keys that do not fit. So each says that it wants
- * to, looks whether another one does, and if so steps back: whoever looks second has seen the first.
+ * `restic init` is no single step: two hosts at it together would leave a repository with two keys that do not fit. So
+ * each says that it wants to, looks whether another one does, and if so steps back: whoever looks second has seen the
+ * first.
  */
 async function alone({ context }: Repository, location: Location, work: () => Promise<void>): Promise<void> {
   const own = `restic-init/${context.host}`;

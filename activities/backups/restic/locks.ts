@@ -4,7 +4,10 @@ import { run } from '../../run.js';
 import type { Location } from '../../locations/location.js';
 import { inRepository, type Repository } from './repository.js';
 
-/** A lock, as restic writes it (restic's design document, "Locks"). A living process writes its lock anew every five minutes. */
+/**
+ * A lock, as restic writes it (restic's design document, "Locks"). A living process writes its lock anew every five
+ * minutes.
+ */
 interface Lock {
   time: string;
   exclusive: boolean;
@@ -16,8 +19,8 @@ interface Lock {
 const staleAfter = 30 * 60_000;
 
 /**
- * Removes the locks of processes that are dead. Not by `restic unlock`: it finds out by sending SIGHUP to whatever process has that number now,
- * and after a restart of the host that may be anything.
+ * Removes the locks of processes that are dead. Not by `restic unlock`: it finds out by sending SIGHUP to whatever
+ * process has that number now, and after a restart of the host that may be anything.
  */
 export async function removeDeadLocks(repository: Repository, location: Location): Promise<void> {
   for (const { name } of await location.list(inRepository('locks/'))) {

@@ -7,10 +7,16 @@ import { repositoryOf } from './repository.js';
 import { forget, isOf, snapshotsWith } from './snapshots.js';
 import { componentTag, idTag } from './take.js';
 
-/** A snapshot without a record is a backup that is being taken, or one that never got whole; after this it is the latter. */
+/**
+ * A snapshot without a record is a backup that is being taken, or one that never got whole; after this it is the
+ * latter.
+ */
 const abandonedAfter = 2 * 24 * 3600_000;
 
-/** Removes backups: the records first, so that nothing half-removed is listed; then their snapshots, and once what no other one needs. */
+/**
+ * Removes backups: the records first, so that nothing half-removed is listed; then their snapshots, and once what no
+ * other one needs.
+ */
 export async function removeSnapshots(
   context: HostContext,
   kind: BackupKind,
@@ -27,7 +33,8 @@ export async function removeSnapshots(
     const snapshots = await snapshotsWith(repository, componentTag(context, kind, component));
     const going = snapshots.filter(
       (snapshot) =>
-        !kept.has(snapshot.id) && (ids.some((id) => isOf(snapshot, idTag(id))) || Date.now() - Date.parse(snapshot.time) > abandonedAfter),
+        !kept.has(snapshot.id) &&
+        (ids.some((id) => isOf(snapshot, idTag(id))) || Date.now() - Date.parse(snapshot.time) > abandonedAfter),
     );
     // Pruned in any case: an earlier attempt may have been killed between the two.
     await forget(

@@ -6,9 +6,9 @@ import { writeWhole } from '../../files.js';
 import { run } from '../../run.js';
 
 /**
- * The restic repository at a location: one for all files and Redis servers of a system, below `restic` there, so that what hosts have in common
- * is kept once. Source: restic.readthedocs.io, "Preparing a new repository", and `restic options`. Every secret goes by environment or by a file
- * of mode 600 in the agent's own state.
+ * The restic repository at a location: one for all files and Redis servers of a system, below `restic` there, so that
+ * what hosts have in common is kept once. Source: restic.readthedocs.io, "Preparing a new repository", and `restic
+ * options`. Every secret goes by environment or by a file of mode 600 in the agent's own state.
  */
 export interface Repository {
   context: HostContext;
@@ -24,12 +24,15 @@ export interface Repository {
 export const inRepository = (name: string): string => `restic/${name}`;
 
 /**
- * restic encrypts always. A location without `encryption` has this password, so that anybody who has the plan or this line can read it; its records
- * say `encryption: none`.
+ * restic encrypts always. A location without `encryption` has this password, so that anybody who has the plan or this
+ * line can read it; its records say `encryption: none`.
  */
 const openPassword = 'lifeboat';
 
-/** How restic reaches the repository of a location from this host. Throws SecretMissing, and BadRequest for what this restic cannot reach. */
+/**
+ * How restic reaches the repository of a location from this host. Throws SecretMissing, and BadRequest for what this
+ * restic cannot reach.
+ */
 export async function repositoryOf(context: HostContext, location: string): Promise<Repository> {
   const plan = context.plan.locations[location];
   if (!plan) throw failure('BadRequest', `the plan has no location ${location}`, 'Give every host the same plan file.');
@@ -85,8 +88,15 @@ async function toS3(context: HostContext, s3: NonNullable<LocationPlan['s3']>): 
 }
 
 /** restic has no endpoint for Azure but, from 0.16 on, another domain than core.windows.net: ACCOUNT.blob.DOMAIN. */
-async function toAzure(context: HostContext, location: string, azure: NonNullable<LocationPlan['azure']>): Promise<Way> {
-  const env: Record<string, string> = { AZURE_ACCOUNT_NAME: azure.account, AZURE_ACCOUNT_KEY: await secretOf(context, azure.key) };
+async function toAzure(
+  context: HostContext,
+  location: string,
+  azure: NonNullable<LocationPlan['azure']>,
+): Promise<Way> {
+  const env: Record<string, string> = {
+    AZURE_ACCOUNT_NAME: azure.account,
+    AZURE_ACCOUNT_KEY: await secretOf(context, azure.key),
+  };
   if (azure.endpoint) {
     const { protocol, hostname, port } = new URL(azure.endpoint);
     const start = `${azure.account}.blob.`;
@@ -108,7 +118,12 @@ async function toAzure(context: HostContext, location: string, azure: NonNullabl
   return { url: `azure:${azure.container}:/${below(azure.prefix)}`, env };
 }
 
-async function toGcs(context: HostContext, location: string, gcs: NonNullable<LocationPlan['gcs']>, home: string): Promise<Way> {
+async function toGcs(
+  context: HostContext,
+  location: string,
+  gcs: NonNullable<LocationPlan['gcs']>,
+  home: string,
+): Promise<Way> {
   if (gcs.endpoint) {
     throw failure(
       'BadRequest',
@@ -122,7 +137,10 @@ async function toGcs(context: HostContext, location: string, gcs: NonNullable<Lo
   return { url: `gs:${gcs.bucket}:/${below(gcs.prefix)}`, env: { GOOGLE_APPLICATION_CREDENTIALS: file } };
 }
 
-/** By ssh with a configuration of our own: the plan's key and no other, the plan's host key and no other, and an end when the line is dead. */
+/**
+ * By ssh with a configuration of our own: the plan's key and no other, the plan's host key and no other, and an end
+ * when the line is dead.
+ */
 async function toSftp(context: HostContext, sftp: NonNullable<LocationPlan['sftp']>, home: string): Promise<Way> {
   const [key, known, config] = [join(home, 'id'), join(home, 'known_hosts'), join(home, 'ssh_config')];
   // A private key ends with a line end, and secrets are read without.
@@ -132,7 +150,12 @@ async function toSftp(context: HostContext, sftp: NonNullable<LocationPlan['sftp
   const settings = [
     ...['Host lifeboat', `HostName ${sftp.host}`, `Port ${sftp.port}`, `User ${sftp.user}`],
     ...[`IdentityFile ${file(key)}`, 'IdentitiesOnly yes', 'IdentityAgent none'],
-    ...[`UserKnownHostsFile ${file(known)}`, 'GlobalKnownHostsFile none', 'HostKeyAlias lifeboat', 'StrictHostKeyChecking yes'],
+    ...[
+      `UserKnownHostsFile ${file(known)}`,
+      'GlobalKnownHostsFile none',
+      'HostKeyAlias lifeboat',
+      'StrictHostKeyChecking yes',
+    ],
     ...['BatchMode yes', 'ConnectTimeout 20', 'ServerAliveInterval 15', 'ServerAliveCountMax 4', ''],
   ];
   await writeWhole(config, settings.join('\n'), { mode: 0o600 });
@@ -143,7 +166,9 @@ async function toSftp(context: HostContext, sftp: NonNullable<LocationPlan['sftp
 
 /** The credentials of the machine: what the vendor's own client would find in the environment. */
 const inherited = (start: string): Record<string, string> =>
-  Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[0].startsWith(start) && !!entry[1]));
+  Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[0].startsWith(start) && !!entry[1]),
+  );
 
 /** 14 for 0.14.0; 1000 and more from 1.0 on. */
 async function versionOf(): Promise<number> {

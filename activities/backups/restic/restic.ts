@@ -22,9 +22,9 @@ export interface ResticOptions {
 const patience = 20 * 60_000;
 
 /**
- * Runs restic on a repository. Locks of dead processes are removed first; a living one is waited for. Throws Busy when that takes too long, and
- * what the location does: LocationUnreachable, LocationRefused, NotEnoughSpace; BackupDamaged for a repository that cannot be opened with its
- * password; CommandFailed.
+ * Runs restic on a repository. Locks of dead processes are removed first; a living one is waited for. Throws Busy when
+ * that takes too long, and what the location does: LocationUnreachable, LocationRefused, NotEnoughSpace; BackupDamaged
+ * for a repository that cannot be opened with its password; CommandFailed.
  */
 export async function restic(repository: Repository, args: string[], options: ResticOptions): Promise<RunResult> {
   const { context, location, env } = repository;
@@ -51,11 +51,13 @@ export async function restic(repository: Repository, args: string[], options: Re
 
 /** A file of the repository is not there; restic would try for a quarter of an hour whether it comes back. */
 const isLost = (line: string) =>
-  /returned error, retrying after/.test(line) && /no such file|does not exist|not exist|NoSuchKey|BlobNotFound|notExist/i.test(line);
+  /returned error, retrying after/.test(line) &&
+  /no such file|does not exist|not exist|NoSuchKey|BlobNotFound|notExist/i.test(line);
 
 /** 11 from restic 0.17 on; before, only its words say so. */
 const isLocked = ({ code, lines }: RunResult) => code === 11 || lines.some((line) => line.includes('already locked'));
-const lockedBy = ({ lines }: RunResult) => /locked (?:exclusively )?by (.*?)(?: \(UID.*)?$/m.exec(lines.join('\n'))?.[1] ?? 'it is locked';
+const lockedBy = ({ lines }: RunResult) =>
+  /locked (?:exclusively )?by (.*?)(?: \(UID.*)?$/m.exec(lines.join('\n'))?.[1] ?? 'it is locked';
 
 const meanings: [FailureKind, RegExp, string][] = [
   [
@@ -87,9 +89,16 @@ function explained({ location, context }: Repository, args: string[], result: Ru
   const said = lines.slice(-4).join(' | ').slice(0, 800);
   const what = `restic ${args.find((arg) => /^[a-z]+$/.test(arg)) ?? ''} at ${location}`;
   if (isLocked(result)) {
-    return failure('Busy', `${what}: the repository is locked by ${lockedBy(result)}`, 'Wait until that has ended, then retry.');
+    return failure(
+      'Busy',
+      `${what}: the repository is locked by ${lockedBy(result)}`,
+      'Wait until that has ended, then retry.',
+    );
   }
   const [kind, , hint] =
-    meanings.find(([, pattern]) => pattern.test(said)) ?? (['CommandFailed', /./, 'Read what it said; then retry.'] as const);
-  return failure(kind, `${what} on ${context.host} ended with code ${result.code}: ${said}`, hint, { code: result.code });
+    meanings.find(([, pattern]) => pattern.test(said)) ??
+    (['CommandFailed', /./, 'Read what it said; then retry.'] as const);
+  return failure(kind, `${what} on ${context.host} ended with code ${result.code}: ${said}`, hint, {
+    code: result.code,
+  });
 }

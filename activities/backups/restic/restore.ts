@@ -14,8 +14,9 @@ export interface Restored {
 }
 
 /**
- * Restores a snapshot below a directory, with owners and modes, reads every file again and compares it (`--verify`), and counts. With `path`, only
- * that path of it. Throws NotEnoughSpace before anything is written, BackupDamaged when what came out is not what went in.
+ * Restores a snapshot below a directory, with owners and modes, reads every file again and compares it (`--verify`),
+ * and counts. With `path`, only that path of it. Throws NotEnoughSpace before anything is written, BackupDamaged when
+ * what came out is not what went in.
  */
 export async function restoreSnapshot(
   repository: Repository,
@@ -45,7 +46,10 @@ export async function restoreSnapshot(
   const timer = setInterval(() => void measure(), 3000);
   try {
     const only = path === undefined ? [] : [`--include=${escaped(path)}`];
-    await restic(repository, ['restore', '--verify', ...only, `--target=${target}`, '--', id], { ledger, unlocked: true });
+    await restic(repository, ['restore', '--verify', ...only, `--target=${target}`, '--', id], {
+      ledger,
+      unlocked: true,
+    });
   } finally {
     clearInterval(timer);
   }

@@ -29,18 +29,33 @@ export async function snapshotsWith(repository: Repository, tag: string): Promis
 }
 
 async function readAgain(repository: Repository, tag: string): Promise<Snapshot[]> {
-  const { stdout } = await restic(repository, ['snapshots', '--json', `--tag=${tag}`], { ledger: 'snapshots', unlocked: true });
+  const { stdout } = await restic(repository, ['snapshots', '--json', `--tag=${tag}`], {
+    ledger: 'snapshots',
+    unlocked: true,
+  });
   return (JSON.parse(stdout || '[]') ?? []) as Snapshot[];
 }
 
-/** What a snapshot holds when it is restored: bytes, hard links once; and entries of any kind, the directories that lead to them included. */
+/**
+ * What a snapshot holds when it is restored: bytes, hard links once; and entries of any kind, the directories that lead
+ * to them included.
+ */
 export async function contentsOf(repository: Repository, id: string): Promise<{ bytes: number; entries: number }> {
-  const { stdout } = await restic(repository, ['stats', '--json', '--mode=restore-size', id], { ledger: 'stats', unlocked: true });
-  const { total_size: bytes, total_file_count: entries } = JSON.parse(stdout) as { total_size: number; total_file_count: number };
+  const { stdout } = await restic(repository, ['stats', '--json', '--mode=restore-size', id], {
+    ledger: 'stats',
+    unlocked: true,
+  });
+  const { total_size: bytes, total_file_count: entries } = JSON.parse(stdout) as {
+    total_size: number;
+    total_file_count: number;
+  };
   return { bytes, entries };
 }
 
-/** Forgets snapshots, so that nobody sees them any more; with `prune`, what nothing else needs is removed too. Gone already is fine. */
+/**
+ * Forgets snapshots, so that nobody sees them any more; with `prune`, what nothing else needs is removed too. Gone
+ * already is fine.
+ */
 export async function forget(repository: Repository, ids: string[], { prune }: { prune: boolean }): Promise<void> {
   if (ids.length > 0) await restic(repository, ['forget', '--quiet', '--', ...ids], { ledger: 'forget' });
   if (prune) await restic(repository, ['prune', '--quiet'], { ledger: 'prune' });

@@ -31,8 +31,9 @@ export const componentTag = ({ plan }: HostContext, kind: BackupKind, component:
 export const idTag = (id: string): string => tagOf('id', id);
 
 /**
- * Takes a snapshot of paths of this host at a location, reads it back, and writes its record. A snapshot without a record, of an attempt that was
- * killed or that could not read everything, is forgotten: what it already sent is not sent again.
+ * Takes a snapshot of paths of this host at a location, reads it back, and writes its record. A snapshot without a
+ * record, of an attempt that was killed or that could not read everything, is forgotten: what it already sent is not
+ * sent again.
  */
 export async function takeSnapshot(context: HostContext, location: Location, take: ToTake): Promise<BackupRecord> {
   const began = Date.now();
@@ -97,7 +98,10 @@ export async function takeSnapshot(context: HostContext, location: Location, tak
   return record;
 }
 
-/** Files of the repository that a verification found damaged: restic does not know, and goes on to build on what is in them. */
+/**
+ * Files of the repository that a verification found damaged: restic does not know, and goes on to build on what is in
+ * them.
+ */
 async function knownDamage(location: Location, { plan }: HostContext, { kind, component }: ToTake): Promise<string[]> {
   const records = await readRecords(location, plan.system, kind, component);
   const files = records.map(({ damaged }) => /restic\/data\/..\/[0-9a-f]{64}/.exec(damaged?.why ?? '')?.[0]);
@@ -111,7 +115,13 @@ interface Summary {
   data_added_packed?: number;
 }
 type Line =
-  | { message_type: 'status'; percent_done: number; bytes_done?: number; total_bytes?: number; seconds_remaining?: number }
+  | {
+      message_type: 'status';
+      percent_done: number;
+      bytes_done?: number;
+      total_bytes?: number;
+      seconds_remaining?: number;
+    }
   | { message_type: 'error'; item?: string; error?: { message?: string; Op?: string; Err?: number } }
   | ({ message_type: 'summary' } & Summary);
 

@@ -10,7 +10,10 @@ import { inRepository, repositoryOf } from './repository.js';
 import { isOf, type Snapshot, snapshotsWith } from './snapshots.js';
 import { componentTag, idTag } from './take.js';
 
-/** Verifies the backups of a component that lie in restic, at every location of it: every byte is read, once for all of them. */
+/**
+ * Verifies the backups of a component that lie in restic, at every location of it: every byte is read, once for all of
+ * them.
+ */
 export function verifySnapshots(
   context: HostContext,
   kind: BackupKind,
@@ -22,7 +25,12 @@ export function verifySnapshots(
   });
 }
 
-async function verifyAt(context: HostContext, location: Location, records: BackupRecord[], result: VerifyResult): Promise<void> {
+async function verifyAt(
+  context: HostContext,
+  location: Location,
+  records: BackupRecord[],
+  result: VerifyResult,
+): Promise<void> {
   const repository = await repositoryOf(context, location.name);
   if (!(await hasRepository(repository, location))) {
     for (const record of records)

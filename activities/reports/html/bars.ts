@@ -12,8 +12,10 @@ export function verdictCard(one: Verdict): Markup {
     <p class="verdict">
       <strong>${verdictText(one)}</strong>
       <span class="quiet"
-        ><svg class="key" width="6" height="14" aria-hidden="true"><line class="objective" x1="3" x2="3" y1="0" y2="14" /></svg> Objective
-        ${formatDuration(one.objectiveSeconds)}</span
+        ><svg class="key" width="6" height="14" aria-hidden="true">
+          <line class="objective" x1="3" x2="3" y1="0" y2="14" />
+        </svg>
+        Objective ${formatDuration(one.objectiveSeconds)}</span
       >
     </p>
     ${bar(one)} ${one.note && html`<p class="quiet note">${capital(one.note)}</p>`}

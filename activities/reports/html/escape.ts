@@ -7,7 +7,10 @@ export class Markup {
 
 type Value = string | number | Markup | false | null | undefined | readonly Value[];
 
-/** A template whose values are escaped, whether they stand in text or in a quoted attribute. Attributes are always quoted. */
+/**
+ * A template whose values are escaped, whether they stand in text or in a quoted attribute. Attributes are always
+ * quoted.
+ */
 export function html(strings: TemplateStringsArray, ...values: Value[]): Markup {
   return new Markup(strings.map((part, at) => (at === 0 ? part : `${write(values[at - 1])}${part}`)).join(''));
 }

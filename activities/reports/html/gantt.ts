@@ -5,7 +5,10 @@ import { segments, type Segment, type SegmentKind } from '../segments.js';
 import { formatClock } from '../times.js';
 import { html, type Markup } from './escape.js';
 
-/** The steps as bars on one axis of time. A name is text of the page, so a long one wraps, and it is readable on a phone and on paper. */
+/**
+ * The steps as bars on one axis of time. A name is text of the page, so a long one wraps, and it is readable on a phone
+ * and on paper.
+ */
 
 const words: Record<SegmentKind, string> = {
   work: 'Lifeboat worked',
@@ -23,20 +26,27 @@ export function gantt(state: IncidentState, now: Date): Markup | undefined {
     state,
     rows.flatMap((row) => row.parts),
   );
-  const kinds = (Object.keys(words) as SegmentKind[]).filter((kind) => rows.some((row) => row.parts.some((part) => part.kind === kind)));
+  const kinds = (Object.keys(words) as SegmentKind[]).filter((kind) =>
+    rows.some((row) => row.parts.some((part) => part.kind === kind)),
+  );
   return html`${patterns}
     <ul class="legend" aria-label="What the bars mean">
       ${kinds.map((kind) => html`<li><svg width="26" height="12" aria-hidden="true">${rect(kind, '1', '24')}</svg> ${words[kind]}</li>`)}
       ${axis.marks.map(
         (one) =>
           html`<li>
-            <svg width="26" height="12" aria-hidden="true"><line class="${one.kind}" x1="13" x2="13" y1="0" y2="12" /></svg> ${one.text}
+            <svg width="26" height="12" aria-hidden="true">
+              <line class="${one.kind}" x1="13" x2="13" y1="0" y2="12" />
+            </svg>
+            ${one.text}
           </li>`,
       )}
     </ul>
     <div class="gantt">
       <div class="row axis" aria-hidden="true">
-        <span class="name">Since the declaration<br />Clock, UTC</span>${labels(state, axis)}<span class="took">Took</span>
+        <span class="name">Since the declaration<br />Clock, UTC</span>${labels(state, axis)}<span class="took"
+          >Took</span
+        >
       </div>
       ${rows.map(({ step, parts }) => row(state, step, parts, axis, now))}
     </div>`;
@@ -51,7 +61,9 @@ interface Axis {
   width: (part: Segment) => string;
 }
 
-const seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800];
+const seconds = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800,
+];
 
 function axisOf(state: IncidentState, parts: Segment[]): Axis {
   const from = Math.min(Date.parse(state.declaredAt), ...parts.map((part) => part.from));
@@ -65,10 +77,20 @@ function axisOf(state: IncidentState, parts: Segment[]): Axis {
   const ticks = Array.from({ length: Math.floor(span / every) + 1 }, (_, at) => from + at * every);
   const recovered = state.measured.rtoSeconds === null ? undefined : declared + state.measured.rtoSeconds * 1000;
   const marks: Axis['marks'] = [
-    { kind: 'mark-objective' as const, at: objective, text: `RTO objective, ${formatDuration(state.objectives.rtoSeconds)}` },
+    {
+      kind: 'mark-objective' as const,
+      at: objective,
+      text: `RTO objective, ${formatDuration(state.objectives.rtoSeconds)}`,
+    },
     ...(recovered === undefined
       ? []
-      : [{ kind: 'mark-recovered' as const, at: recovered, text: `service verified, ${formatDuration(state.measured.rtoSeconds!)}` }]),
+      : [
+          {
+            kind: 'mark-recovered' as const,
+            at: recovered,
+            text: `service verified, ${formatDuration(state.measured.rtoSeconds!)}`,
+          },
+        ]),
   ].filter((mark) => mark.at <= from + span);
   return {
     from,
@@ -100,7 +122,9 @@ function row(state: IncidentState, step: StepRecord, parts: Segment[], axis: Axi
   const took = stepSeconds(step, now);
   const status = `${step.status}${step.rehearsed ? ', rehearsed' : ''}`;
   const spent =
-    parts.length > 1 ? `; ${parts.map((part) => `${words[part.kind]} ${formatStep((part.to - part.from) / 1000)}`).join(', ')}` : '';
+    parts.length > 1
+      ? `; ${parts.map((part) => `${words[part.kind]} ${formatStep((part.to - part.from) / 1000)}`).join(', ')}`
+      : '';
   const says = `${titleOf(step)}: ${status}, started ${formatClock(step.startedAt, state.declaredAt)} UTC${took === undefined ? '' : `, took ${formatStep(took)}`}${spent}, ${step.attempts} attempt${step.attempts === 1 ? '' : 's'}, ${who(step)}${step.summary ? `. ${step.summary}` : ''}`;
   return html`<div class="row">
     <span class="name"
@@ -118,7 +142,14 @@ function row(state: IncidentState, step: StepRecord, parts: Segment[], axis: Axi
 
 /** Its outline has a width of its own: so a step of 20 ms in an hour is still seen. */
 function rect(kind: SegmentKind, x: string, width: string, y = 1): Markup {
-  return html`<rect class="part ${kind.replace(' ', '-')}" x="${x}" y="${y}" width="${width}" height="${y === 1 ? 10 : 12}" rx="1.5" />`;
+  return html`<rect
+    class="part ${kind.replace(' ', '-')}"
+    x="${x}"
+    y="${y}"
+    width="${width}"
+    height="${y === 1 ? 10 : 12}"
+    rx="1.5"
+  />`;
 }
 
 /** Hatchings, so that the kinds differ on a black and white print too. */

@@ -32,7 +32,9 @@ export function renderHtml(state: IncidentState, options: ReportOptions): string
         ${rehearsed && html`<div class="loud" role="note"><strong>${rehearsed.word}</strong><span>${rehearsed.means}</span></div>`}
         <main>
           <header>
-            <p class="kicker">${rehearsed ? `Report of a ${rehearsed.word.toLowerCase()}` : 'Incident report'} · ${state.id}</p>
+            <p class="kicker">
+              ${rehearsed ? `Report of a ${rehearsed.word.toLowerCase()}` : 'Incident report'} · ${state.id}
+            </p>
             <h1>${state.scenario} of ${state.system}</h1>
             <p class="state ${tone[state.phase]}">${signs[state.phase]} ${phaseText[state.phase]}</p>
             <div class="opening">${opening(state, options).map((line) => html`<p>${line}</p>`)}</div>
@@ -55,7 +57,8 @@ export function renderHtml(state: IncidentState, options: ReportOptions): string
               [
                 'Backup used',
                 state.backup
-                  ? html`<code>${state.backup.label}</code> from ${state.backup.location}, taken ${moment(state.backup.takenAt)}`
+                  ? html`<code>${state.backup.label}</code> from ${state.backup.location}, taken
+                      ${moment(state.backup.takenAt)}`
                   : 'none',
               ],
               ['Plan digest', html`<code>${state.planDigest}</code>`],
@@ -66,7 +69,8 @@ export function renderHtml(state: IncidentState, options: ReportOptions): string
                   <dd>${value}</dd>`,
             )}
           </dl>
-          ${rows(state)} ${quarantine(state)} ${steps(state, options)} ${evidence(state)} ${notes(state, options)} ${tasks(state, options)}
+          ${rows(state)} ${quarantine(state)} ${steps(state, options)} ${evidence(state)} ${notes(state, options)}
+          ${tasks(state, options)}
         </main>
         <footer class="foot">
           Written by Lifeboat on ${moment(options.now.toISOString())}. Times are

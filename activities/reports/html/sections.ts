@@ -134,7 +134,13 @@ export function steps(state: IncidentState, options: ReportOptions): Markup | un
     ${state.ahead.length > 0 && html`<p class="quiet"><br />Not reached: ${state.ahead.join(' · ')}</p>`}`;
 }
 
-const signs: Record<StepRecord['status'], string> = { done: '✔', failed: '✖', running: '▶', skipped: '↷', 'by hand': '✋' };
+const signs: Record<StepRecord['status'], string> = {
+  done: '✔',
+  failed: '✖',
+  running: '▶',
+  skipped: '↷',
+  'by hand': '✋',
+};
 
 function stepRow(step: StepRecord, state: IncidentState, { now, timezone }: ReportOptions): Markup {
   const took = stepSeconds(step, now);
@@ -146,7 +152,9 @@ function stepRow(step: StepRecord, state: IncidentState, { now, timezone }: Repo
       ${
         problem &&
         html`<div class="problem quiet">
-          <p class="text"><strong class="bad">Problem${problem.type && ` (${problem.type})`}:</strong> ${problem.message}</p>
+          <p class="text">
+            <strong class="bad">Problem${problem.type && ` (${problem.type})`}:</strong> ${problem.message}
+          </p>
           ${problem.hint && html`<p class="text">Hint: ${problem.hint}</p>`}
         </div>`
       }
@@ -160,7 +168,8 @@ function stepRow(step: StepRecord, state: IncidentState, { now, timezone }: Repo
       }
     </th>
     <td data-label="Status">
-      <span class="${step.status === 'failed' ? 'bad' : ''}"><span aria-hidden="true">${signs[step.status]} </span>${step.status}</span
+      <span class="${step.status === 'failed' ? 'bad' : ''}"
+        ><span aria-hidden="true">${signs[step.status]} </span>${step.status}</span
       >${step.rehearsed && html` <em class="tag rehearsed">rehearsed</em>`}
     </td>
     <td class="num" data-label="Started, UTC">
@@ -224,5 +233,6 @@ export function tasks(state: IncidentState, { timezone }: ReportOptions): Markup
     </ul>`;
 }
 
-const otherZone = ({ timezone }: { timezone?: string | undefined }): string | undefined => (timezone === 'UTC' ? undefined : timezone);
+const otherZone = ({ timezone }: { timezone?: string | undefined }): string | undefined =>
+  timezone === 'UTC' ? undefined : timezone;
 const figure = (n: number | null): string => (n === null ? 'not known' : formatCount(n));

@@ -8,7 +8,9 @@ import type { CleanUpResult } from '../../../vocabulary/backup-work.js';
 
 export function register(backup: Command): void {
   addWhich(
-    backup.command('cleanup').description('remove the backups that the plan keeps no longer; never the last one that is known to be good'),
+    backup
+      .command('cleanup')
+      .description('remove the backups that the plan keeps no longer; never the last one that is known to be good'),
   )
     .option('--dry-run', 'only say which')
     .action(async (options: Which & { dryRun?: boolean }, command: Command) => {

@@ -13,7 +13,9 @@ const typeFlags = ['full', 'differential', 'incremental', 'logical'] as const;
 type Options = Which & Partial<Record<(typeof typeFlags)[number], boolean>> & { all?: boolean };
 
 export function register(backup: Command): void {
-  addWhich(backup.command('create').description('take a backup now, at every location of the plan, and read it back there'))
+  addWhich(
+    backup.command('create').description('take a backup now, at every location of the plan, and read it back there'),
+  )
     .option('--full', 'the whole cluster of the database (the default)')
     .option('--differential', 'what changed in it since the last full backup')
     .option('--incremental', 'what changed in it since the last backup')
@@ -30,15 +32,24 @@ type Asked = { component: string; type: BackupType } & Pick<Protected, 'kind'>;
 function asked(plan: LoadedPlan, options: Options): Asked[] {
   const flags = typeFlags.filter((type) => options[type]);
   if (flags.length > 1)
-    throw new Expected(`One kind at a time, not ${flags.join(' and ')}.`, 'For example: lifeboat backup create --incremental');
+    throw new Expected(
+      `One kind at a time, not ${flags.join(' and ')}.`,
+      'For example: lifeboat backup create --incremental',
+    );
   const type = flags[0];
   if (options.all) {
-    if (type) throw new Expected(`--all takes everything, each in its way: --${type} says nothing more.`, 'Leave one of them out.');
+    if (type)
+      throw new Expected(
+        `--all takes everything, each in its way: --${type} says nothing more.`,
+        'Leave one of them out.',
+      );
     return named(plan, options).map(({ kind, component, types }) => ({ kind, component, type: types[0]! }));
   }
   const { files, redis, code } = options;
   const others =
-    (files ?? redis ?? code) ? named(plan, { ...(files ? { files } : {}), ...(redis ? { redis } : {}), ...(code ? { code } : {}) }) : [];
+    (files ?? redis ?? code)
+      ? named(plan, { ...(files ? { files } : {}), ...(redis ? { redis } : {}), ...(code ? { code } : {}) })
+      : [];
   const wanted = others.map(({ kind, component, types }): Asked => ({ kind, component, type: types[0]! }));
   if (wanted.length > 0 && !type && !options.database) return wanted;
   const database = theDatabase(plan, options.database);

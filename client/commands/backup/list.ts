@@ -8,7 +8,9 @@ export function register(backup: Command): void {
   addWhich(
     backup
       .command('list')
-      .description('every backup at every location, newest first: its age, whether it was verified, and when it was last restored'),
+      .description(
+        'every backup at every location, newest first: its age, whether it was verified, and when it was last restored',
+      ),
   )
     .option('--location <name>', 'of this location alone')
     .action(async (options: Which & { location?: string }, command: Command) => {
@@ -21,7 +23,8 @@ export function register(backup: Command): void {
           printJson({ ...found, backups });
           return;
         }
-        for (const [location, why] of Object.entries(found.unreadable)) printLine(`Location ${location} cannot be read: ${why}`);
+        for (const [location, why] of Object.entries(found.unreadable))
+          printLine(`Location ${location} cannot be read: ${why}`);
         if (backups.length === 0 && Object.keys(found.unreadable).length === 0)
           printLine('There is no backup. Take one: lifeboat backup create');
         for (const line of backupLines(backups)) printLine(line);

@@ -34,7 +34,10 @@ export function register(backup: Command): void {
       '--without <what...>',
       'of a dump: leave these out, by the number that a failed restore named, or as schema.name; and what needs them',
     )
-    .option('--skip-failed', 'of a dump, with --into: leave out whatever cannot be restored; it is listed, and the exit code is 1')
+    .option(
+      '--skip-failed',
+      'of a dump, with --into: leave out whatever cannot be restored; it is listed, and the exit code is 1',
+    )
     .option('--yes', 'do not ask for the name to be typed')
     .action(async (id: string | undefined, options: Options, command: Command) => {
       demandOne(id, options);
@@ -44,13 +47,16 @@ export function register(backup: Command): void {
         const request = await requestOf(lifeboat, id, options);
         if (options.dropExisting && !options.yes) await demandName(nameOf(lifeboat, request));
         const { json } = globals(command);
-        const stop = json ? () => undefined : showProgress(() => lifeboat.backups.progress(request.kind, request.component));
+        const stop = json
+          ? () => undefined
+          : showProgress(() => lifeboat.backups.progress(request.kind, request.component));
         const result = await lifeboat.backups.restore(request).finally(stop);
         if (result.leftOut) process.exitCode = exitCodes.problems;
         if (json) printJson(result);
         else {
           printLine(`${result.summary}, in ${result.seconds} s`);
-          if (result.aside) printLine(`What was there is kept as ${result.aside}. Remove it when nobody needs it any more.`);
+          if (result.aside)
+            printLine(`What was there is kept as ${result.aside}. Remove it when nobody needs it any more.`);
         }
       });
     });
@@ -58,7 +64,10 @@ export function register(backup: Command): void {
 
 function demandOne(id: string | undefined, { file, into, dropExisting, skipFailed }: Options): void {
   if ((id === undefined) === (file === undefined))
-    throw new Expected('Which backup? Give its ID, or a dump by --file.', 'See what there is: lifeboat backup list. Nothing was changed.');
+    throw new Expected(
+      'Which backup? Give its ID, or a dump by --file.',
+      'See what there is: lifeboat backup list. Nothing was changed.',
+    );
   if ((into === undefined) === (dropExisting !== true)) {
     throw new Expected(
       'Where to? Either --into NAME, or --drop-existing.',
@@ -73,7 +82,11 @@ function demandOne(id: string | undefined, { file, into, dropExisting, skipFaile
   }
 }
 
-async function requestOf(lifeboat: Lifeboat, id: string | undefined, options: Options): Promise<Omit<RestoreInput, 'system'>> {
+async function requestOf(
+  lifeboat: Lifeboat,
+  id: string | undefined,
+  options: Options,
+): Promise<Omit<RestoreInput, 'system'>> {
   const { file, into, dropExisting, location, without, skipFailed } = options;
   const parts = { ...(without ? { without } : {}), ...(skipFailed ? { skipFailed } : {}) };
   const how = {
@@ -82,10 +95,14 @@ async function requestOf(lifeboat: Lifeboat, id: string | undefined, options: Op
     ...(dropExisting ? { dropExisting } : {}),
     ...(location ? { location } : {}),
   };
-  if (file !== undefined) return { kind: 'logical', component: theDatabase(lifeboat.plan, options.database), file: resolve(file), ...how };
+  if (file !== undefined)
+    return { kind: 'logical', component: theDatabase(lifeboat.plan, options.database), file: resolve(file), ...how };
   const of = await findBackup(lifeboat, id!, options);
   if (of.kind !== 'logical' && Object.keys(parts).length > 0)
-    throw new Expected(`${id} is no dump: it is restored whole.`, 'Leave out --without and --skip-failed. Nothing was changed.');
+    throw new Expected(
+      `${id} is no dump: it is restored whole.`,
+      'Leave out --without and --skip-failed. Nothing was changed.',
+    );
   if (of.kind === 'physical') {
     throw new Expected(
       `${id} is a physical backup of ${of.component}: it is restored by an incident, which stops writes, verifies it and puts it in place.`,

@@ -2,10 +2,28 @@ import { expect, test } from 'vitest';
 import { pageOf } from '../../../activities/backups/listing-page.js';
 import type { BackupRecord } from '../../../vocabulary/backup.js';
 
-const rows = Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`public.table_of_the_shop_${at}`, 1_000_000 + at]));
+const rows = Object.fromEntries(
+  Array.from({ length: 500 }, (_, at) => [`public.table_of_the_shop_${at}`, 1_000_000 + at]),
+);
 const record = (at: number): BackupRecord => ({
-  ...{ id: `20261121-${at}`, system: 'shop', kind: 'logical', component: 'main', database: 'shop', size: 1, compression: 'zstd' },
-  ...{ encryption: 'none', files: [], tools: {}, seconds: 1, run: 'r', type: 'logical', timestamp: '2026-11-21T00:00:00Z' },
+  ...{
+    id: `20261121-${at}`,
+    system: 'shop',
+    kind: 'logical',
+    component: 'main',
+    database: 'shop',
+    size: 1,
+    compression: 'zstd',
+  },
+  ...{
+    encryption: 'none',
+    files: [],
+    tools: {},
+    seconds: 1,
+    run: 'r',
+    type: 'logical',
+    timestamp: '2026-11-21T00:00:00Z',
+  },
   ...{ location: 'onsite', rows },
 });
 const bytes = (of: unknown) => Buffer.byteLength(JSON.stringify(of));

@@ -7,8 +7,13 @@ import { follow, isWritten, lsnValue, timelineOf } from '../../../activities/bac
 /** Segments of 16 MB, 256 of them to a file number: `seg(2, 5)` is the fifth of timeline 2. */
 const seg = (timeline: number, n: number): string =>
   [timeline, Math.floor(n / 256), n % 256].map((part) => part.toString(16).toUpperCase().padStart(8, '0')).join('');
-const archive = (...segments: string[]) => ({ segments: segments.sort(), histories: [], segmentBytes: 16 * 1024 * 1024 });
-const range = (timeline: number, from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => seg(timeline, from + at));
+const archive = (...segments: string[]) => ({
+  segments: segments.sort(),
+  histories: [],
+  segmentBytes: 16 * 1024 * 1024,
+});
+const range = (timeline: number, from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, at) => seg(timeline, from + at));
 
 describe('follow', () => {
   test('a whole archive is followed to its end', () => {
@@ -20,7 +25,10 @@ describe('follow', () => {
   });
 
   test('a hole is named, and what comes before it', () => {
-    expect(follow(archive(...range(1, 3, 5), ...range(1, 7, 9)), seg(1, 3), [], 1)).toEqual({ last: seg(1, 5), gap: seg(1, 6) });
+    expect(follow(archive(...range(1, 3, 5), ...range(1, 7, 9)), seg(1, 3), [], 1)).toEqual({
+      last: seg(1, 5),
+      gap: seg(1, 6),
+    });
   });
 
   test('when the first segment itself is missing, nothing can be reached', () => {
@@ -40,11 +48,15 @@ describe('follow', () => {
     const branches = [{ timeline: 1, until: '0/5000148' }];
 
     test('its way leads over the parent', () => {
-      expect(follow(archive(...range(1, 3, 5), ...range(2, 5, 8)), seg(1, 3), branches, 2)).toEqual({ last: seg(2, 8) });
+      expect(follow(archive(...range(1, 3, 5), ...range(2, 5, 8)), seg(1, 3), branches, 2)).toEqual({
+        last: seg(2, 8),
+      });
     });
 
     test('either timeline has the segment in which it left', () => {
-      expect(follow(archive(...range(1, 3, 4), ...range(2, 5, 8)), seg(1, 3), branches, 2)).toEqual({ last: seg(2, 8) });
+      expect(follow(archive(...range(1, 3, 4), ...range(2, 5, 8)), seg(1, 3), branches, 2)).toEqual({
+        last: seg(2, 8),
+      });
     });
 
     test('what the parent wrote after it was left does not fill a hole of the child', () => {

@@ -63,7 +63,10 @@ describe('doctor, on the primary of a database', { timeout: 900_000 }, () => {
     await sql('CREATE DATABASE closed ALLOW_CONNECTIONS false');
     expect(await checked('databases')).toMatchObject({ result: 'warn', says: 'let nobody in: closed' });
     await sql(`UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'closed'`);
-    expect(await checked('databases')).toMatchObject({ result: 'warn', says: expect.stringContaining('interrupted: closed') });
+    expect(await checked('databases')).toMatchObject({
+      result: 'warn',
+      says: expect.stringContaining('interrupted: closed'),
+    });
     await sql('UPDATE pg_database SET datconnlimit = -1 WHERE datconnlimit = -2');
     await sql('DROP DATABASE closed');
   });
@@ -87,9 +90,16 @@ describe('doctor, on the primary of a database', { timeout: 900_000 }, () => {
     await releaseClaim(host.cluster, names.incident);
     const closed = async () => {
       expect(await checked('open')).toMatchObject({ result: 'warn', says: 'closed by incident (none is open)' });
-      expect(await checked('canary')).toMatchObject({ says: expect.stringContaining('while an incident holds the database') });
-      await expect(host.backup()).rejects.toMatchObject({ type: 'Held', message: expect.stringContaining('left it so') });
-      await expect(demandNoIncident({ cluster: host.cluster, component: 'main' } as Source, 'dump is taken')).rejects.toMatchObject({
+      expect(await checked('canary')).toMatchObject({
+        says: expect.stringContaining('while an incident holds the database'),
+      });
+      await expect(host.backup()).rejects.toMatchObject({
+        type: 'Held',
+        message: expect.stringContaining('left it so'),
+      });
+      await expect(
+        demandNoIncident({ cluster: host.cluster, component: 'main' } as Source, 'dump is taken'),
+      ).rejects.toMatchObject({
         type: 'Held',
       });
       expect(await release(host.context).execute(names)).toMatchObject({ closed: true });
@@ -101,13 +111,22 @@ describe('doctor, on the primary of a database', { timeout: 900_000 }, () => {
     expect(await checked('open')).toMatchObject({ result: 'pass' });
   });
 
-  test.runIf(databaseUser)('sees that the owner of the data cannot enter the state directory, or TMPDIR is not there', async () => {
-    expect(await checked('rights of the owner')).toMatchObject({ result: 'pass' });
-    chmodSync(host.context.state, 0o700);
-    expect(await checked('rights of the owner')).toMatchObject({ result: 'fail', says: expect.stringContaining('cannot enter') });
-    chmodSync(host.context.state, 0o755);
-    vi.stubEnv('TMPDIR', '/nowhere');
-    expect(await checked('rights of the owner')).toMatchObject({ result: 'warn', says: expect.stringContaining('/nowhere') });
-    vi.unstubAllEnvs();
-  });
+  test.runIf(databaseUser)(
+    'sees that the owner of the data cannot enter the state directory, or TMPDIR is not there',
+    async () => {
+      expect(await checked('rights of the owner')).toMatchObject({ result: 'pass' });
+      chmodSync(host.context.state, 0o700);
+      expect(await checked('rights of the owner')).toMatchObject({
+        result: 'fail',
+        says: expect.stringContaining('cannot enter'),
+      });
+      chmodSync(host.context.state, 0o755);
+      vi.stubEnv('TMPDIR', '/nowhere');
+      expect(await checked('rights of the owner')).toMatchObject({
+        result: 'warn',
+        says: expect.stringContaining('/nowhere'),
+      });
+      vi.unstubAllEnvs();
+    },
+  );
 });

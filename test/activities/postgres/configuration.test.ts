@@ -18,7 +18,10 @@ import { makeDirectory, own } from '../../../lab/os-user.js';
 import { byCapabilities } from '../../helpers/by-capabilities.js';
 import { type Host } from '../../helpers/host.js';
 
-/** How a database was configured, and where its parts lie on other disks: what of it a restore keeps, and what is said; by the capabilities themselves. */
+/**
+ * How a database was configured, and where its parts lie on other disks: what of it a restore keeps, and what is said;
+ * by the capabilities themselves.
+ */
 describe("a database's own configuration", { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
@@ -33,7 +36,10 @@ describe("a database's own configuration", { timeout: 900_000 }, () => {
       const before = readFileSync(file, 'utf8');
       appendFileSync(file, "\nshared_buffers = 'many'\n");
       try {
-        expect(await doctor('configuration')).toMatchObject({ result: 'fail', says: expect.stringContaining('shared_buffers') as string });
+        expect(await doctor('configuration')).toMatchObject({
+          result: 'fail',
+          says: expect.stringContaining('shared_buffers') as string,
+        });
       } finally {
         writeFileSync(file, before);
       }
@@ -49,7 +55,10 @@ describe("a database's own configuration", { timeout: 900_000 }, () => {
       try {
         const found = await doctor('configuration');
         if (process.getuid?.() === 0)
-          expect(found).toMatchObject({ result: 'fail', says: expect.stringContaining('ssl_key_file cannot be read') as string });
+          expect(found).toMatchObject({
+            result: 'fail',
+            says: expect.stringContaining('ssl_key_file cannot be read') as string,
+          });
       } finally {
         writeFileSync(settings, before);
       }
@@ -63,7 +72,10 @@ describe("a database's own configuration", { timeout: 900_000 }, () => {
         const verified = await restoreAndVerify('preload');
         expect(verified.doubts.join('\n')).toMatch(/does not start with production's own configuration: .*not_there/);
         expect(verified.summary).toMatch(/^sound/);
-        expect(await doctor('restore')).toMatchObject({ result: 'fail', says: expect.stringContaining('not_there') as string });
+        expect(await doctor('restore')).toMatchObject({
+          result: 'fail',
+          says: expect.stringContaining('not_there') as string,
+        });
       } finally {
         writeFileSync(file, before);
       }
@@ -169,7 +181,11 @@ describe("a database's own configuration", { timeout: 900_000 }, () => {
     await close('names');
     const { differences, doubts } = await restoreAndVerify('names');
     expect(doubts).toEqual([]);
-    for (const line of ['access.conf (1 line differs)', 'names.conf (1 line differs)', `linked.d (a link to ${folder})`])
+    for (const line of [
+      'access.conf (1 line differs)',
+      'names.conf (1 line differs)',
+      `linked.d (a link to ${folder})`,
+    ])
       expect(differences.join('\n')).toContain(line);
     expect(await restoreAndVerify('names'), 'done again, it says the same').toMatchObject({ differences });
     await putInPlace(host.context).execute(of('names'));

@@ -41,7 +41,10 @@ describe('how a database was configured, kept with its backups', { timeout: 300_
     outside = join(folder, 'more.conf');
     writeFileSync(outside, "work_mem = '11MB'\n");
     own(outside);
-    appendFileSync(join(data, 'postgresql.conf'), `\ninclude '${outside}'\nprimary_conninfo = 'host=10.0.0.1 password=${secret}'\n`);
+    appendFileSync(
+      join(data, 'postgresql.conf'),
+      `\ninclude '${outside}'\nprimary_conninfo = 'host=10.0.0.1 password=${secret}'\n`,
+    );
     appendFileSync(
       join(data, 'pg_hba.conf'),
       `\nhost all ldap 10.0.0.0/8 ldap ldapserver=x ldapbasedn="b" ldapbinddn="a" ldapbindpasswd="${secret}"\n`,
@@ -69,7 +72,9 @@ describe('how a database was configured, kept with its backups', { timeout: 300_
     rmSync(keptAt('onsite')[0]!);
     await lose(outside);
     const { warnings } = await checkRequest(host.context).execute(of('both'));
-    expect(warnings.join('\n')).toMatch(/the agent of db1 has no notes of main: what it was is known from \S+F at offsite/);
+    expect(warnings.join('\n')).toMatch(
+      /the agent of db1 has no notes of main: what it was is known from \S+F at offsite/,
+    );
     expect(warnings.join('\n')).toContain(outside);
     const facts = (await hostFacts(host.context).execute({})).checks;
     expect(facts.find(({ what }) => what === 'main primary: data directory')).toMatchObject({
@@ -77,33 +82,44 @@ describe('how a database was configured, kept with its backups', { timeout: 300_
     });
     await stopWrites(host.context).execute(of('both'));
     await host.restore('both');
-    const verified = await verifyRestored(host.context).execute({ ...of('both'), target: 'latest', declaredAt: new Date().toISOString() });
+    const verified = await verifyRestored(host.context).execute({
+      ...of('both'),
+      target: 'latest',
+      declaredAt: new Date().toISOString(),
+    });
     expect(verified.doubts).toEqual([]);
-    expect(verified.differences.join('\n')).toMatch(/the configuration as it was at \S+, kept with \S+ at offsite is kept/);
+    expect(verified.differences.join('\n')).toMatch(
+      /the configuration as it was at \S+, kept with \S+ at offsite is kept/,
+    );
     await putInPlace(host.context).execute(of('both'));
     await openDatabase(host.context).execute(of('both'));
     await release(host.context).execute(of('both'));
     expect(readFileSync(join(data, 'pg_hba.conf'), 'utf8')).toBe(hba);
-    expect((await lab.primary.sql(`SELECT current_setting('work_mem') AS mem, (SELECT count(*)::int FROM orders) AS n`))[0]).toEqual({
+    expect(
+      (await lab.primary.sql(`SELECT current_setting('work_mem') AS mem, (SELECT count(*)::int FROM orders) AS n`))[0],
+    ).toEqual({
       mem: '11MB',
       n: 100,
     });
     await noteCluster(host.cluster);
   });
 
-  test.runIf(process.getuid?.() === 0)('what a location says puts no file where only root may (needs root)', async () => {
-    await backupPhysical(host.context).execute({ component: 'main', type: 'full', run: 'of the recovered one' });
-    for (const file of keptAt('offsite')) rmSync(file);
-    const file = keptAt('onsite').at(-1);
-    const known = JSON.parse(readFileSync(file!, 'utf8')) as { files: Record<string, unknown> };
-    known.files[join(lab.directory, 'cron.d')] = { text: 'evil', mode: 0o644 };
-    writeFileSync(file!, JSON.stringify(known));
-    await lose();
-    const { warnings } = await checkRequest(host.context).execute({ ...of('evil'), target: 'timeline:2' });
-    expect(warnings.join('\n')).toMatch(/is for you to put back: \S+\/cron\.d; the text: /);
-    await stopWrites(host.context).execute(of('evil'));
-    expect(() => readFileSync(join(lab.directory, 'cron.d'))).toThrow(/ENOENT/);
-  });
+  test.runIf(process.getuid?.() === 0)(
+    'what a location says puts no file where only root may (needs root)',
+    async () => {
+      await backupPhysical(host.context).execute({ component: 'main', type: 'full', run: 'of the recovered one' });
+      for (const file of keptAt('offsite')) rmSync(file);
+      const file = keptAt('onsite').at(-1);
+      const known = JSON.parse(readFileSync(file!, 'utf8')) as { files: Record<string, unknown> };
+      known.files[join(lab.directory, 'cron.d')] = { text: 'evil', mode: 0o644 };
+      writeFileSync(file!, JSON.stringify(known));
+      await lose();
+      const { warnings } = await checkRequest(host.context).execute({ ...of('evil'), target: 'timeline:2' });
+      expect(warnings.join('\n')).toMatch(/is for you to put back: \S+\/cron\.d; the text: /);
+      await stopWrites(host.context).execute(of('evil'));
+      expect(() => readFileSync(join(lab.directory, 'cron.d'))).toThrow(/ENOENT/);
+    },
+  );
 
   test('where neither is left, the refusal says what is missing of both, and what to do', async () => {
     for (const location of ['onsite', 'offsite']) for (const file of keptAt(location)) rmSync(file);
@@ -113,7 +129,9 @@ describe('how a database was configured, kept with its backups', { timeout: 300_
       message: expect.stringMatching(
         /there is no directory .*; and nothing says that main was there: the agent of db1 has no notes of it \(\S+known-main\.json\), and none are kept with its backups: no backup at onsite has them beside it; no backup at offsite/,
       ) as string,
-      details: [{ hint: expect.stringMatching(/correct dataDirectory .*restore by hand.*lifeboat document/) as string }],
+      details: [
+        { hint: expect.stringMatching(/correct dataDirectory .*restore by hand.*lifeboat document/) as string },
+      ],
     });
   });
 });

@@ -29,7 +29,9 @@ describe('the role of a server', { timeout: 300_000 }, () => {
   const asked = (host: Host): Promise<Answered> => withClient(host.cluster, { database: 'postgres' }, askRole);
 
   test('a primary and a standby say what they are, on which timeline, and how far', async () => {
-    const [row] = await lab.primary.sql<{ system: string }>('select system_identifier::text as system from pg_control_system()');
+    const [row] = await lab.primary.sql<{ system: string }>(
+      'select system_identifier::text as system from pg_control_system()',
+    );
     const common = {
       server: 'up',
       systemIdentifier: row!.system,
@@ -62,10 +64,15 @@ describe('the role of a server', { timeout: 300_000 }, () => {
     await noteRole(db2.cluster, stray);
     await expect(demandPromoted(db2.cluster, stray)).rejects.toMatchObject({
       type: 'WrongTarget',
-      message: expect.stringMatching(/a primary on db2, too, on timeline 1, and was not promoted to it.*names that db1 uses/s) as string,
+      message: expect.stringMatching(
+        /a primary on db2, too, on timeline 1, and was not promoted to it.*names that db1 uses/s,
+      ) as string,
     });
     rmSync(join(db2.context.state, 'role-main.json'));
-    await expect(demandPromoted(db2.cluster, stray), 'nor where its agent has never seen it before').rejects.toMatchObject({
+    await expect(
+      demandPromoted(db2.cluster, stray),
+      'nor where its agent has never seen it before',
+    ).rejects.toMatchObject({
       type: 'WrongTarget',
     });
     await expect(demandPromoted(db1.cluster, await asked(db1)), "the plan's own").resolves.toBeUndefined();

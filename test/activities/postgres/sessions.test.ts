@@ -16,7 +16,10 @@ import { tool } from '../../../lab/tools.js';
 import { until } from '../../../lab/wait.js';
 import { type Host, hostOf } from '../../helpers/host.js';
 
-/** What a team may set for its application, and what an attacker who owns a database may. None of it reaches what Lifeboat reads. */
+/**
+ * What a team may set for its application, and what an attacker who owns a database may. None of it reaches what
+ * Lifeboat reads.
+ */
 const theirs = {
   statement_timeout: '300ms',
   lock_timeout: '200ms',
@@ -97,7 +100,11 @@ describe('sessions of Lifeboat', { timeout: 900_000 }, () => {
       lock_timeout: '5s',
     });
     const client = await (await sourceOf(host.context, 'main')).connect();
-    expect(await settings(client).finally(() => client.end())).toEqual({ ...ours, statement_timeout: '0', lock_timeout: '0' });
+    expect(await settings(client).finally(() => client.end())).toEqual({
+      ...ours,
+      statement_timeout: '0',
+      lock_timeout: '0',
+    });
   });
 
   test('the canary is made and beats where an event trigger refuses DDL and transactions are read-only, by functions of PostgreSQL alone', async () => {
@@ -118,8 +125,17 @@ describe('sessions of Lifeboat', { timeout: 900_000 }, () => {
 
   test('programs of PostgreSQL that write are kept neither read-only nor short', async () => {
     const source = await sourceOf(host.context, 'main');
-    const asked = ['statement_timeout', 'lock_timeout', 'default_transaction_read_only', 'idle_in_transaction_session_timeout'];
-    const { stdout } = await run(tool('psql'), ['-XAtw', '-d', source.name, ...asked.flatMap((name) => ['-c', `show ${name}`])], source);
+    const asked = [
+      'statement_timeout',
+      'lock_timeout',
+      'default_transaction_read_only',
+      'idle_in_transaction_session_timeout',
+    ];
+    const { stdout } = await run(
+      tool('psql'),
+      ['-XAtw', '-d', source.name, ...asked.flatMap((name) => ['-c', `show ${name}`])],
+      source,
+    );
     expect(stdout.split('\n')).toEqual(['0', '0', 'off', '0']);
   });
 

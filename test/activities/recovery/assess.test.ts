@@ -12,15 +12,21 @@ import { pageSize } from '../../../lab/page.js';
 import { until } from '../../../lab/wait.js';
 import { type Host, hostOf } from '../../helpers/host.js';
 
-/** The language of a server without any generated locale: gettext looks at LANGUAGE wherever the locale is not plain C. */
+/**
+ * The language of a server without any generated locale: gettext looks at LANGUAGE wherever the locale is not plain C.
+ */
 process.env['LANGUAGE'] = 'de';
 
-/** What is damage, and what is not, is told by SQLSTATE and OIDs: the server of this lab speaks German, and its names hold dots and quotes. */
+/**
+ * What is damage, and what is not, is told by SQLSTATE and OIDs: the server of this lab speaks German, and its names
+ * hold dots and quotes.
+ */
 describe('assessing', { timeout: 900_000 }, () => {
   let lab: Lab;
   let host: Host;
   let round = 0;
-  const look = (): Promise<Assessment> => assess(host.context).execute({ database: 'main', incident: 'here', round: (round += 1) });
+  const look = (): Promise<Assessment> =>
+    assess(host.context).execute({ database: 'main', incident: 'here', round: (round += 1) });
   const rebuild = ({ damagedIndexes }: Pick<Assessment, 'damagedIndexes'>) =>
     repair(host.context).execute({ database: 'main', incident: 'here', damagedIndexes, vacuumFull: false });
 
@@ -53,11 +59,18 @@ describe('assessing', { timeout: 900_000 }, () => {
     afterAll(() => lab.primary.sql('DROP DATABASE "a.b" WITH (FORCE)', [], 'postgres'));
 
     test('the index is found, rebuilt and counted; done again, it is rebuilt again', async () => {
-      await damageIndex({ ...lab.primary, sql: (text, values) => lab.primary.sql(text, values, 'a.b') }, '"s.x"."Weird ""t"".able_pkey"');
+      await damageIndex(
+        { ...lab.primary, sql: (text, values) => lab.primary.sql(text, values, 'a.b') },
+        '"s.x"."Weird ""t"".able_pkey"',
+      );
       const found = await look();
       expect(found.classification).toBe('repairable');
       expect(found.damagedIndexes).toEqual([
-        { database: { oid: expect.any(Number), name: 'a.b' }, oid: expect.any(Number), name: '"s.x"."Weird ""t"".able_pkey"' },
+        {
+          database: { oid: expect.any(Number), name: 'a.b' },
+          oid: expect.any(Number),
+          name: '"s.x"."Weird ""t"".able_pkey"',
+        },
       ]);
       expect(found.summary).toMatch(/^repairable: index "s\.x"\."Weird ""t""\.able_pkey" in database a\.b: /);
       expect(await rebuild(found)).toEqual({ summary: '1 index rebuilt' });
@@ -67,7 +80,9 @@ describe('assessing', { timeout: 900_000 }, () => {
 
     test('an index that is not there any more is not counted, and fails the repair', async () => {
       const database = { oid: 1, name: 'a.b' };
-      await expect(rebuild({ damagedIndexes: [{ database, oid: 99_999_999, name: '"s.x".gone' }] })).rejects.toMatchObject({
+      await expect(
+        rebuild({ damagedIndexes: [{ database, oid: 99_999_999, name: '"s.x".gone' }] }),
+      ).rejects.toMatchObject({
         type: 'WrongTarget',
         message: '0 indexes rebuilt; not there any more: "s.x".gone in database a.b',
       });
@@ -78,7 +93,10 @@ describe('assessing', { timeout: 900_000 }, () => {
     await lab.primary.sql('ALTER TABLE payments RENAME TO payments_dropped');
     expect(await look()).toMatchObject({
       classification: 'logically wrong',
-      findings: ['payments: relation "public.payments" does not exist', 'query 2 of the plan: relation "payments" does not exist'],
+      findings: [
+        'payments: relation "public.payments" does not exist',
+        'query 2 of the plan: relation "payments" does not exist',
+      ],
     });
     await lab.primary.sql('ALTER TABLE payments_dropped RENAME TO payments');
   });
@@ -90,7 +108,8 @@ describe('assessing', { timeout: 900_000 }, () => {
       await lab.primary.sql(
         `CREATE TABLE kinds AS SELECT n AS id, ARRAY[n % 100, n % 77] AS words, int4range(n, n + 10) AS span FROM generate_series(1, 3000) n`,
       );
-      for (const kind of kinds) await lab.primary.sql(`CREATE INDEX kinds_${kind} ON kinds USING ${kind} (${column[kind]})`);
+      for (const kind of kinds)
+        await lab.primary.sql(`CREATE INDEX kinds_${kind} ON kinds USING ${kind} (${column[kind]})`);
       await lab.primary.sql('CREATE SEQUENCE counted');
       await lab.primary.sql('ANALYZE kinds');
     });
@@ -105,7 +124,9 @@ describe('assessing', { timeout: 900_000 }, () => {
       const after = await look();
       expect(after.classification).toBe('healthy');
       expect(after.notChecked, 'what no check knows the inside of is said').toEqual([
-        expect.stringMatching(/^no check knows the inside of .*public\.kinds_gist \(gist\).*: only their pages were checked$/),
+        expect.stringMatching(
+          /^no check knows the inside of .*public\.kinds_gist \(gist\).*: only their pages were checked$/,
+        ),
       ]);
     });
 
@@ -122,7 +143,10 @@ describe('assessing', { timeout: 900_000 }, () => {
       const file = await truncate(lab, 'cut', 10);
       // Never analyzed: the catalog does not know how long it was, but its index does.
       const cut = await look();
-      expect(cut, cut.summary).toMatchObject({ classification: 'not repairable', findings: [expect.stringMatching(/^public\.cut: /)] });
+      expect(cut, cut.summary).toMatchObject({
+        classification: 'not repairable',
+        findings: [expect.stringMatching(/^public\.cut: /)],
+      });
       rmSync(file);
       await lab.primary.restart();
       expect((await look()).findings.join()).toMatch(/public\.cut: its file base\/\d+\/\d+ is missing/);
@@ -176,7 +200,9 @@ describe('assessing', { timeout: 900_000 }, () => {
     });
 
     test('a statement_timeout, a read-only default and an event trigger of the server do not reach a check', async () => {
-      await lab.primary.sql(`CREATE FUNCTION no_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$`);
+      await lab.primary.sql(
+        `CREATE FUNCTION no_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$`,
+      );
       await lab.primary.sql('DROP EXTENSION IF EXISTS amcheck');
       await lab.primary.sql('CREATE EVENT TRIGGER no_ddl ON ddl_command_start EXECUTE FUNCTION no_ddl()');
       await lab.primary.sql(`ALTER DATABASE shop SET statement_timeout = '50ms'`, [], 'postgres');

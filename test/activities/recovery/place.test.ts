@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { protect } from '../../../activities/backups/protect.js';
@@ -41,8 +51,13 @@ describe("a database's own place", { timeout: 900_000 }, () => {
       });
       const [candidate] = await host.candidates();
       const { restoreBeside } = await import('../../../activities/recovery/restore-beside.js');
-      await expect(restoreBeside(broken).execute({ ...of('wrong'), target: 'latest', candidate: candidate! })).rejects.toThrow();
-      expect(await doctor('restore')).toMatchObject({ result: 'fail', says: expect.stringContaining('the last one failed') as string });
+      await expect(
+        restoreBeside(broken).execute({ ...of('wrong'), target: 'latest', candidate: candidate! }),
+      ).rejects.toThrow();
+      expect(await doctor('restore')).toMatchObject({
+        result: 'fail',
+        says: expect.stringContaining('the last one failed') as string,
+      });
       const verified = await restoreAndVerify('wrong');
       expect(verified.checks).toContain("a start with production's own configuration");
       expect(await doctor('restore')).toMatchObject({ result: 'pass' });
@@ -55,8 +70,13 @@ describe("a database's own place", { timeout: 900_000 }, () => {
       const before = readFileSync(hba, 'utf8');
       await noteCluster(host.cluster);
       rmSync(hba);
-      expect(await doctor('configuration')).toMatchObject({ result: 'fail', says: expect.stringContaining('pg_hba.conf') as string });
-      expect((await check('hba')).warnings.join('\n')).toMatch(/configuration that is gone is put back as it was at .*pg_hba\.conf/);
+      expect(await doctor('configuration')).toMatchObject({
+        result: 'fail',
+        says: expect.stringContaining('pg_hba.conf') as string,
+      });
+      expect((await check('hba')).warnings.join('\n')).toMatch(
+        /configuration that is gone is put back as it was at .*pg_hba\.conf/,
+      );
       await close('hba');
       expect(readFileSync(hba, 'utf8')).toMatch(/^# Closed by Lifeboat/);
       await open('hba');
@@ -71,55 +91,60 @@ describe("a database's own place", { timeout: 900_000 }, () => {
       rmSync(file);
       await close('conf');
       expect(readFileSync(file, 'utf8')).toBe(before);
-      expect(await assess(host.context).execute({ ...of('conf'), round: 1 })).toMatchObject({ classification: 'healthy' });
+      expect(await assess(host.context).execute({ ...of('conf'), round: 1 })).toMatchObject({
+        classification: 'healthy',
+      });
       await open('conf');
     });
 
     test.each([
       ['all of the data directory', () => rmSync(data, { recursive: true }), /the data directory is gone/, false],
       ['pg_control', () => rmSync(join(data, 'global', 'pg_control')), /has no global\/pg_control any more/, false],
-    ] as const)('%s: restored into its place, with the configuration that the agent saw', async (what, destroy, says, canGoBack) => {
-      const incident = `gone-${what.replace(/\W/g, '')}`;
-      await lab.primary.sql(`ALTER SYSTEM SET work_mem = '9MB'`);
-      await lab.primary.sql('INSERT INTO customers (name, email) VALUES ($1, $2)', [what, `${what}@example.com`]);
-      const hba = readFileSync(join(data, 'pg_hba.conf'), 'utf8');
-      const before = await rows();
-      await noteCluster(host.cluster);
-      await switchSegment(lab.primary);
-      await until('it is archived', async () => {
-        const found = await lab.primary.sql<{ all: boolean }>(
-          `SELECT last_archived_wal >= pg_walfile_name(pg_current_wal_lsn() - 16 * 1024 * 1024) AS all FROM pg_stat_archiver`,
-        );
-        return found[0]?.all;
-      });
-      await lab.primary.stop();
-      destroy();
-      expect(await doctor('data directory')).toMatchObject({
-        result: 'fail',
-        says: expect.stringMatching(says) as string,
-        hint: expect.stringContaining('lifeboat start database-corruption') as string,
-      });
-      expect((await check(incident)).warnings.join('\n')).toMatch(says);
-      await close(incident);
-      expect(await assess(host.context).execute({ ...of(incident), round: 1 })).toMatchObject({
-        classification: 'not repairable',
-        findings: [expect.stringMatching(says) as string],
-      });
-      const { differences, doubts } = await restoreAndVerify(incident);
-      expect(doubts).toEqual([]);
-      if (what !== 'pg_control') expect(differences.join('\n')).toMatch(/the configuration as it was at .* is kept/);
-      const placed = await putInPlace(host.context).execute(of(incident));
-      expect(placed).toMatchObject({ canGoBack });
-      expect(placed.bytes > 0).toBe(what === 'pg_control');
-      // Killed in between, it is done again with the same end.
-      expect(await putInPlace(host.context).execute(of(incident))).toMatchObject({ canGoBack, bytes: placed.bytes });
-      await open(incident);
-      expect(await rows()).toBe(before);
-      expect(readFileSync(join(data, 'pg_hba.conf'), 'utf8')).toBe(hba);
-      expect((await lab.primary.sql(`SELECT current_setting('work_mem') AS mem`))[0]).toEqual({ mem: '9MB' });
-      expect(statSync(data).mode & 0o777).toBe(0o700);
-      await host.backup();
-    });
+    ] as const)(
+      '%s: restored into its place, with the configuration that the agent saw',
+      async (what, destroy, says, canGoBack) => {
+        const incident = `gone-${what.replace(/\W/g, '')}`;
+        await lab.primary.sql(`ALTER SYSTEM SET work_mem = '9MB'`);
+        await lab.primary.sql('INSERT INTO customers (name, email) VALUES ($1, $2)', [what, `${what}@example.com`]);
+        const hba = readFileSync(join(data, 'pg_hba.conf'), 'utf8');
+        const before = await rows();
+        await noteCluster(host.cluster);
+        await switchSegment(lab.primary);
+        await until('it is archived', async () => {
+          const found = await lab.primary.sql<{ all: boolean }>(
+            `SELECT last_archived_wal >= pg_walfile_name(pg_current_wal_lsn() - 16 * 1024 * 1024) AS all FROM pg_stat_archiver`,
+          );
+          return found[0]?.all;
+        });
+        await lab.primary.stop();
+        destroy();
+        expect(await doctor('data directory')).toMatchObject({
+          result: 'fail',
+          says: expect.stringMatching(says) as string,
+          hint: expect.stringContaining('lifeboat start database-corruption') as string,
+        });
+        expect((await check(incident)).warnings.join('\n')).toMatch(says);
+        await close(incident);
+        expect(await assess(host.context).execute({ ...of(incident), round: 1 })).toMatchObject({
+          classification: 'not repairable',
+          findings: [expect.stringMatching(says) as string],
+        });
+        const { differences, doubts } = await restoreAndVerify(incident);
+        expect(doubts).toEqual([]);
+        if (what !== 'pg_control') expect(differences.join('\n')).toMatch(/the configuration as it was at .* is kept/);
+        const placed = await putInPlace(host.context).execute(of(incident));
+        expect(placed).toMatchObject({ canGoBack });
+        expect(placed.bytes > 0).toBe(what === 'pg_control');
+        // Killed in between, it is done again with the same end.
+        expect(await putInPlace(host.context).execute(of(incident))).toMatchObject({ canGoBack, bytes: placed.bytes });
+        await open(incident);
+        expect(await rows()).toBe(before);
+        expect(readFileSync(join(data, 'pg_hba.conf'), 'utf8')).toBe(hba);
+        expect((await lab.primary.sql(`SELECT current_setting('work_mem') AS mem`))[0]).toEqual({ mem: '9MB' });
+        expect(statSync(data).mode & 0o777).toBe(0o700);
+        await host.backup();
+      },
+    );
 
     test('everything in it; and the copy does not hold: the emptiness is put back, and it can be tried again', async () => {
       await noteCluster(host.cluster);
@@ -152,24 +177,27 @@ describe("a database's own place", { timeout: 900_000 }, () => {
       await host.backup();
     });
 
-    test.runIf(process.getuid?.() === 0)('a disk that is not mounted is no disaster, and is refused (needs root)', async () => {
-      const disk = makeDirectory(join(lab.directory, 'disk'));
-      execFileSync('mount', ['--bind', lab.primary.directory, disk]);
-      const context = at(join(disk, 'data'));
-      try {
-        await resolveDirectories(context);
-        await noteCluster(clusterOf(context, 'main'));
-        await check('disk', context);
-      } finally {
-        execFileSync('umount', [disk]);
-      }
-      await expect(check('disk', context)).rejects.toMatchObject({
-        type: 'WrongTarget',
-        message: expect.stringContaining(`mounted at ${disk}`) as string,
-        details: [{ hint: expect.stringContaining('Mount its disk') as string }],
-      });
-      await noteCluster(host.cluster);
-    });
+    test.runIf(process.getuid?.() === 0)(
+      'a disk that is not mounted is no disaster, and is refused (needs root)',
+      async () => {
+        const disk = makeDirectory(join(lab.directory, 'disk'));
+        execFileSync('mount', ['--bind', lab.primary.directory, disk]);
+        const context = at(join(disk, 'data'));
+        try {
+          await resolveDirectories(context);
+          await noteCluster(clusterOf(context, 'main'));
+          await check('disk', context);
+        } finally {
+          execFileSync('umount', [disk]);
+        }
+        await expect(check('disk', context)).rejects.toMatchObject({
+          type: 'WrongTarget',
+          message: expect.stringContaining(`mounted at ${disk}`) as string,
+          details: [{ hint: expect.stringContaining('Mount its disk') as string }],
+        });
+        await noteCluster(host.cluster);
+      },
+    );
 
     test('a directory that this database never lived in is a wrong plan', async () => {
       const context = at(join(lab.directory, 'never'));

@@ -12,7 +12,12 @@ describe('what a person must know of a sound copy', { timeout: 900_000 }, () => 
   let lab: Lab;
   let host: Host;
   const verify = (incident: string) =>
-    verifyRestored(host.context).execute({ database: 'main', incident, target: 'latest', declaredAt: new Date().toISOString() });
+    verifyRestored(host.context).execute({
+      database: 'main',
+      incident,
+      target: 'latest',
+      declaredAt: new Date().toISOString(),
+    });
   const discard = (incident: string) => discardCopy(host.context).execute({ database: 'main', incident });
   const gid = `it's "payment" 17`;
 
@@ -34,7 +39,9 @@ describe('what a person must know of a sound copy', { timeout: 900_000 }, () => 
     await primary.sql(`UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'invalid'`, [], 'postgres');
     await takeKnownRows(host.cluster);
     await host.backup();
-    await primary.sql(`BEGIN; LOCK TABLE products IN ACCESS EXCLUSIVE MODE; PREPARE TRANSACTION '${gid.replace("'", "''")}'`);
+    await primary.sql(
+      `BEGIN; LOCK TABLE products IN ACCESS EXCLUSIVE MODE; PREPARE TRANSACTION '${gid.replace("'", "''")}'`,
+    );
     await host.beat();
     await host.restore('known');
   }, 900_000);

@@ -65,7 +65,10 @@ it('check says that a data directory is a link on this machine, and where copies
   await symlink(real, join(directory, 'link'));
   const plan = (await readFile(file, 'utf8')).replace(/dataDirectory: .*/, `dataDirectory: ${join(directory, 'link')}`);
   await writeFile(file, plan);
-  expect(await lifeboat('check')).toMatchObject({ code: 0, out: expect.stringContaining(`link is a link to ${real} on this machine`) });
+  expect(await lifeboat('check')).toMatchObject({
+    code: 0,
+    out: expect.stringContaining(`link is a link to ${real} on this machine`),
+  });
 });
 
 it('init does not overwrite a plan without --force', async () => {
@@ -109,7 +112,10 @@ it('document prints Markdown, or writes it to a file', async () => {
   expect(out).toMatch(/^# Disaster recovery of /);
   expect(out).not.toContain(directory);
   const target = join(directory, 'plan.md');
-  expect(await lifeboat('document', '--out', target)).toMatchObject({ code: 0, out: expect.stringContaining('written') });
+  expect(await lifeboat('document', '--out', target)).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('written'),
+  });
   expect(await readFile(target, 'utf8')).toContain('## If Lifeboat itself is gone');
   expect(await lifeboat('document', '--out', join(directory, 'none', 'plan.md'))).toMatchObject({
     code: 2,
@@ -118,5 +124,9 @@ it('document prints Markdown, or writes it to a file', async () => {
 });
 
 it('document of a plan with problems prints them and exits 1', async () => {
-  expect(await lifeboat('document')).toMatchObject({ code: 1, out: '', err: expect.stringContaining('there is no such file') });
+  expect(await lifeboat('document')).toMatchObject({
+    code: 1,
+    out: '',
+    err: expect.stringContaining('there is no such file'),
+  });
 });

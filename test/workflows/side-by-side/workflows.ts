@@ -4,8 +4,8 @@ import { stopWrites } from '../../../steps/database/stop-writes.js';
 import { workflowOf } from '../../../workflows/scenario.js';
 
 /**
- * Two scenarios that there are not, run by the workflows that there are: what a scenario of several components needs. What they do is done by whatever
- * activities are at hand.
+ * Two scenarios that there are not, run by the workflows that there are: what a scenario of several components needs.
+ * What they do is done by whatever activities are at hand.
  */
 
 const lookAround = step({
