@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { type IncidentState, titleOf } from '../vocabulary/incident.js';
-import type { Incident } from './lifeboat.js';
+import type { Incident } from './incident.js';
 import { exitCodes, Expected, printLine } from './output.js';
 import type { Globals } from './session.js';
 

@@ -1,6 +1,6 @@
 import { formatClock } from '../activities/reports/times.js';
-import type { Incident } from './lifeboat.js';
-import { settled } from './lifeboat.js';
+import type { Incident } from './incident.js';
+import { settled } from './incident.js';
 import { exitCodes, Expected, printJson, printLine } from './output.js';
 import { renderEvents, renderView } from './view.js';
 import type { IncidentState, Progress } from '../vocabulary/incident.js';

@@ -1,7 +1,6 @@
 import {
   allHandlersFinished,
   ApplicationFailure,
-  CancellationScope,
   condition,
   getExternalWorkflowHandle,
   isCancellation,
@@ -18,26 +17,19 @@ import { type ComponentFacts, newComponent } from '../vocabulary/component.js';
 import type { Carried, IncidentInput } from '../vocabulary/declaration.js';
 import type { Phase } from '../vocabulary/incident.js';
 import { newsOf } from '../vocabulary/news.js';
-import {
-  communicationsWorkflowId,
-  drillWorkflowId,
-  incidentWorkflowId,
-  recoveredWorkflowId,
-  workflowTypeOf,
-} from '../vocabulary/names.js';
+import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
 import type { ScenarioName } from '../vocabulary/scenario.js';
 import { inPlan } from '../vocabulary/topology.js';
 import type { PlanFacts } from '../vocabulary/plan-facts.js';
 import type { Problem } from '../vocabulary/question.js';
 import { onControl } from './activities.js';
 import { Branch } from './branch.js';
-import type { communications } from './communications.js';
 import { Conversation, now } from './conversation.js';
-import { newsSignal } from './messages.js';
 import { problemOf } from './problems.js';
 import { identityAttributes, incidentAttributes } from './search-attributes.js';
 import { observeHosts, severalPrimaries } from './shared/topology.js';
 import { takenSteps } from './taken.js';
+import { Telling } from './telling.js';
 
 /** What every scenario shares: the plan, the timeline of steps, what a failed step asks, and the clock. */
 
@@ -153,51 +145,18 @@ export class Incident extends Conversation {
     return this.continueAs({ ...input, scenario: scenario as ScenarioName, carried }, 'open');
   }
 
-  /**
-   * Hands what has changed to whoever tells people, beside it. Of a request that is refused at its check nobody is
-   * woken. Signals reach Temporal, and no channel: that one is down holds nothing up.
-   */
+  /** Of a request that is refused at its check nobody is woken. */
   protected tellPeople(): void {
     const { input, state, checked } = this;
     const facts = this.facts ?? input.carried?.plan;
-    if (
-      !this.real ||
-      !facts?.tells ||
-      checked === undefined ||
-      checked.answer === 'refused' ||
-      !patched('communications')
-    )
-      return;
-    const news = newsOf(state, now());
-    const { at: _, ...says } = news;
-    const saying = JSON.stringify(says);
-    if (saying === this.told) return;
-    this.told = saying;
-    const first = !this.telling && !input.carried;
-    this.telling = CancellationScope.nonCancellable(async () => {
-      await this.telling;
-      await (first ? this.beginTelling() : undefined);
-      await getExternalWorkflowHandle(communicationsWorkflowId(input.system, state.id)).signal(newsSignal, news);
-    }).catch(() => undefined);
+    if (!this.real || !facts?.tells || checked === undefined || checked.answer === 'refused') return;
+    if (patched('communications')) this.telling.tell(newsOf(state, now()));
   }
-  private told = '';
-  private telling: Promise<void> | undefined;
-
-  private async beginTelling(): Promise<void> {
-    const { system } = this.input;
-    const { id } = this.state;
-    await startChild<typeof communications>('communications', {
-      workflowId: communicationsWorkflowId(system, id),
-      args: [{ system, incident: id }],
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-      staticSummary: `people are told of ${id}`,
-    });
-  }
+  private readonly telling = new Telling(this.input.system, this.state.id, this.input.carried !== undefined);
 
   override async finished(): Promise<void> {
     await super.finished();
-    // Temporal has it: who is told by which channel is not waited for.
-    await this.telling;
+    await this.telling.finished();
   }
 
   /** What the plan says, in names and numbers. */

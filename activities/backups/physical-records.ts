@@ -98,8 +98,9 @@ export function merged(cluster: Cluster, backup: BackupSet, record: BackupRecord
 }
 
 /**
- * Writes the record of a backup at its location, with what is new about it; absent in `change`: as it was. `known`: its records, when
- * they were read just now. */
+ * Writes the record of a backup at its location, with what is new about it; absent in `change`: as it was. `known`: its
+ * records, when they were read just now.
+ */
 export async function note(
   cluster: Cluster,
   backup: BackupSet,

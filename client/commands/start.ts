@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { Expected, exitCodes, printJson, printLine } from '../output.js';
 import { globals, theDatabase, withLifeboat } from '../session.js';
-import type { Incident } from '../lifeboat.js';
+import type { Incident } from '../incident.js';
 import type { ScenarioName } from '../../vocabulary/scenario.js';
 import type { Declared } from '../../vocabulary/declaration.js';
 import type { Mode } from '../../vocabulary/incident.js';

@@ -1,6 +1,7 @@
 import { Worker } from '@temporalio/worker';
 import { afterEach, beforeEach } from 'vitest';
-import type { Incident, IncidentSummary } from '../../client/lifeboat.js';
+import type { Incident } from '../../client/incident.js';
+import type { IncidentSummary } from '../../client/lifeboat.js';
 import { until } from '../../lab/wait.js';
 import { incidentWorkflowId } from '../../vocabulary/names.js';
 import { workflowBundle } from '../../worker/run-worker.js';

@@ -1,4 +1,6 @@
-/** The page's style sheet: light and dark, wide and narrow, and A4. Nothing in it asks for anything outside of the page. */
+/**
+ * The page's style sheet: light and dark, wide and narrow, and A4. Nothing in it asks for anything outside of the page.
+ */
 export const style = `
 :root{color-scheme:light;--page:#fff;--card:#f6f8fa;--ink:#1b1f24;--quiet:#57606a;--line:#d4dae0;--work:#2563a8;--waiting:#f2b632;--waiting-ink:#8a5a00;--failed:#c62828;--failed-ink:#fff;--rehearsed:#cfe0f3;--good:#1a7f37;--bad:#b3261e;--loud:#ffd84d;--loud-ink:#1b1400;--track:#e3e8ed;--link:#0a58ca}
 @media screen and (prefers-color-scheme:dark){:root{color-scheme:dark;--page:#0f1419;--card:#171d24;--ink:#e6eaee;--quiet:#9aa5b1;--line:#303a45;--work:#5b9fe8;--waiting:#e0a526;--waiting-ink:#4d3500;--failed:#ef5350;--failed-ink:#2b0000;--rehearsed:#24405e;--good:#4fbf6b;--bad:#ff7b72;--loud:#ffd84d;--loud-ink:#1b1400;--track:#29323c;--link:#7db6ff}}
