@@ -89,17 +89,21 @@ export class Backups {
 
   /** All of them, however many pages that takes. */
   async list(component: string, kind: BackupKind = 'physical'): Promise<BackupListing> {
-    const page = (from?: number): Promise<BackupListing> => {
-      const input: Omit<ListInput, 'system'> = { kind, component, ...(from === undefined ? {} : { from }) };
+    const page = (after?: string): Promise<BackupListing> => {
+      const input: Omit<ListInput, 'system'> = { kind, component, ...(after === undefined ? {} : { after }) };
       return ask(this.temporal, this.system, 'listBackups', input);
     };
-    const { backups, unreadable, next: first } = await page();
-    for (let next = first; next !== undefined;) {
+    const { next: second, ...found } = await page();
+    const known = new Map(found.backups.map((one) => [`${one.id} ${one.location}`, one]));
+    for (let next = second; next !== undefined;) {
       const more = await page(next);
-      backups.push(...more.backups);
-      next = more.next;
+      const before = known.size;
+      for (const one of more.backups) known.set(`${one.id} ${one.location}`, one);
+      Object.assign(found.unreadable, more.unreadable);
+      // A list that goes round has nothing new.
+      next = known.size > before ? more.next : undefined;
     }
-    return { backups, unreadable };
+    return { ...found, backups: [...known.values()] };
   }
 
   /**

@@ -115,8 +115,8 @@ export interface ComponentInput {
   kind: BackupKind;
   component: string;
 }
-/** `from`: the page that begins with this one. */
-export type ListInput = ComponentInput & { from?: number };
+/** `after`: the page that comes after this one. */
+export type ListInput = ComponentInput & { after?: string };
 export type VerifyInput = ComponentInput & Pick<VerifyRequest, 'id' | 'location'>;
 export type RestoreInput = ComponentInput & Omit<RestoreRequest, 'run' | 'component'>;
 export type CleanUpInput = ComponentInput & { dryRun?: boolean };

@@ -85,6 +85,6 @@ export interface BackupListing {
   backups: BackupRecord[];
   /** Locations that could not be read, with why. */
   unreadable: Record<string, string>;
-  /** There are more, from this one on. */
-  next?: number;
+  /** There are more, after this one. */
+  next?: string;
 }

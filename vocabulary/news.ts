@@ -15,6 +15,9 @@ export interface IncidentNews {
   rpoSeconds: number | null;
   questions: Pick<Question, 'id' | 'kind' | 'step' | 'lane' | 'text' | 'choices'>[];
   ending?: string;
+  canRollBack: boolean;
+  /** A person ends it, or takes it back: what it asked is not asked any more. */
+  leaving?: string;
   /** When it was so, ISO 8601. */
   at: string;
 }
@@ -34,4 +37,6 @@ export const newsOf = (state: IncidentState, at: string): IncidentNews => ({
     ...(lane === undefined ? {} : { lane }),
   })),
   ...(state.ending === undefined ? {} : { ending: state.ending }),
+  canRollBack: state.canRollBack,
+  ...(state.leaving === undefined ? {} : { leaving: state.leaving.what }),
 });

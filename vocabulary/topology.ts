@@ -18,6 +18,8 @@ export interface Observation {
   timeline?: number;
   /** How far a primary has written, and a standby has received. */
   lsn?: string;
+  /** Of a running primary that is not the plan's: whether it was promoted, as far as its agent can tell. */
+  promoted?: boolean;
   /** Why it did not answer. */
   why?: string;
 }
@@ -51,11 +53,15 @@ export function topologyOf(
   const were = own.filter((host) => seen[host]?.role === 'primary');
   const timeline = (host: string) => seen[host]?.timeline ?? 0;
   const serve = were.filter((host) => seen[host]!.server === 'up');
-  // One that was promoted is on a higher timeline than the one that it took over from; otherwise that one has not been
-  // replaced, and is only down.
-  const claims = ({ primary: one }: typeof planned) =>
-    serve.length > 0 && were.includes(one) && serve.every((host) => timeline(host) <= timeline(one));
-  const primaries = were.filter((host) => serve.includes(host) || (host === planned.primary && claims(planned)));
+  const highest = Math.max(...serve.map(timeline));
+  const strays = serve.some((host) => seen[host]!.promoted === false);
+  const primaries = own.filter((host) => {
+    if (serve.length === 0 || serve.includes(host)) return serve.includes(host);
+    // Promoted above the one that serves, and only down.
+    if (were.includes(host) && timeline(host) > highest) return true;
+    // The plan's has not been replaced by one that is no higher, and by one that was never promoted not either.
+    return host === planned.primary && (strays || (were.includes(host) && timeline(host) >= highest));
+  });
   // Sorting is stable: of equals it is the plan's.
   const [primary = planned.primary] = [...(primaries.length > 0 ? primaries : were)].sort(
     (a, b) => timeline(b) - timeline(a),

@@ -40,6 +40,7 @@ export async function keepProtected(context: HostContext, signal: AbortSignal, l
 class Watched {
   private now: Answered | undefined;
   private may = false;
+  private refused: { timeline: number; until: number } | undefined;
   private said = '';
 
   constructor(
@@ -68,10 +69,13 @@ class Watched {
   }
 
   private async mayBe(now: Answered): Promise<boolean> {
+    // The whole archive is listed for it.
+    if (this.refused?.timeline === now.timeline && Date.now() < this.refused.until) return false;
     try {
       await demandPromoted(this.cluster, now);
       return true;
     } catch (error) {
+      this.refused = { timeline: now.timeline, until: Date.now() + 60_000 };
       this.say((error as Error).message);
       return false;
     }

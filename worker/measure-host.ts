@@ -1,6 +1,7 @@
-import { componentsOf } from '../activities/alerts/components.js';
+import { type Component, componentsOf } from '../activities/alerts/components.js';
 import { providerOf } from '../activities/backups/providers.js';
 import type { HostContext } from '../activities/context.js';
+import { within } from '../activities/locations/transfer.js';
 import { pause, readCanary } from '../activities/postgres/canary.js';
 import { one, withClient } from '../activities/postgres/connect.js';
 import { databasesHere, type Here, ours } from '../activities/postgres/here.js';
@@ -15,17 +16,27 @@ const backupsEverySeconds = 300;
  * has no value, and stops nothing.
  */
 export async function measureHost(context: HostContext, gauges: Gauges, signal: AbortSignal): Promise<void> {
-  let listedAt = 0;
-  while (!signal.aborted) {
-    const here = await databasesHere(context);
-    await Promise.all(here.map((each) => measureDatabase(each, gauges)));
-    if (Date.now() - listedAt > backupsEverySeconds * 1000) {
-      listedAt = Date.now();
+  await Promise.all([
+    repeat(everySeconds, signal, async () => {
+      const here = await databasesHere(context);
+      await Promise.all(here.map((each) => measureDatabase(each, gauges)));
+    }),
+    // Apart: a location that hangs keeps no other curve from going on.
+    repeat(backupsEverySeconds, signal, async () => {
+      const all = componentsOf(context, Object.keys(context.plan.databases));
+      const own = componentsOf(context, ours(context, await databasesHere(context)));
+      const named = own.map(({ kind, name }) => `${kind} ${name}`);
       await Promise.all(
-        componentsOf(context, ours(context, here)).map((component) => measureBackups(context, component, gauges)),
+        all.map((each) => measureBackups(context, each, named.includes(`${each.kind} ${each.name}`), gauges)),
       );
-    }
-    await pause(everySeconds * 1000, signal);
+    }),
+  ]);
+}
+
+async function repeat(seconds: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    await work();
+    await pause(seconds * 1000, signal);
   }
 }
 
@@ -34,7 +45,11 @@ async function measureDatabase({ cluster, database, seen }: Here, gauges: Gauges
   const tags = { database, host };
   const primary = seen.server === 'up' && seen.role === 'primary';
   gauges.set('lifeboat_database_primary', seen.server === 'up' ? Number(primary) : NaN, tags);
-  if (!primary) return;
+  if (!primary) {
+    for (const name of ['lifeboat_archive_age_seconds', 'lifeboat_canary_age_seconds'] as const)
+      gauges.set(name, NaN, tags);
+    return;
+  }
   const since = await withClient(cluster, { statementTimeout: 5000 }, async (client) => ({
     archived: await one<string | null>(
       client,
@@ -50,23 +65,22 @@ async function measureDatabase({ cluster, database, seen }: Here, gauges: Gauges
   );
 }
 
+/** Of what another host answers for by now there is no value here. */
 async function measureBackups(
   context: HostContext,
-  { kind, name, locations }: ReturnType<typeof componentsOf>[number],
+  { kind, name, locations }: Component,
+  own: boolean,
   gauges: Gauges,
-) {
-  const listing = await providerOf(kind)
-    .list(context, name)
-    .catch(() => undefined);
+): Promise<void> {
+  const listing = own
+    ? await within(120_000, providerOf(kind).list(context, name), () => new Error('no answer')).catch(() => undefined)
+    : undefined;
   for (const location of locations) {
     const newest = listing?.backups
       .filter((backup) => backup.location === location && !backup.damaged)
       .map(({ timestamp }) => Date.parse(timestamp))
       .sort((a, b) => b - a)[0];
-    gauges.set('lifeboat_backup_age_seconds', newest === undefined ? NaN : (Date.now() - newest) / 1000, {
-      kind,
-      component: name,
-      location,
-    });
+    const age = newest === undefined ? NaN : (Date.now() - newest) / 1000;
+    gauges.set('lifeboat_backup_age_seconds', age, { kind, component: name, location });
   }
 }

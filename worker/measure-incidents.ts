@@ -1,4 +1,5 @@
 import { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
 import { pause } from '../activities/postgres/canary.js';
 import type { AlertsNow } from '../vocabulary/alert.js';
@@ -24,13 +25,15 @@ export async function measureIncidents(
   };
   while (!signal.aborted) {
     for (const mode of ['real', 'drill'] as const) {
-      // One that was never declared is no workflow.
-      const state = await running(mode === 'real' ? incidentWorkflowId(system) : drillWorkflowId(system)).catch(
-        () => undefined,
+      const workflowId = mode === 'real' ? incidentWorkflowId(system) : drillWorkflowId(system);
+      const state = await running(workflowId).catch((error: unknown) =>
+        // One that was never declared is no workflow. What cannot be asked may well be open.
+        error instanceof WorkflowNotFoundError ? undefined : ('not known' as const),
       );
-      gauges.set('lifeboat_incidents_open', state ? 1 : 0, { mode });
-      gauges.set('lifeboat_questions_open', state?.questions.length ?? 0, { mode });
-      if (mode === 'real') gauges.set('lifeboat_incident_rto_left_seconds', state ? rtoLeft(state) : NaN, {});
+      const known = state === 'not known' ? undefined : state;
+      gauges.set('lifeboat_incidents_open', state === 'not known' ? NaN : state ? 1 : 0, { mode });
+      gauges.set('lifeboat_questions_open', state === 'not known' ? NaN : (state?.questions.length ?? 0), { mode });
+      if (mode === 'real') gauges.set('lifeboat_incident_rto_left_seconds', known ? rtoLeft(known) : NaN, {});
     }
     const alerts = await workflow
       .getHandle(alertsWorkflowId(system))

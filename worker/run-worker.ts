@@ -13,7 +13,7 @@ import {
 import { CannotStart } from './cannot-start.js';
 import { connectionSettings, connectPatiently } from './connect.js';
 import type { Say } from './log.js';
-import { metricsOptions } from './metrics.js';
+import { metricsAddress, metricsOptions } from './metrics.js';
 
 /** Where the prebuilt workflow bundle lies: `npm install` makes it. */
 export function workflowBundle(): { codePath: string } {
@@ -47,11 +47,21 @@ export async function runWorker({ what, say, signal, worker: options, ready }: R
   // A worker is idle most of its life, beside a database that needs the memory: V8 collects early instead of letting
   // its heaps grow.
   setFlagsFromString('--optimize-for-size');
-  Runtime.install({
-    logger: new DefaultLogger('WARN', quietLog(say)),
-    shutdownSignals: [],
-    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} }, ...metricsOptions() },
-  });
+  const runtime = (measured: ReturnType<typeof metricsOptions>) =>
+    Runtime.install({
+      logger: new DefaultLogger('WARN', quietLog(say)),
+      shutdownSignals: [],
+      telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} }, ...measured },
+    });
+  const metrics = metricsOptions();
+  try {
+    runtime(metrics);
+  } catch (error) {
+    if (!metrics.metrics) throw error;
+    // A database is protected all the same.
+    say(`no metrics: ${(error as Error).message} (LIFEBOAT_METRICS=${metricsAddress()})`, 'error');
+    runtime({});
+  }
   const { namespace, address } = connectionSettings();
   const told = () => signal.aborted;
   while (!told()) {

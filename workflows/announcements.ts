@@ -60,12 +60,17 @@ function waiting(news: IncidentNews, question: IncidentNews['questions'][number]
   });
 }
 
-const answer = (before: IncidentNews, now: IncidentNews, id: number): Notice =>
-  notice(now, questionKey(now.id, id), {
+function answer(before: IncidentNews, now: IncidentNews, id: number): Notice {
+  const { text } = before.questions.find((one) => one.id === id)!;
+  const ends = now.leaving !== undefined || isLast(now);
+  return notice(now, questionKey(now.id, id), {
     state: 'resolved',
-    title: `answered: ${before.questions.find((one) => one.id === id)!.text}`,
-    text: 'The incident goes on. Follow it: lifeboat watch',
+    title: ends ? `not asked any more: ${text}` : `answered: ${text}`,
+    text: ends
+      ? 'The incident is being ended or taken back. See it: lifeboat watch'
+      : 'The incident goes on. Follow it: lifeboat watch',
   });
+}
 
 const words: Partial<Record<Phase, string>> = {
   recovered: 'RECOVERED',
@@ -76,12 +81,14 @@ const words: Partial<Record<Phase, string>> = {
 };
 
 function ended(news: IncidentNews): Notice {
-  const { id, scenario, database, phase, objectives, rtoSeconds, rpoSeconds, ending } = news;
+  const { id, scenario, database, phase, objectives, rtoSeconds, rpoSeconds, ending, canRollBack } = news;
   const figure = (name: string, seconds: number | null, objective: number) =>
     `${name} ${seconds === null ? 'not measured' : formatDuration(seconds)} (objective ${formatDuration(objective)}${seconds !== null && seconds > objective ? ': MISSED' : ''})`;
+  const back = canRollBack
+    ? 'Until it is closed it can be rolled back: lifeboat decide roll-back --reason "...". '
+    : '';
   const next = {
-    recovered:
-      'Until it is closed it can be rolled back: lifeboat decide roll-back. When its tasks are done: lifeboat close',
+    recovered: `${back}When its tasks are done: lifeboat close`,
     aborted: 'Nobody recovers it any more. See how it was left: lifeboat report',
   } as Partial<Record<Phase, string>>;
   return notice(news, incidentKey(id), {

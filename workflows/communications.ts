@@ -9,6 +9,7 @@ import { onControl } from './activities.js';
 import { newsSignal } from './messages.js';
 import { problemOf } from './problems.js';
 import { raise, resolve } from './shared/alert.js';
+import { isFailureOf } from '../steps/failure.js';
 
 export interface CommunicationsInput {
   system: string;
@@ -16,8 +17,9 @@ export interface CommunicationsInput {
   incident: string;
 }
 
-/** How long one notice is tried over one channel. */
-const patience = '1 day';
+/** How long one notice is tried over one channel, in seconds; that it did not arrive is an alert long before. */
+const patience = 86_400;
+const untilAlert = '10 minutes';
 
 /**
  * Tells the channels of the plan how an incident stands, beside it and for as long as it is open: the incident signals
@@ -59,7 +61,7 @@ async function tell(
   const send = proxyActivities<ControlActivities>({
     taskQueue: controlQueue(system),
     startToCloseTimeout: '1 minute',
-    scheduleToCloseTimeout: patience,
+    scheduleToCloseTimeout: untilAlert,
     retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '1 minute' },
     summary: `${incident} · ${channel.name}`,
   });
@@ -69,30 +71,42 @@ async function tell(
     told.raised = true;
     await raise(system, notTold(alert, channel.name, notice, why));
   };
-  for (let at = 0; ; at += 1) {
-    await condition(() => at < notices.length || over());
-    const notice = notices[at];
-    if (!notice) return;
-    // It would send people to a question that somebody has answered.
-    if (notice.state === 'raised' && notice.key !== incidentKey(incident) && isAnswered(notices, at)) continue;
+  const skipped = new Set<string>();
+  /** Whether that one is done with. */
+  const sent = async (notice: Notice): Promise<boolean> => {
     const thread = threads[notice.key];
     try {
-      const sent = await send.sendNotice({
+      const answer = await send.sendNotice({
         form: 'execute',
         channel: channel.name,
         notice: thread === undefined ? notice : { ...notice, thread },
       });
-      if (sent.thread !== undefined) threads[notice.key] ??= sent.thread;
-      if (sent.refused && sent.refused.length > 0) await fails(notice, `not to ${sent.refused.join(', ')}: refused`);
+      if (answer.thread !== undefined) threads[notice.key] ??= answer.thread;
+      if (answer.refused && answer.refused.length > 0)
+        await fails(notice, `not to ${answer.refused.join(', ')}: refused`);
       else if (told.raised) {
         told.raised = false;
         await resolve(system, alert, `${channel.name} takes notices again`);
       }
+      return true;
     } catch (error) {
       if (isCancellation(error)) throw error;
       const { message, hint = '' } = problemOf(error);
       await fails(notice, `${message} ${hint}`.trim());
+      return isFailureOf(error, 'NoticeRefused', 'SecretMissing') !== undefined;
     }
+  };
+  for (let at = 0; ; at += 1) {
+    // An incident that was terminated says no more: it is not waited for for ever.
+    if (!(await condition(() => at < notices.length || over(), '90 days'))) return;
+    const notice = notices[at];
+    if (!notice) return;
+    const until = Date.now() + patience * 1000;
+    do {
+      // It would send people to a question that somebody has answered; and then the answer is of no use either.
+      if (notice.state === 'raised' && notice.key !== incidentKey(incident) && isAnswered(notices, at))
+        skipped.add(notice.key);
+    } while (!skipped.has(notice.key) && !(await sent(notice)) && Date.now() < until);
   }
 }
 

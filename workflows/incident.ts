@@ -19,7 +19,7 @@ import type { Phase } from '../vocabulary/incident.js';
 import { newsOf } from '../vocabulary/news.js';
 import { drillWorkflowId, incidentWorkflowId, recoveredWorkflowId, workflowTypeOf } from '../vocabulary/names.js';
 import type { ScenarioName } from '../vocabulary/scenario.js';
-import { inPlan } from '../vocabulary/topology.js';
+import { inPlan, type Observation } from '../vocabulary/topology.js';
 import type { PlanFacts } from '../vocabulary/plan-facts.js';
 import type { Problem } from '../vocabulary/question.js';
 import { onControl } from './activities.js';
@@ -65,15 +65,18 @@ export class Incident extends Conversation {
     const { database, primary: planned } = plan;
     const found = await observeHosts(this.input.system, database, plan, `${this.input.scenario}: who is the primary`);
     if (found.primaries.length > 1) this.refuse(severalPrimaries(database, found));
-    if (found.primary === planned) return plan;
-    // What the plan's primary is now, it was left to be by whoever promoted the other one.
-    const follows = found.seen[planned]?.role === 'standby';
-    const standbys = found.others.filter((host) => host !== planned || follows);
+    const { primary, seen } = found;
+    // What another one that is a primary has may be nowhere else. One that nobody could ask is dealt with by its step.
+    const follow = (host: string) =>
+      seen[host]?.role !== 'primary' && (host !== planned || seen[host]?.role === 'standby');
+    const standbys = found.others.filter(follow);
+    const apart = found.others.filter((host) => !follow(host));
+    this.warn(...apart.map((host) => `${leftAlone(host, database, seen[host])}: nothing of it is touched`));
+    if (primary === planned) return apart.length === 0 ? plan : { ...plan, standbys };
     this.warn(
-      `the plan is out of date: ${found.primary} is the primary of ${database}, and not ${planned}; this incident works on ${found.primary}. Correct the plan: ${inPlan(database, found)}`,
-      ...(follows ? [] : [`${planned} is no standby of ${database} now: nothing of it is touched`]),
+      `the plan is out of date: ${primary} is the primary of ${database}, and not ${planned}; this incident works on ${primary}. Correct the plan: ${inPlan(database, found)}`,
     );
-    return { ...plan, primary: found.primary, standbys, planned };
+    return { ...plan, primary, standbys, planned };
   }
 
   /** A drill that runs gives way: it would take disk, time and the databases' attention from a real incident. */
@@ -152,7 +155,11 @@ export class Incident extends Conversation {
     if (!this.real || !facts?.tells || checked === undefined || checked.answer === 'refused') return;
     if (patched('communications')) this.telling.tell(newsOf(state, now()));
   }
-  private readonly telling = new Telling(this.input.system, this.state.id, this.input.carried !== undefined);
+  private get telling(): Telling {
+    return (this.teller ??= new Telling(this.input.system, this.state.id, this.input.carried !== undefined));
+  }
+  /** Needed while it is being constructed, when what was said before is heard: it must not be set anew after that. */
+  declare private teller: Telling | undefined;
 
   override async finished(): Promise<void> {
     await super.finished();
@@ -246,16 +253,18 @@ export class Incident extends Conversation {
         return undefined;
       });
     if (!now || now.planDigest === state.planDigest) return;
-    if (now.primary !== (plan.planned ?? plan.primary)) {
+    const { primary, standbys, planned } = plan;
+    if (now.primary !== primary && now.primary !== planned) {
+      const why = planned === undefined ? `as plan ${plan.planDigest} says` : 'which was the primary when it began';
       this.warn(
-        `plan ${now.planDigest} names ${now.primary} as the primary: this incident goes on on ${plan.primary}, as plan ${plan.planDigest} says`,
+        `plan ${now.planDigest} names ${now.primary} as the primary: this incident goes on on ${primary}, ${why}`,
       );
       return;
     }
     this.warn(
       `the plan was changed in the middle of this incident: it was ${state.planDigest}, and goes on with ${now.planDigest}`,
     );
-    const { primary, standbys, planned } = plan;
+    // What was found of its hosts stays so, also when the plan says it by now.
     this.facts = planned === undefined ? now : { ...now, primary, standbys, planned };
     Object.assign(state, { objectives: now.objectives, planDigest: now.planDigest });
     for (const { name, objectives } of componentsOf(now)) {
@@ -279,6 +288,12 @@ export class Incident extends Conversation {
     }
     this.show();
   }
+}
+
+function leftAlone(host: string, database: string, seen: Observation | undefined): string {
+  if (seen?.role !== 'primary')
+    return `what ${host} is, the primary of ${database} by the plan, is not known (${seen?.why ?? 'it was not asked'}): if it takes writes still, stop its server at once`;
+  return `the server of ${database} on ${host} was a primary, too, on timeline ${seen.timeline}`;
 }
 
 const componentsOf = ({ database, objectives, services, components }: PlanFacts): ComponentFacts[] =>

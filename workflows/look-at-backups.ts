@@ -10,7 +10,7 @@ import { raise, resolve } from './shared/alert.js';
  * What there is at every location. A host that is gone must not hide its backups: the next one that can read them is
  * asked.
  */
-export async function listBackups({ system, kind, component, from }: ListInput): Promise<BackupListing> {
+export async function listBackups({ system, kind, component, after }: ListInput): Promise<BackupListing> {
   const what = `list the ${kind} backups of ${component}`;
   const { readers } = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
   let last: unknown;
@@ -20,7 +20,7 @@ export async function listBackups({ system, kind, component, from }: ListInput):
         form: 'execute',
         kind,
         component,
-        ...(from === undefined ? {} : { from }),
+        ...(after === undefined ? {} : { after }),
       });
     } catch (error) {
       if (isCancellation(error)) throw error;

@@ -28,12 +28,17 @@ export class Telling {
     const first = !this.begun;
     this.begun = true;
     const before = this.onItsWay;
+    const signal = () =>
+      getExternalWorkflowHandle(communicationsWorkflowId(this.system, this.incident)).signal(newsSignal, news);
     // What is said of an end is said although the incident is being cancelled.
     this.onItsWay = CancellationScope.nonCancellable(async () => {
       await before;
       if (first) await this.begin();
-      const workflowId = communicationsWorkflowId(this.system, this.incident);
-      await getExternalWorkflowHandle(workflowId).signal(newsSignal, news);
+      // An earlier run of it may have had nobody to tell.
+      await signal().catch(async () => {
+        await this.begin();
+        await signal();
+      });
     }).catch(() => undefined);
   }
 

@@ -11,19 +11,23 @@ const most = 1_000_000;
  * in a record and says nothing of whether it can be restored (row counts, digests of its files) is left out; `next` is
  * where the next page begins.
  */
-export function pageOf({ backups, unreadable }: BackupListing, from = 0): BackupListing {
-  const left = backups.slice(from);
+export function pageOf({ backups, unreadable }: BackupListing, after?: string): BackupListing {
+  // Gone since, the list begins anew: whoever asks knows what it has already.
+  const left = after === undefined ? backups : backups.slice(backups.findIndex((one) => keyOf(one) === after) + 1);
   if (bytesOf({ backups: left, unreadable }) <= most) return { backups: left, unreadable };
   const page: BackupRecord[] = [];
   let bytes = bytesOf(unreadable);
   for (const record of left) {
     const short = shortened(record);
     bytes += bytesOf(short);
-    if (bytes > most && page.length > 0) return { backups: page, unreadable, next: from + page.length };
+    if (bytes > most && page.length > 0) return { backups: page, unreadable, next: keyOf(page.at(-1)!) };
     page.push(short);
   }
   return { backups: page, unreadable };
 }
+
+/** What a backup is known by: the list may have changed between two pages. */
+export const keyOf = ({ timestamp, id, location }: BackupRecord): string => `${timestamp} ${id} ${location}`;
 
 const bytesOf = (of: unknown): number => Buffer.byteLength(JSON.stringify(of));
 

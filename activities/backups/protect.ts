@@ -9,6 +9,8 @@ import { type Cluster, clusterOf } from '../postgres/cluster.js';
 import { type Client, one, withClient } from '../postgres/connect.js';
 import { forgetSetBack } from '../postgres/last-known.js';
 import { noteCluster } from '../postgres/note-cluster.js';
+import { askRole, noteRole } from '../postgres/role.js';
+import { demandPromoted } from './takes-over.js';
 import { currentTimeline } from '../postgres/replication.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 import { endOfArchive } from './known-end.js';
@@ -22,6 +24,10 @@ import { timelineOf } from './wal.js';
 export async function ensureArchiving(cluster: Cluster): Promise<{ says: string; unusable: Record<string, string> }> {
   // First: what is written for the locations has the data directory as the server says it.
   await noteCluster(cluster);
+  const answered = await withClient(cluster, { database: 'postgres' }, askRole);
+  // Restored, it is on a timeline that nobody has noted yet.
+  await noteRole(cluster, answered).catch(() => undefined);
+  if (answered.role === 'primary') await demandPromoted(cluster, answered);
   const unusable = await demandLocations(cluster);
   for (const [location, why] of Object.entries(unusable))
     console.error(`${cluster.database}: location ${location}: ${why}`);

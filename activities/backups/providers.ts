@@ -29,8 +29,15 @@ export const takeBackup = (context: HostContext): Capability<TakeRequest, Backup
 
 export const listBackups = (context: HostContext) =>
   looking(
-    async ({ kind, component, from }: { kind: BackupKind; component: string; from?: number }): Promise<BackupListing> =>
-      pageOf(await providerOf(kind).list(context, component), from),
+    async ({
+      kind,
+      component,
+      after,
+    }: {
+      kind: BackupKind;
+      component: string;
+      after?: string;
+    }): Promise<BackupListing> => pageOf(await providerOf(kind).list(context, component), after),
   );
 
 type OfKind<Input> = Input & { kind: BackupKind };

@@ -13,7 +13,9 @@ export async function demandPromoted(cluster: Cluster, answered: Answered): Prom
   if (await isPromoted(cluster, answered)) return;
   const { database, context, plan } = cluster;
   const { timeline } = answered;
-  const archived = plan.backups.physical ? await endOfArchive(cluster) : [];
+  // Without an archive there is no name that it could take.
+  if (!plan.backups.physical) return notePromoted(cluster, answered);
+  const archived = await endOfArchive(cluster);
   if (archived.length > 0 && archived.every((one) => one.timeline < timeline)) return notePromoted(cluster, answered);
   const { primary } = plan.postgres;
   throw failure(

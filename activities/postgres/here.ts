@@ -9,7 +9,7 @@ export interface Here {
   cluster: Cluster;
   database: string;
   seen: Observation;
-  /** What it is; of a server that does not answer, what the plan says. */
+  /** What it is, or was; where nothing says that, what the plan says. */
   role: Role;
 }
 
@@ -19,7 +19,7 @@ export const databasesHere = (context: HostContext): Promise<Here[]> =>
     databasesOn(context.plan, context.host).map(async ({ database, role: planned }) => {
       const cluster = clusterOf(context, database);
       const seen = await observe(cluster);
-      return { cluster, database, seen, role: seen.server === 'up' && seen.role ? seen.role : planned };
+      return { cluster, database, seen, role: seen.role ?? planned };
     }),
   );
 

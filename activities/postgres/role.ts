@@ -60,7 +60,9 @@ export async function askRole(client: Client): Promise<Answered> {
 /** Looks at the database on this host. Never throws. */
 export async function observe(cluster: Cluster): Promise<Observation> {
   try {
-    return await withClient(cluster, { database: 'postgres', statementTimeout: 5000 }, askRole);
+    const answered = await withClient(cluster, { database: 'postgres', statementTimeout: 5000 }, askRole);
+    const stray = answered.role === 'primary' && cluster.plan.postgres.primary !== cluster.context.host;
+    return stray ? { ...answered, promoted: await isPromoted(cluster, answered) } : answered;
   } catch (error) {
     const server = (await postmasterPid(cluster.dataDirectory)) === undefined ? 'down' : 'unclear';
     return { server, ...(await byFiles(cluster)), why: (error as Error).message };
@@ -115,6 +117,7 @@ export async function isPromoted(cluster: Cluster, { timeline, systemIdentifier 
 
 /** It was promoted before its agent was there. */
 export async function notePromoted(cluster: Cluster, { role, systemIdentifier, timeline }: Answered): Promise<void> {
-  const noted: Noted = { role, systemIdentifier, timeline, at: new Date().toISOString(), promoted: timeline };
+  const at = new Date().toISOString();
+  const noted: Noted = { role, systemIdentifier, timeline, at, followed: timeline - 1, promoted: timeline };
   await writeWhole(file(cluster), JSON.stringify(noted));
 }

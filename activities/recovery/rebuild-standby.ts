@@ -12,6 +12,7 @@ import { exists, freeBytes, makeDirectory, move, removeTree, treeBytes, writeWho
 import { run, type Owner } from '../run.js';
 import { bin, type Cluster, clusterOf, controlData, dataOwner } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
+import { observe } from '../postgres/role.js';
 import { launch, ledger, logTail, postmasterPid, stopServer, untilReady } from '../postgres/server.js';
 
 export interface StandbyInput {
@@ -52,6 +53,7 @@ export const rebuildStandby = (context: HostContext): Capability<StandbyInput, S
     const fresh = `${cluster.dataDirectory}.new-${incident}`;
     if (!(await follows(cluster, primary.timeline))) {
       await demandOurs(cluster, primary.systemIdentifier);
+      await demandNoPrimary(cluster);
       // In its place already, the new one may only need to be started; one that does not follow then is worth nothing,
       // and taken anew.
       const placed = (await exists(completeMark(fresh))) && !(await exists(fresh));
@@ -84,6 +86,18 @@ async function demandOurs(cluster: Cluster, systemIdentifier: string): Promise<v
     'WrongTarget',
     `${cluster.dataDirectory} on ${cluster.context.host} is cluster ${old.systemIdentifier}, the primary is cluster ${systemIdentifier}`,
     'Nothing was moved. Check the hosts and dataDirectory in the plan.',
+  );
+}
+
+/** What a primary has written may be nowhere else, whoever promoted it, and whenever. Throws WrongTarget. */
+async function demandNoPrimary(cluster: Cluster): Promise<void> {
+  const { role, server, timeline } = await observe(cluster);
+  if (role !== 'primary') return;
+  const { database, context } = cluster;
+  throw failure(
+    'WrongTarget',
+    `the server of ${database} on ${context.host} is no standby: it ${server === 'up' ? 'is' : 'was'} a primary, on timeline ${timeline}`,
+    `Nothing was moved. What it has may be nowhere else: look at it, keep a copy of ${cluster.dataDirectory} aside, then make it a standby by hand; or: lifeboat decide skip`,
   );
 }
 

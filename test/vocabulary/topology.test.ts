@@ -49,6 +49,24 @@ describe('who is the primary', () => {
       ['db1', 'db2'],
     ],
     [
+      'a standby is a primary without a promotion, and nobody knows of the real one',
+      { db1: away, db2: up('primary', 1, { promoted: false }), db3: away },
+      'db2',
+      ['db1', 'db2'],
+    ],
+    [
+      'a standby was promoted, as its agent has seen, and the old primary is away',
+      { db1: away, db2: up('primary', 2, { promoted: true }), db3: away },
+      'db2',
+      ['db2'],
+    ],
+    [
+      'the old primary came back, and the promoted one is down',
+      { db1: up('primary', 1), db2: down('primary', 2), db3: up('standby', 2) },
+      'db2',
+      ['db1', 'db2'],
+    ],
+    [
       'another cluster runs there',
       { db1: up('primary'), db2: up('primary', 7, { systemIdentifier: 'another' }), db3: away },
       'db1',

@@ -126,7 +126,6 @@ describe('the people around an incident', { timeout: 600_000 }, () => {
     await untilSaid(/^incident RECOVERED/);
     expect(said().map(({ line }) => line)).toEqual([
       'INCIDENT declared: database-corruption of main, by ben',
-      'answered: Put the restored copy in place and resume the service on it?',
       'incident RECOVERED: database-corruption of main',
     ]);
   });

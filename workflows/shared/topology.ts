@@ -32,13 +32,23 @@ export function severalPrimaries(
   database: string,
   { primaries, seen }: { primaries: string[]; seen: Record<string, Observation> },
 ) {
+  const down = primaries.filter((host) => seen[host]!.server !== 'up');
   const each = primaries.map((host) => {
-    const { server, timeline, lsn } = seen[host]!;
-    return `${host} (timeline ${timeline}, ${server === 'up' ? `at ${lsn}` : 'its server does not answer'})`;
+    const { server, timeline, lsn, promoted } = seen[host]!;
+    const is = server === 'up' ? `at ${lsn}` : 'its server does not answer';
+    return `${host} (timeline ${timeline ?? 'unknown'}, ${is}${promoted === false ? ', never promoted to it' : ''})`;
   });
   return {
     message: `${primaries.length} hosts claim to be the primary of ${database}: ${each.join(' and ')}. Each may have what the other does not`,
-    hint: 'Find out which of them the services write to, stop the server on the other one (keep its data directory: it may have rows that are nowhere else), then try again.',
+    hint: [
+      'Find out which of them the services write to. Stop the server on the other one, and keep its data directory: it may have rows that are nowhere else.',
+      ...(down.length === 0
+        ? []
+        : [
+            `If ${down.join(', ')} is stopped already and not to be it, make the other one the primary in the plan and move its data directory aside.`,
+          ]),
+      'Then try again.',
+    ].join(' '),
   };
 }
 

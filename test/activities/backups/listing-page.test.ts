@@ -37,13 +37,14 @@ test('no page of thousands of backups of 500 tables is larger than Temporal take
   const listing = { backups: Array.from({ length: 9000 }, (_, at) => record(at)), unreadable: {} };
   const ids: string[] = [];
   let pages = 0;
-  for (let from: number | undefined = 0; from !== undefined;) {
-    const page = pageOf(listing, from);
+  let after: string | undefined;
+  do {
+    const page = pageOf(listing, after);
     expect(bytes(page)).toBeLessThan(1_100_000);
     ids.push(...page.backups.map(({ id }) => id));
-    from = page.next;
+    after = page.next;
     pages += 1;
-  }
+  } while (after !== undefined);
   expect(pages).toBeGreaterThan(1);
   expect(ids).toEqual(listing.backups.map(({ id }) => id));
 });

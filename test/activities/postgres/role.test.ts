@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { demandPromoted } from '../../../activities/backups/takes-over.js';
 import { withClient } from '../../../activities/postgres/connect.js';
 import { type Answered, askRole, noteRole, observe } from '../../../activities/postgres/role.js';
+import { rebuildStandby } from '../../../activities/recovery/rebuild-standby.js';
 import type { Cluster } from '../../../lab/cluster.js';
 import { createLab, type Lab } from '../../../lab/lab.js';
 import { runAsDatabaseUser } from '../../../lab/os-user.js';
@@ -90,6 +91,12 @@ describe('the role of a server', { timeout: 300_000 }, () => {
     const promoted = await asked(db2);
     expect(promoted, 'not the timeline of its last checkpoint').toMatchObject({ role: 'primary', timeline: 2 });
     await demandPromoted(db2.cluster, promoted);
+    const rebuilt = rebuildStandby(db2.context).execute({ database: 'main', incident: 'shop-1', primary: 'db1' });
+    await expect(rebuilt, 'what it has may be nowhere else').rejects.toMatchObject({
+      type: 'WrongTarget',
+      message: expect.stringMatching(/on db2 is no standby: it is a primary, on timeline 2$/) as string,
+    });
+    expect(await observe(db2.cluster), 'it was not stopped').toMatchObject({ server: 'up', role: 'primary' });
     await standby.kill9();
     expect(await observe(db2.cluster)).toMatchObject({ server: 'down', role: 'primary', timeline: 2 });
   });
