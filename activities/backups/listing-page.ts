@@ -27,7 +27,7 @@ export function pageOf({ backups, unreadable }: BackupListing, after?: string): 
 }
 
 /** What a backup is known by: the list may have changed between two pages. */
-export const keyOf = ({ timestamp, id, location }: BackupRecord): string => `${timestamp} ${id} ${location}`;
+const keyOf = ({ timestamp, id, location }: BackupRecord): string => `${timestamp} ${id} ${location}`;
 
 const bytesOf = (of: unknown): number => Buffer.byteLength(JSON.stringify(of));
 
