@@ -177,7 +177,7 @@ async function startUp(path: string, state: string, env: NodeJS.ProcessEnv): Pro
     await untilReady(log, over.signal);
   } catch (error) {
     await stop();
-    const said = readFileSync(log, 'utf8').trim().split('\n').at(-1) ?? '';
+    const said = linesOf(log).at(-1)?.message ?? '';
     throw new Expected(
       `What backups need on this machine did not start: ${(error as Error).message}. ${said}`,
       `Read ${log}.`,
@@ -191,12 +191,26 @@ async function startUp(path: string, state: string, env: NodeJS.ProcessEnv): Pro
 async function untilReady(log: string, ended: AbortSignal): Promise<void> {
   const deadline = Date.now() + 120_000;
   for (;;) {
-    const said = readFileSync(log, 'utf8');
-    if (['control worker', `agent of ${host}`].every((part) => said.includes(`${part}: ready (`))) return;
+    const ready = linesOf(log).flatMap(({ process: part, message }) => (message.startsWith('ready (') ? [part] : []));
+    if (['control worker', `agent of ${host}`].every((part) => ready.includes(part))) return;
     if (ended.aborted) throw new Error('it ended at once');
     if (Date.now() > deadline) throw new Error('it did not come up within two minutes');
     await new Promise((wait) => setTimeout(wait, 50));
   }
+}
+
+/** What `lifeboat up` and its parts say (worker/log.ts); what a program beside them printed is a message, too. */
+function linesOf(log: string): { process: string; message: string }[] {
+  return readFileSync(log, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      try {
+        return JSON.parse(line) as { process: string; message: string };
+      } catch {
+        return { process: '', message: line };
+      }
+    });
 }
 
 function freePort(): Promise<number> {
