@@ -84,6 +84,10 @@ export function databaseHosts(plan: Plan, database: string): string[] {
   return [primary, ...standbys];
 }
 
+/** Those but for one. */
+export const otherHosts = (plan: Plan, database: string, host: string): string[] =>
+  databaseHosts(plan, database).filter((one) => one !== host);
+
 /**
  * The databases that have a server and its files on the host, and what that server is by the plan; after a promotion it
  * may be otherwise. A managed database has neither here.

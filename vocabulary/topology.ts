@@ -70,5 +70,5 @@ export function topologyOf(
 }
 
 /** What to type into the plan when another host than its primary is the primary. */
-export const inPlan = (database: string, { primary, others }: Topology): string =>
+export const inPlan = (database: string, { primary, others }: Pick<Topology, 'primary' | 'others'>): string =>
   `databases.${database}.postgres: primary: ${primary}, standbys: [${others.join(', ')}]`;

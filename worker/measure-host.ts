@@ -2,10 +2,11 @@ import { type Component, componentsOf } from '../activities/alerts/components.js
 import { providerOf } from '../activities/backups/providers.js';
 import type { HostContext } from '../activities/context.js';
 import { within } from '../activities/locations/transfer.js';
-import { pause, readCanary } from '../activities/postgres/canary.js';
+import { readCanary } from '../activities/postgres/canary.js';
 import { one, withClient } from '../activities/postgres/connect.js';
 import { databasesHere, type Here, ours } from '../activities/postgres/here.js';
 import type { Gauges } from './metrics.js';
+import { repeat } from './repeat.js';
 
 const everySeconds = 15;
 /** Locations are read whole for it. */
@@ -31,13 +32,6 @@ export async function measureHost(context: HostContext, gauges: Gauges, signal: 
       );
     }),
   ]);
-}
-
-async function repeat(seconds: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  while (!signal.aborted) {
-    await work();
-    await pause(seconds * 1000, signal);
-  }
 }
 
 async function measureDatabase({ cluster, database, seen }: Here, gauges: Gauges): Promise<void> {

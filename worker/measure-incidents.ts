@@ -1,12 +1,12 @@
 import { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
-import { pause } from '../activities/postgres/canary.js';
 import type { AlertsNow } from '../vocabulary/alert.js';
 import type { IncidentState } from '../vocabulary/incident.js';
 import { alertsWorkflowId, drillWorkflowId, incidentWorkflowId } from '../vocabulary/names.js';
 import { connectionSettings } from './connect.js';
 import type { Gauges } from './metrics.js';
+import { repeat } from './repeat.js';
 
 const everySeconds = 10;
 
@@ -23,7 +23,7 @@ export async function measureIncidents(
     const { status } = await handle.describe();
     return status.name === 'RUNNING' ? handle.query<IncidentState>('state') : undefined;
   };
-  while (!signal.aborted) {
+  await repeat(everySeconds, signal, async () => {
     for (const mode of ['real', 'drill'] as const) {
       const workflowId = mode === 'real' ? incidentWorkflowId(system) : drillWorkflowId(system);
       const state = await running(workflowId).catch((error: unknown) =>
@@ -43,8 +43,7 @@ export async function measureIncidents(
       gauges.set('lifeboat_alerts_open', alerts ? alerts.open.filter((one) => one.severity === severity).length : NaN, {
         severity,
       });
-    await pause(everySeconds * 1000, signal);
-  }
+  });
 }
 
 /** Seconds; of one that has recovered, what was left. */

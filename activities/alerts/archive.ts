@@ -1,4 +1,4 @@
-import { databaseObjectives } from '../../plan/access.js';
+import { databaseObjectives, otherHosts } from '../../plan/access.js';
 import { formatDuration } from '../../vocabulary/units.js';
 import type { Alert } from '../../vocabulary/alert.js';
 import { claimedBy } from '../postgres/claim.js';
@@ -75,8 +75,8 @@ async function archiveBehind(database: string, client: Client, rpo: number): Pro
  * Standbys that do not stream or are behind; a WAL sender that hears nothing of its standby still shows the last lag
  * that it knew.
  */
-async function replicasBehind({ database, plan, context }: Cluster, client: Client, rpo: number): Promise<Alert[]> {
-  const standbys = [plan.postgres.primary, ...plan.postgres.standbys].filter((host) => host !== context.host);
+async function replicasBehind({ database, context }: Cluster, client: Client, rpo: number): Promise<Alert[]> {
+  const standbys = otherHosts(context.plan, database, context.host);
   if (standbys.length === 0) return [];
   const { rows } = await client.query<{ name: string; state: string; lag: string | null }>(
     `select application_name as name, state,

@@ -15,7 +15,6 @@ import { currentTimeline } from '../postgres/replication.js';
 import { engineOf, locationsOf, repositoryInfo } from './engines.js';
 import { endOfArchive } from './known-end.js';
 import { reaches } from '../../vocabulary/lsn.js';
-import { timelineOf } from './wal.js';
 
 /**
  * Makes WAL archiving work: every location is ready and PostgreSQL archives by Lifeboat's command. A command that
@@ -124,15 +123,9 @@ export interface ProtectResult {
 export async function demandArchivable(cluster: Cluster): Promise<void> {
   // Listed first: the server writes on meanwhile, and is never behind what it has archived.
   const archived = await endOfArchive(cluster);
-  const now = await withClient(cluster, { database: 'postgres' }, async (client) =>
-    (await one<boolean>(client, 'select pg_is_in_recovery()'))
-      ? undefined
-      : {
-          lsn: (await one<string>(client, 'select pg_current_wal_insert_lsn()::text'))!,
-          timeline: timelineOf((await one<string>(client, 'select pg_walfile_name(pg_current_wal_lsn())'))!),
-        },
-  );
-  const ahead = now && archived.find(({ timeline, lsn }) => timeline === now.timeline && !reaches(now.lsn, lsn));
+  const now = await withClient(cluster, { database: 'postgres' }, askRole);
+  if (now.role === 'standby') return;
+  const ahead = archived.find(({ timeline, lsn }) => timeline === now.timeline && !reaches(now.lsn!, lsn));
   if (!ahead) return;
   throw failure(
     'BadRequest',

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { readdir } from 'node:fs/promises';
 import { componentsOf } from '../alerts/components.js';
 import { providerOf } from '../backups/providers.js';
+import { otherHosts } from '../../plan/access.js';
 import { secretsOn } from '../../plan/secrets.js';
 import { formatBytes, formatDuration } from '../../vocabulary/units.js';
 import { archiveCommand, engineOf, locationsOf, repositoryInfo } from '../backups/engines.js';
@@ -307,10 +308,8 @@ async function backupAge(cluster: Cluster): Promise<string | Pick<Check, 'result
 
 async function replicaCheck(cluster: Cluster): Promise<string | Pick<Check, 'result' | 'says' | 'hint'>> {
   const states = await standbyStates(cluster);
-  const { primary, standbys } = cluster.plan.postgres;
-  const missing = [primary, ...standbys].filter(
-    (host) =>
-      host !== cluster.context.host && !states.some(({ name, state }) => name === host && state === 'streaming'),
+  const missing = otherHosts(cluster.context.plan, cluster.database, cluster.context.host).filter(
+    (host) => !states.some(({ name, state }) => name === host && state === 'streaming'),
   );
   if (missing.length > 0)
     return {

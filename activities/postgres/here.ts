@@ -1,4 +1,4 @@
-import { databasesOn } from '../../plan/access.js';
+import { databasesOn, otherHosts } from '../../plan/access.js';
 import { inPlan, type Observation, type Role } from '../../vocabulary/topology.js';
 import type { HostContext } from '../context.js';
 import { type Cluster, clusterOf } from './cluster.js';
@@ -41,7 +41,7 @@ export function outOfDate({
   seen,
   role,
 }: Here): { says: string; hint: string } | undefined {
-  const { primary, standbys } = plan.postgres;
+  const { primary } = plan.postgres;
   const { host } = context;
   if (seen.server !== 'up' || (role === 'primary') === (host === primary)) return undefined;
   if (role === 'standby')
@@ -49,9 +49,9 @@ export function outOfDate({
       says: `the plan is out of date: the server of ${database} on ${host} is a standby, and the plan says primary`,
       hint: 'See which host is the primary: lifeboat doctor names it. Make it the primary in the plan, and start control worker and agents again.',
     };
-  const others = [primary, ...standbys].filter((one) => one !== host);
+  const others = otherHosts(context.plan, database, host);
   return {
     says: `the plan is out of date: ${host} is the primary of ${database} (timeline ${seen.timeline}), and the plan says ${primary}`,
-    hint: `If ${primary} takes writes still, stop its server at once: there must be one primary. Then correct the plan (${inPlan(database, { primary: host, others, primaries: [host] })}), and start control worker and agents again.`,
+    hint: `If ${primary} takes writes still, stop its server at once: there must be one primary. Then correct the plan (${inPlan(database, { primary: host, others })}), and start control worker and agents again.`,
   };
 }

@@ -1,10 +1,10 @@
-import { timelineOf } from '../backups/wal.js';
 import { endOfArchive } from '../backups/known-end.js';
 import { reaches } from '../../vocabulary/lsn.js';
 import { readCanary } from '../postgres/canary.js';
 import type { Cluster } from '../postgres/cluster.js';
 import { one, withClient } from '../postgres/connect.js';
 import { isBehind, readLastKnown } from '../postgres/last-known.js';
+import { askRole } from '../postgres/role.js';
 
 /**
  * Whether production has all that it is known to have committed. A server that starts after a crash replays its WAL as
@@ -16,14 +16,13 @@ export async function missingSince(cluster: Cluster): Promise<string[]> {
   const last = await readLastKnown(cluster);
   const archived = await endOfArchive(cluster).catch(() => []);
   return withClient(cluster, { database: 'postgres' }, async (client) => {
-    if (await one<boolean>(client, 'select pg_is_in_recovery()')) return [];
-    const lsn = (await one<string>(client, 'select pg_current_wal_insert_lsn()::text'))!;
-    const timeline = timelineOf((await one<string>(client, 'select pg_walfile_name(pg_current_wal_lsn())'))!);
-    const system = await one<string>(client, 'select system_identifier::text from pg_control_system()');
+    const { role, timeline, systemIdentifier, ...at } = await askRole(client);
+    if (role === 'standby') return [];
+    const lsn = at.lsn!;
     const upSince = (await one<Date>(client, 'select pg_postmaster_start_time()'))!;
     const slot = await one<string>(client, 'select max(restart_lsn)::text from pg_replication_slots');
     const found: string[] = [];
-    if (last?.timeline === timeline && last.systemIdentifier === system) {
+    if (last?.timeline === timeline && last.systemIdentifier === systemIdentifier) {
       const canary = await withClient(cluster, {}, readCanary).catch(() => undefined);
       const gone =
         last.setBack ??

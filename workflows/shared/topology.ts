@@ -52,6 +52,20 @@ export function severalPrimaries(
   };
 }
 
+/** Where the database is a primary now. Throws WrongTarget when several hosts are. */
+export async function primaryNow(
+  system: string,
+  database: string,
+  planned: { primary: string; standbys: string[] },
+  what: string,
+): Promise<string> {
+  if (planned.standbys.length === 0 || !patched('observed')) return planned.primary;
+  const found = await observeHosts(system, database, planned, `${what}: who is the primary`);
+  if (found.primaries.length < 2) return found.primary;
+  const { message, hint } = severalPrimaries(database, found);
+  throw ApplicationFailure.create({ type: 'WrongTarget', nonRetryable: true, message, details: [{ hint }] });
+}
+
 /**
  * What a workflow needs to know of a component, with the host that its backups are made on now: where the database is a
  * primary, which after a promotion is not where the plan means it to be. Throws WrongTarget when several are.
@@ -63,12 +77,6 @@ export async function readComponent(
   what: string,
 ): Promise<ComponentFacts> {
   const facts = await onControl(system, 'look', what).readComponent({ form: 'execute', kind, component });
-  const { host, standbys = [] } = facts;
-  if (standbys.length === 0 || !patched('observed')) return facts;
-  const found = await observeHosts(system, component, { primary: host, standbys }, `${what}: who is the primary`);
-  if (found.primaries.length > 1) {
-    const { message, hint } = severalPrimaries(component, found);
-    throw ApplicationFailure.create({ type: 'WrongTarget', nonRetryable: true, message, details: [{ hint }] });
-  }
-  return { ...facts, host: found.primary };
+  const { host: primary, standbys = [] } = facts;
+  return { ...facts, host: await primaryNow(system, component, { primary, standbys }, what) };
 }
